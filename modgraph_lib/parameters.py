@@ -23,8 +23,8 @@ from typing import Any
 
 _SCALARS = (str, int, float, bool)
 _LITERALS = (str, int, float, bool, list, dict, tuple, type(None))
-# What an IPython kernel puts into a user namespace without a leading underscore.
-_IPYTHON = frozenset({"In", "Out", "get_ipython", "exit", "quit", "open"})
+# Literals an IPython kernel puts into a user namespace without a leading underscore.
+_IPYTHON = frozenset({"In", "Out"})
 
 
 class ParameterError(ValueError):

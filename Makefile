@@ -1,0 +1,69 @@
+# `make` alone lists what can be done.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+JOBS ?= 2
+SCALE ?= quick
+ARGS ?=
+PY := .venv/bin/python
+# Without this a kernel could pick up packages from ~/.local instead of the locked ones.
+export PYTHONNOUSERSITE := 1
+
+.PHONY: help
+help: ## this list
+	@echo "usage: make TARGET [VARIABLE=value ...]"; echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: env
+env: ## create .venv with the locked dependencies (redone only when the locks change)
+	@$(PYTHON) book/scripts/environment.py
+
+.PHONY: book
+book: env ## execute every section at quick scale, render the site to _build/html   [JOBS=2]
+	@$(PY) -m book.scripts.execute --jobs $(JOBS)
+	@$(PY) -m book.scripts.render
+
+.PHONY: test
+test: lint book ## lint, unit, property, notebook and site tests                          [JOBS=2, ARGS=...]
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadscope \
+		--nbval-lax --nbval-current-env tests notebooks $(ARGS)
+
+.PHONY: lint
+lint: env ## ruff, and the notebooks' text twins in step
+	@$(PY) -m ruff check .
+	@$(PY) -m book.scripts.sync --check
+
+.PHONY: run
+run: env ## run one section through papermill  SECTION=clusterability/01_mlps [SCALE=quick|laptop|paper ARGS="-p seeds 2"]
+	@test -n "$(SECTION)" || { echo 'name a section: make run SECTION=clusterability/01_mlps'; exit 2; }
+	@mkdir -p _build/runs/$(SCALE)/$(dir $(SECTION))
+	$(PY) -m papermill notebooks/$(SECTION).ipynb _build/runs/$(SCALE)/$(SECTION).ipynb \
+		$(if $(filter quick,$(SCALE)),,-f notebooks/params/$(SCALE)/$(SECTION).yaml) $(ARGS)
+
+.PHONY: bench
+bench: env ## measured ratios against the peers a user would otherwise write -> data/results/bench.json
+	@$(PY) -m tests.benchmarks $(ARGS)
+
+.PHONY: verify
+verify: env ## recompute a sample of the committed result rows and compare
+	@$(PY) -m modgraph_lib.experiments verify $(ARGS)
+
+.PHONY: sync
+sync: env ## notebooks/<paper>/*.ipynb anew from notebooks/text/<paper>/*.md  [SECTION=...]
+	@$(PY) -m book.scripts.sync $(SECTION)
+
+.PHONY: serve
+serve: ## serve the rendered site on http://127.0.0.1:8000
+	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+.PHONY: lock
+lock: env ## write constraints.txt anew from what .venv holds
+	@$(PY) -m book.scripts.lock
+
+.PHONY: clean
+clean: ## remove everything built (_build, .venv); data/cache stays
+	@rm -rf _build .venv .venv.lock modgraph_lib.egg-info

@@ -134,7 +134,7 @@ def test_unsupported_declaration_is_a_programming_error():
 def test_cell_executes_to_the_defaults_and_every_line_has_a_comment():
     source = parameters.cell(Tiny)
     namespace = {}
-    exec(source, namespace)  # noqa: S102
+    exec(source, namespace)
     assert parameters.read(namespace, Tiny) == Tiny()
     assert all("  # " in line for line in source.splitlines())
     assert "widths: list[int] = [8, 8]  # hidden widths" in source

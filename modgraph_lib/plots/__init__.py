@@ -1,0 +1,21 @@
+"""Pictures of networks, nulls and conditions; every public function returns a Figure.
+
+Choices that hold for all of them: an opaque white background with padding (a figure reads the
+same on a light page, a dark page and in print), one palette per role (`style`), colour always
+paired with a marker or a position, widths that fit the text column of the book.
+"""
+
+from modgraph_lib.plots.conditions import ncut_against_accuracy, ncut_by_condition
+from modgraph_lib.plots.networks import block_matrices, layered_layout, small_graph
+from modgraph_lib.plots.nulls import initial_ncuts, null_against_networks, null_histogram
+
+__all__ = [
+    "block_matrices",
+    "initial_ncuts",
+    "layered_layout",
+    "ncut_against_accuracy",
+    "ncut_by_condition",
+    "null_against_networks",
+    "null_histogram",
+    "small_graph",
+]

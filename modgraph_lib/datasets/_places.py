@@ -1,0 +1,64 @@
+"""Where data sets are looked for, and where decoded copies are kept."""
+
+import os
+from pathlib import Path
+
+from modgraph_lib.datasets._types import DataMissing
+
+SYSTEM = Path("/usr/share/datasets")  # Debian's dataset-* packages
+
+
+def cache_folder() -> Path:
+    """The user's cache: downloads that belong to no project, and decoded image trees."""
+    return Path.home() / ".cache" / "modgraph"
+
+
+def project_folder() -> Path | None:
+    """The checkout this library runs from, or None when it is installed elsewhere."""
+    folder = Path(__file__).resolve().parents[2]
+    return folder if (folder / "pyproject.toml").is_file() else None
+
+
+def roots(root: str | Path | None = None) -> list[Path]:
+    """Folders to search, in order and without repeats.
+
+    ``root`` first (an error when it does not exist, for that is a typing mistake), then those
+    of the environment variable MODGRAPH_DATA (several are separated by ``os.pathsep``), then
+    ``data/cache/datasets`` below the working directory and below the project, then
+    ``~/.cache/modgraph``, then what the system's own packages install.
+    """
+    found: list[Path] = []
+    if root is not None and str(root) != "":
+        given = Path(root).expanduser()
+        if not given.is_dir():
+            raise DataMissing(f"the data root {str(given)!r} is not a folder")
+        found.append(given)
+    for entry in os.environ.get("MODGRAPH_DATA", "").split(os.pathsep):
+        if entry:
+            found.append(Path(entry).expanduser())
+    found.append(Path.cwd() / "data" / "cache" / "datasets")
+    project = project_folder()
+    if project is not None:
+        found.append(project / "data" / "cache" / "datasets")
+    found += [cache_folder(), SYSTEM]
+    return list(dict.fromkeys(found))
+
+
+def download_folder(root: str | Path | None = None) -> Path:
+    """Where ``fetch`` puts a download: ``root``, else the project's cache, else the user's."""
+    if root is not None and str(root) != "":
+        return Path(root).expanduser()
+    project = project_folder()
+    return project / "data" / "cache" / "datasets" if project else cache_folder()
+
+
+def missing(name: str, wanted: str, searched: list[Path], *, advice: str = "") -> DataMissing:
+    """The one error for absent data: what is missing, where it was looked for, how to get it."""
+    looked = "\n".join(
+        f"  {folder}{'' if folder.is_dir() else '  (no such folder)'}" for folder in searched
+    )
+    return DataMissing(
+        f"the data set {name!r} is not on this machine ({wanted}).\nLooked in:\n{looked}\n"
+        + (advice or f"Get it with: python -m modgraph_lib.datasets fetch {name}")
+        + "\nData kept elsewhere: pass root=, or set MODGRAPH_DATA to the folder."
+    )

@@ -1,0 +1,204 @@
+"""Execute the sections of the book through papermill, in parallel processes, resumably.
+
+``python -m book.scripts.execute`` runs every section whose notebook, library, results or locks
+changed since its last execution (by content, see :mod:`book.scripts.sections`). Each section is
+a process of its own with a kernel of its own; its result appears whole or not at all, so killing
+this at any moment loses only the sections that were running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import fcntl
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import nbformat
+
+from book.scripts.sections import (
+    BUILD,
+    ROOT,
+    Section,
+    all_sections,
+    inputs_digest,
+    is_current,
+    section_digest,
+)
+
+VERSIONS = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "networkx", "papermill")
+# Generous: a section at quick scale takes under a minute. A hang must still end.
+CELL_TIMEOUT = 900
+
+
+def write_atomically(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write so that ``path`` holds the old file or the whole new one, whatever happens."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with part.open("w", encoding="utf8") as file:
+        nbformat.write(notebook, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def machine() -> dict[str, str | int]:
+    """What this ran on, for the page of run times."""
+    import torch
+
+    processor = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        processor = names[0].split(":", 1)[1].strip() if names else processor
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
+    return {
+        "processor": processor,
+        "cores": os.cpu_count() or 1,
+        "device": device,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def run_notebook(source: Path, output: Path, *, cwd: Path, timeout: int) -> nbformat.NotebookNode:
+    """Execute ``source`` with its defaults; ``output`` keeps what there is if a cell raises.
+
+    Raises:
+        papermill.PapermillExecutionError: a cell raised.
+    """
+    import papermill
+    from traitlets.config import Config
+
+    # Kernels talk over files, not TCP ports: parallel kernels race for ports, and about one run
+    # in a hundred loses. The folder's name is short: a socket's path may have 107 characters.
+    config = Config({"KernelManager": {"transport": "ipc"}})
+    with tempfile.TemporaryDirectory(prefix="mg-", dir="/tmp") as runtime:
+        os.environ["JUPYTER_RUNTIME_DIR"] = runtime
+        return papermill.execute_notebook(
+            str(source),
+            str(output),
+            kernel_name="python3",
+            cwd=str(cwd),
+            progress_bar=False,
+            log_output=False,
+            execution_timeout=timeout,
+            config=config,
+        )
+
+
+def execute(section: Section, digest: str, *, timeout: int = CELL_TIMEOUT) -> float:
+    """Run one section in this process; write ``section.executed``; return its wall seconds.
+
+    Raises:
+        papermill.PapermillExecutionError: a cell raised; the notebook up to there is kept in
+            ``section.failed``.
+    """
+    section.failed.parent.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    notebook = run_notebook(section.notebook, section.failed, cwd=section.root, timeout=timeout)
+    seconds = time.monotonic() - start
+    notebook.metadata["modgraph"] = {
+        "digest": digest,
+        "scale": "quick",
+        "seconds": round(seconds, 1),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in VERSIONS},
+        "machine": machine(),
+    }
+    write_atomically(notebook, section.executed)
+    section.failed.unlink(missing_ok=True)
+    return seconds
+
+
+def run_worker(section: Section, digest: str, lock_fd: int) -> tuple[int, float]:
+    """Run one section in a new process; return its exit status and wall seconds.
+
+    The worker inherits the build's lock: where this process is killed and a worker lives on, the
+    next build waits for that worker instead of repeating its section beside it.
+    """
+    section.log.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "book.scripts.execute", "--worker", section.name, digest]
+    environment = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    environment.setdefault("OMP_NUM_THREADS", "1")  # one process a core, one thread a process
+    start = time.monotonic()
+    with section.log.open("w") as log:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(lock_fd,),
+            check=False,
+        )
+    return done.returncode, time.monotonic() - start
+
+
+def build_all(jobs: int, *, force: bool = False) -> int:
+    """Bring every section up to date; return the number that failed."""
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("book: another build is at work here, waiting for it", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        shared = inputs_digest()
+        sections = all_sections()
+        todo = [s for s in sections if force or not is_current(s, shared)]
+        print(f"book: {len(sections)} sections, {len(todo)} to execute", flush=True)
+        if not todo:
+            return 0
+        failed = 0
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            runs = {
+                pool.submit(run_worker, s, section_digest(s, shared), lock.fileno()): s
+                for s in todo
+            }
+            for done, run in enumerate(concurrent.futures.as_completed(runs), 1):
+                section, (status, seconds) = runs[run], run.result()
+                word = "done" if status == 0 else f"FAILED (exit status {status})"
+                print(f"[{done}/{len(todo)}] {section.name}: {word}, {seconds:.0f} s", flush=True)
+                if status:
+                    failed += 1
+                    report(section)
+    return failed
+
+
+def report(section: Section) -> None:
+    """Print the end of a failed section's log and where to look further."""
+    lines = section.log.read_text("utf8", errors="replace").splitlines()
+    print("\n".join(f"    {line}" for line in lines[-25:]))
+    print(f"    log: {section.log}\n    notebook: {section.failed}", flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time (default 2)")
+    parser.add_argument("--force", action="store_true", help="execute what has not changed too")
+    parser.add_argument("--worker", nargs=2, metavar=("SECTION", "DIGEST"), help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    if options.worker:
+        name, digest = options.worker
+        print(f"{name}: {execute(Section(name), digest):.1f} s")
+        return 0
+    if options.jobs < 1:
+        parser.error(f"--jobs must be at least 1, not {options.jobs}")
+    failed = build_all(options.jobs, force=options.force)
+    if failed:
+        print(f"book: {failed} section(s) failed, nothing rendered", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

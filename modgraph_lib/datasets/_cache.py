@@ -3,7 +3,7 @@
 import logging
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -15,6 +15,16 @@ from modgraph_lib.datasets._types import fingerprint
 
 log = logging.getLogger("modgraph.datasets")
 Tensors = dict[str, torch.Tensor]
+
+
+def pack_names(names: Iterable[str]) -> torch.Tensor:
+    """Strings without line breaks as a uint8 tensor, to be stored beside the images."""
+    return torch.frombuffer(bytearray("\n".join(names).encode()), dtype=torch.uint8)
+
+
+def unpack_names(packed: torch.Tensor) -> list[str]:
+    """The strings that ``pack_names`` packed."""
+    return bytes(packed.numpy()).decode().split("\n")
 
 
 def _path(key: str) -> Path:

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from modgraph_lib.datasets import _cifar, _digits, _idx, _trees, constructed, resize
-from modgraph_lib.datasets._cache import cached
+from modgraph_lib.datasets._cache import cached, pack_names, unpack_names
 from modgraph_lib.datasets._places import missing, roots
-from modgraph_lib.datasets._types import Dataset, make
+from modgraph_lib.datasets._types import DataMissing, Dataset, make
 
 REAL = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "tiny_imagenet")
 SHRUNK = ("cifar10_grey", "mnist_7x7")
@@ -32,13 +32,13 @@ NAMES: tuple[str, ...] = (
 SPLITS = ("train", "test")
 COUNTS = {"train": 60_000, "test": 10_000}  # of every made set
 MEMORISED = 3_000
-_PAIR = re.compile(r"(.+)_(halves|stack)_(same|diff)")
+PAIR = re.compile(r"(.+)_(halves|stack)_(same|diff)")
 _JPEG = "CIFAR-10 after mild JPEG compression (class folders), not the original files"
 
 
 def _guess(name: str) -> str:
     close = difflib.get_close_matches(name.lower().replace("-", "_"), NAMES, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def check_name(name: str) -> str:
@@ -52,7 +52,11 @@ def check_name(name: str) -> str:
         for part in parts:
             check_name(part)
         return name
-    raise ValueError(f"unknown data set {name!r}{_guess(name)}. Known: {', '.join(NAMES)}")
+    raise ValueError(
+        f"unknown data set {name!r}.{_guess(name)} Known: {', '.join(REAL + SHRUNK + MADE)}; "
+        f"of {', '.join(PAIRED)} also NAME_halves_same, NAME_halves_diff, NAME_stack_same, "
+        "NAME_stack_diff; of any two, A+B and A+B:separate"
+    )
 
 
 def load(name: str, split: str, *, root: str | Path | None = None, seed: int = 42) -> Dataset:
@@ -80,7 +84,7 @@ def load(name: str, split: str, *, root: str | Path | None = None, seed: int = 4
     searched = roots(root)
     if "+" in name:
         return _mixture(name, split, searched, seed)
-    paired = _PAIR.fullmatch(name)
+    paired = PAIR.fullmatch(name)
     if paired:
         return _paired(paired, split, searched, seed)
     if name in MADE:
@@ -95,8 +99,18 @@ def _real(name: str, split: str, searched: list[Path]) -> Dataset:
         return make(name, *_digits.load(split), _digits.CLASSES)
     if name in _idx.FOLDERS:
         return make(name, *_idx.load(name, split, searched), _idx.CLASSES[name])
-    images, labels, classes, note, _ = _colour(name, split, searched)
-    return make(name, images, labels, classes, note=note)
+    _, note, read = _colour(name, split, searched)
+    return make(name, *read(), note=note)
+
+
+def where(source: str, searched: list[Path]) -> Path | None:
+    """The folder or archive a downloadable set is read from, or None when it is not here."""
+    if source in _idx.FOLDERS:
+        return _idx.locate(source, searched)
+    try:
+        return _find_colour(source, searched)[1]
+    except DataMissing:
+        return None
 
 
 def _find_colour(name: str, searched: list[Path]) -> tuple[str, Path]:
@@ -118,15 +132,18 @@ def _find_colour(name: str, searched: list[Path]) -> tuple[str, Path]:
 
 def _colour(
     name: str, split: str, searched: list[Path]
-) -> tuple[torch.Tensor, torch.Tensor, list[str], str, str]:
-    """Images, labels, classes, note, and a key of the content."""
+) -> tuple[str, str, Callable[[], tuple[torch.Tensor, torch.Tensor, list[str]]]]:
+    """A key of the content, the note, and a reader of images, labels and class names."""
     form, source = _find_colour(name, searched)
     if form == "pickles":
-        return *_cifar.load(name, split, source), "", f"{name}-{split}-published"
-    images, labels, classes = _trees.load(name, split, source)
-    note = _JPEG if name == "cifar10" else "the paper's ImageNet: 100 classes at 32x32"
-    classes = _trees.readable(classes, name, source)
-    return images, labels, classes, note, _trees.content_key(name, split, source)
+        return f"{name}-{split}-published", "", lambda: _cifar.load(name, split, source)
+
+    def read() -> tuple[torch.Tensor, torch.Tensor, list[str]]:
+        images, labels, classes = _trees.load(name, split, source)
+        return images, labels, _trees.readable(classes, name, source)
+
+    note = _JPEG if name == "cifar10" else "100 of the 200 classes of Tiny ImageNet, at 32x32"
+    return _trees.content_key(name, split, source), note, read
 
 
 def _shrunk(name: str, split: str, searched: list[Path]) -> Dataset:
@@ -134,12 +151,20 @@ def _shrunk(name: str, split: str, searched: list[Path]) -> Dataset:
         images, labels = _idx.load("mnist", split, searched)
         small = torch.from_numpy(resize.shrink_uint8(images.numpy(), 7, 7))
         return make(name, small, labels, _idx.CLASSES["mnist"])
-    images, labels, classes, note, key = _colour("cifar10", split, searched)
-    grey = cached(
-        f"cifar10_grey-1-{key}",  # the 1 counts changes of the recipe
-        lambda: {"images": torch.from_numpy(resize.grey_28(images.numpy()))},
-    )["images"]
-    return make(name, grey, labels, classes, note=note)
+    key, note, read = _colour("cifar10", split, searched)
+
+    def build() -> dict[str, torch.Tensor]:
+        images, labels, classes = read()
+        return {
+            "images": torch.from_numpy(resize.grey_28(images.numpy())),
+            "labels": labels,
+            "classes": pack_names(classes),
+        }
+
+    stored = cached(f"cifar10_grey-2-{key}", build)  # the 2 counts changes of the recipe
+    return make(
+        name, stored["images"], stored["labels"], unpack_names(stored["classes"]), note=note
+    )
 
 
 def _continued(split: str, seed: int) -> Iterator[tuple[str, np.random.RandomState]]:
@@ -178,7 +203,7 @@ def _base(name: str, split: str, searched: list[Path], seed: int) -> Dataset:
         return _made(name, split, seed)
     if name in REAL:
         return _real(name, split, searched)
-    return _paired(_PAIR.fullmatch(name), split, searched, seed)
+    return _paired(PAIR.fullmatch(name), split, searched, seed)
 
 
 def _mixture(name: str, split: str, searched: list[Path], seed: int) -> Dataset:

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import torch
 
-from modgraph_lib.datasets._cache import cached, log
+from modgraph_lib.datasets._cache import cached, log, pack_names, unpack_names
 from modgraph_lib.datasets._types import DataCorrupt
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -147,11 +147,10 @@ def _assemble(items: Iterable[Item], tree: Tree, split: str, source: Path) -> di
     order = np.asarray(order)[np.random.RandomState(ORDER_SEED).permutation(len(order))]
     number = {kind: index for index, kind in enumerate(kinds)}
     labels = np.array([number[kind] for kind, _ in keys], dtype=np.int64)[order]
-    names = "\n".join(kinds).encode()
     return {
         "images": torch.from_numpy(np.stack(images)[order]),
         "labels": torch.from_numpy(labels),
-        "classes": torch.from_numpy(np.frombuffer(bytearray(names), dtype=np.uint8)),
+        "classes": pack_names(kinds),
     }
 
 
@@ -170,8 +169,7 @@ def load(name: str, split: str, source: Path) -> tuple[torch.Tensor, torch.Tenso
         return _assemble(_from_folder(source / tree.splits[split]), tree, split, source)
 
     stored = cached(content_key(name, split, source), build)
-    classes = bytes(stored["classes"].numpy()).decode().split("\n")
-    return stored["images"], stored["labels"], classes
+    return stored["images"], stored["labels"], unpack_names(stored["classes"])
 
 
 def readable(classes: list[str], name: str, source: Path) -> list[str]:

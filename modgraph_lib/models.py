@@ -1,0 +1,141 @@
+"""The networks of the papers, as ordinary torch modules.
+
+The published code is Keras: kernels start Glorot-uniform and biases at zero, which differs
+from torch's defaults and decides the n-cut of an untrained network. Every constructor takes
+a seed, and a network's initial weights depend on that seed alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+__all__ = ["initialise", "kernels", "mlp", "small_cnn"]
+
+
+def mlp(
+    inputs: int,
+    outputs: int,
+    *,
+    widths: Sequence[int] = (256, 256, 256, 256),
+    dropout: float = 0.0,
+    seed: int,
+) -> nn.Sequential:
+    """A ReLU multi-layer perceptron that accepts images of any shape and returns logits.
+
+    Args:
+        inputs: number of input features after flattening.
+        outputs: number of classes or regression targets.
+        widths: units of each hidden layer.
+        dropout: rate after each hidden layer's ReLU; never on the inputs (the papers say
+            "every layer except the output", their code drops hidden units only).
+        seed: fixes the initial weights.
+
+    Returns:
+        Maps (N, ...) with ``inputs`` features a sample to (N, outputs).
+
+    Raises:
+        ValueError: a non-positive size, or a rate outside [0, 1).
+
+    Source: Neural networks are surprisingly modular, section 3; Clusterability in Neural
+    Networks, section 2.
+    """
+    _check_sizes(inputs=inputs, outputs=outputs, **{f"widths[{i}]": w for i, w in enumerate(widths)})
+    _check_rate(dropout)
+    sizes = [inputs, *widths]
+    parts: list[nn.Module] = [nn.Flatten()]
+    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+        parts += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+        if dropout:
+            parts.append(nn.Dropout(dropout))
+    parts.append(nn.Linear(sizes[-1], outputs))
+    return initialise(nn.Sequential(*parts), seed=seed)
+
+
+def small_cnn(
+    image_shape: tuple[int, int, int] = (1, 28, 28),
+    outputs: int = 10,
+    *,
+    channels: int = 64,
+    dense: int = 128,
+    conv_dropout: float = 0.0,
+    dense_dropout: float = 0.0,
+    seed: int,
+) -> nn.Sequential:
+    """Three 3x3 "same" convolutions, 2x2 max-pooling after the second and third, one dense layer.
+
+    Args:
+        image_shape: (channels, height, width) of one image; height and width at least 4.
+        outputs: number of classes.
+        channels: output channels of each convolution.
+        dense: units of the hidden dense layer.
+        conv_dropout: rate after each convolution (after its pooling, where it has one).
+        dense_dropout: rate after the dense layer.
+        seed: fixes the initial weights.
+
+    Returns:
+        Maps (N, *image_shape) to logits (N, outputs).
+
+    Raises:
+        ValueError: a non-positive size, images smaller than 4x4, or a rate outside [0, 1).
+
+    Source: Clusterability in Neural Networks, section 3.
+    """
+    depth, height, width = image_shape
+    _check_sizes(depth=depth, outputs=outputs, channels=channels, dense=dense)
+    if min(height, width) < 4:
+        raise ValueError(f"images of {height}x{width} vanish after two 2x2 poolings; use >= 4x4")
+    _check_rate(conv_dropout)
+    _check_rate(dense_dropout)
+    parts: list[nn.Module] = []
+    for index in range(3):
+        fan_in = depth if index == 0 else channels
+        parts += [nn.Conv2d(fan_in, channels, 3, padding=1), nn.ReLU()]
+        if index > 0:
+            parts.append(nn.MaxPool2d(2))
+        if conv_dropout:
+            parts.append(nn.Dropout(conv_dropout))
+    parts += [nn.Flatten(), nn.Linear(channels * (height // 4) * (width // 4), dense), nn.ReLU()]
+    if dense_dropout:
+        parts.append(nn.Dropout(dense_dropout))
+    parts.append(nn.Linear(dense, outputs))
+    return initialise(nn.Sequential(*parts), seed=seed)
+
+
+@torch.no_grad()
+def initialise(model: nn.Module, *, seed: int) -> nn.Module:
+    """Glorot-uniform kernels and zero biases (Keras defaults), in place; returns the model.
+
+    Only linear and convolutional layers are touched. The draw is made on the CPU from a
+    generator of its own, so that a seed means the same weights on every device.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for weight in kernels(model):
+        receptive = math.prod(weight.shape[2:])
+        fan_out, fan_in = weight.shape[0] * receptive, weight.shape[1] * receptive
+        bound = math.sqrt(6.0 / (fan_in + fan_out))
+        draw = torch.rand(weight.shape, generator=generator, dtype=torch.float32)
+        weight.copy_((draw * 2 - 1) * bound)
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
+            module.bias.zero_()
+    return model
+
+
+def kernels(model: nn.Module) -> list[nn.Parameter]:
+    """Weights of the linear and convolutional layers, in order; biases and norms are left out."""
+    return [m.weight for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+
+
+def _check_sizes(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1, got {size}")
+
+
+def _check_rate(rate: float) -> None:
+    if not 0.0 <= rate < 1.0:
+        raise ValueError(f"a dropout rate lies in [0, 1), got {rate}")

@@ -1,0 +1,187 @@
+"""Trained networks on demand: one, or many in the way that is fastest on the device at hand.
+
+On a CPU several small networks train fastest as one single-threaded process each; on a GPU as
+one vmapped stack. Either way a member's initial weights and batch order depend on its own seed
+alone, and finished networks are kept in ``data/cache/networks`` as safetensors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import joblib
+import torch
+
+from modgraph_lib import datasets, store
+from modgraph_lib.training import checkpoints
+from modgraph_lib.training.config import TrainConfig
+from modgraph_lib.training.loop import Trained, build, evaluate, train
+from modgraph_lib.training.pruning import PruningSchedule, magnitude_mask
+
+__all__ = [
+    "PruningSchedule",
+    "TrainConfig",
+    "Trained",
+    "build",
+    "data_note",
+    "evaluate",
+    "fingerprint",
+    "magnitude_mask",
+    "pick_device",
+    "single_thread",
+    "train",
+    "train_many",
+    "trained",
+]
+
+
+def pick_device(device: str = "auto") -> str:
+    """The device to use: "auto" means cuda, then mps, then cpu.
+
+    Raises:
+        ValueError: an accelerator was asked for by name and is not there.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if device == "auto":
+        return next(name for name, there in available.items() if there)
+    if not available.get(device.partition(":")[0], False):
+        there = ", ".join(name for name, is_there in available.items() if is_there)
+        raise ValueError(f"device {device!r} is not available here; use auto, or one of: {there}")
+    return device
+
+
+def trained(
+    config: TrainConfig,
+    *,
+    device: str = "cpu",
+    root: str | Path | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Trained:
+    """One trained network, from the cache or trained now (continuing a killed run)."""
+    return _trained_stack([config], device=device, root=root, progress=progress)[0]
+
+
+def train_many(
+    configs: Sequence[TrainConfig],
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    root: str | Path | None = None,
+) -> list[Trained]:
+    """Trained networks in the order of their configurations.
+
+    On a CPU each network is a task of ``joblib.Parallel``; no backend is named, so that
+    ``joblib.parallel_config(backend="dask")`` takes the sweep to a cluster. On an accelerator
+    configurations equal up to their seed are trained as one stack.
+
+    Args:
+        configs: what to train; networks found in the cache are not trained again.
+        device: "auto", "cpu", "cuda", "mps".
+        workers: parallel processes on a CPU; by default one per core.
+        root: data root, as in ``datasets.load``.
+    """
+    device = pick_device(device)
+    if device == "cpu":
+        jobs = [joblib.delayed(trained)(config, root=root) for config in configs]
+        return joblib.Parallel(n_jobs=workers or joblib.cpu_count())(jobs)
+    done: dict[TrainConfig, Trained] = {}
+    ordered = sorted(configs, key=lambda c: (repr(c.without_seed()), c.seed))
+    for _, group in groupby(ordered, key=TrainConfig.without_seed):
+        members = list(dict.fromkeys(group))
+        stack = _trained_stack(members, device=device, root=root)
+        done |= dict(zip(members, stack, strict=True))
+    return [done[config] for config in configs]
+
+
+@contextlib.contextmanager
+def single_thread():
+    """Run torch on one thread: fastest for small networks, and the same bits on every run."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def fingerprint(data: str, root: str | Path | None = None) -> str:
+    """One digest of the training and test set of a name, as results are keyed by it."""
+    train_data, test_data = _data(data, root)
+    return store.config_key("data", 1, [train_data.fingerprint, test_data.fingerprint])
+
+
+def data_note(data: str, root: str | Path | None = None) -> str:
+    """What a reader must know about the copy of the data that was used ('' if nothing)."""
+    return _data(data, root)[0].note
+
+
+@functools.lru_cache(maxsize=4)
+def _data(name: str, root: str | Path | None) -> tuple[datasets.Dataset, datasets.Dataset]:
+    return datasets.load(name, "train", root=root), datasets.load(name, "test", root=root)
+
+
+def _trained_stack(configs, *, device, root, progress=None) -> list[Trained]:
+    """Members from the cache; the missing ones trained together and cached one by one."""
+    train_data, test_data = _data(configs[0].data, root)
+    folder = store.cache_root() / "networks"
+    paths = {c: folder / f"{checkpoints.network_key([c], train_data)}.safetensors" for c in configs}
+    found = {c: _from_cache(c, path) for c, path in paths.items()}
+    missing = [c for c in configs if found[c] is None]
+    if missing:
+        name = checkpoints.network_key(missing, train_data)
+        checkpoint = store.cache_root() / "checkpoints" / f"{name}.safetensors"
+        limit = single_thread() if device == "cpu" else contextlib.nullcontext()
+        with limit:
+            fresh = train(
+                missing,
+                train_data,
+                test_data,
+                device=device,
+                checkpoint=checkpoint,
+                progress=progress,
+            )
+        for network in fresh:
+            _to_cache(network, paths[network.config], device)
+            found[network.config] = network
+        checkpoint.unlink(missing_ok=True)
+    return [found[c] for c in configs]
+
+
+def _to_cache(network: Trained, path: Path, device: str) -> None:
+    tensors = {
+        f"{stage}.{name}": weight
+        for stage, weights in network.weights.items()
+        for name, weight in weights.items()
+    }
+    facts = {
+        "config": store.canonical(network.config),
+        "image_shape": network.image_shape,
+        "outputs": network.outputs,
+        "metrics": network.metrics,
+        "seconds": network.seconds,
+        "provenance": store.provenance(
+            device=device, threads=torch.get_num_threads(), seconds=network.seconds
+        ),
+    }
+    checkpoints.save_tensors(path, tensors, facts)
+
+
+def _from_cache(config: TrainConfig, path: Path) -> Trained | None:
+    loaded = checkpoints.load_tensors(path)
+    if loaded is None:
+        return None
+    tensors, facts = loaded
+    weights: dict[str, dict[str, torch.Tensor]] = {stage: {} for stage in facts["metrics"]}
+    for name, tensor in tensors.items():
+        stage, _, parameter = name.partition(".")
+        weights[stage][parameter] = tensor
+    shape = tuple(facts["image_shape"])
+    return Trained(config, shape, facts["outputs"], weights, facts["metrics"], facts["seconds"])

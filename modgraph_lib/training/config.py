@@ -1,0 +1,75 @@
+"""What a training run is: one frozen, hashable description that its cache key is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from modgraph_lib.training.pruning import PruningSchedule
+
+__all__ = ["ARCHITECTURES", "LOSSES", "TrainConfig"]
+
+ARCHITECTURES = ("mlp", "small_cnn")
+LOSSES = ("cross_entropy", "mse")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One network: its data, architecture, regularisation, two training phases and seed.
+
+    Phase one trains ``epochs`` without pruning; phase two goes on for ``prune_epochs`` with a
+    fresh Adam and the pruning schedule. Defaults are the MLP settings of both n-cut papers
+    (Adam 0.001, 0.9, 0.999; eps 1e-7 as in Keras; batch 128; 20 + 20 epochs).
+
+    ``l1`` and ``l2`` multiply sum|w| and sum w^2 (no factor 1/2) over kernels. With
+    ``first_layer_l1`` the first kernel gets its L2 strength as an L1 penalty: what the
+    published code of Clusterability in Neural Networks does in its "L2" condition.
+    """
+
+    data: str
+    seed: int
+    architecture: str = "mlp"
+    widths: tuple[int, ...] = (256, 256, 256, 256)
+    dropout: float = 0.0
+    dense_dropout: float = 0.0
+    l1: float = 0.0
+    l2: float = 0.0
+    first_layer_l1: bool = False
+    epochs: int = 20
+    prune_epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    loss: str = "cross_entropy"
+    reshuffle: bool = True
+    initial_sparsity: float = 0.5
+    final_sparsity: float = 0.9
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        _one_of("architecture", self.architecture, ARCHITECTURES)
+        _one_of("loss", self.loss, LOSSES)
+        _one_of("precision", self.precision, ("float32", "bfloat16"))
+        for name in ("epochs", "prune_epochs"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} cannot be negative, got {getattr(self, name)}")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        if min(self.l1, self.l2) < 0:
+            raise ValueError(f"penalties cannot be negative, got l1={self.l1}, l2={self.l2}")
+        object.__setattr__(self, "widths", tuple(self.widths))
+        _ = self.schedule
+
+    @property
+    def schedule(self) -> PruningSchedule:
+        """The pruning schedule of phase two."""
+        return PruningSchedule(self.initial_sparsity, self.final_sparsity)
+
+    def without_seed(self) -> TrainConfig:
+        """The same run with seed 0: what members of one ensemble have in common."""
+        return replace(self, seed=0)
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}")

@@ -1,0 +1,435 @@
+"""Training and pruning of one network, or of a whole stack of them at once.
+
+Parameters carry a leading member axis (M, ...). One member runs through plain autograd, more
+through ``torch.func.vmap``; regularisation, Adam, masks and checkpoints are the same code.
+
+Epoch e of member m draws its batch order from (seed of m, e) alone, so a run continued from a
+checkpoint is bit-for-bit the undisturbed one. Dropout noise comes from torch's global
+generator, seeded for each epoch from the members' seeds: it is reproducible, but differs
+between an ensemble and its members trained one by one.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.func import functional_call, grad_and_value, vmap
+from torch.nn import functional
+
+from modgraph_lib import models
+from modgraph_lib.datasets import Dataset
+from modgraph_lib.training import checkpoints
+from modgraph_lib.training.config import TrainConfig
+from modgraph_lib.training.pruning import magnitude_mask
+
+__all__ = ["Trained", "build", "evaluate", "train"]
+
+PHASES = ("unpruned", "pruned")
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Weights and measurements of one network after each phase.
+
+    ``weights`` and ``metrics`` are keyed "unpruned" and "pruned" (absent when that phase has
+    no epochs). Metrics: train_accuracy (running average over the last epoch with dropout
+    active, what Keras prints and the papers report), train_accuracy_final and test_accuracy
+    (evaluated after the phase), train_loss, test_loss. Accuracies are None for regression.
+    """
+
+    config: TrainConfig
+    image_shape: tuple[int, ...]
+    outputs: int
+    weights: dict[str, dict[str, torch.Tensor]]
+    metrics: dict[str, dict[str, float | None]]
+    seconds: float
+
+    def model(self, stage: str) -> nn.Module:
+        """The network of a stage, in evaluation mode on the CPU."""
+        model = build(self.config, self.image_shape, self.outputs)
+        model.load_state_dict(self.weights[stage])
+        return model.eval()
+
+
+def build(config: TrainConfig, image_shape: tuple[int, ...], outputs: int) -> nn.Module:
+    """The untrained network of a configuration, for images of shape (C, H, W) or (D,)."""
+    if config.architecture == "mlp":
+        return models.mlp(
+            math.prod(image_shape),
+            outputs,
+            widths=config.widths,
+            dropout=config.dropout,
+            seed=config.seed,
+        )
+    return models.small_cnn(
+        image_shape,  # type: ignore[arg-type]
+        outputs,
+        channels=config.widths[0],
+        conv_dropout=config.dropout,
+        dense_dropout=config.dense_dropout,
+        seed=config.seed,
+    )
+
+
+def train(
+    configs: Sequence[TrainConfig],
+    train_data: Dataset,
+    test_data: Dataset,
+    *,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> list[Trained]:
+    """Train, then prune, networks that differ in nothing but their seed.
+
+    Args:
+        configs: M configurations, equal up to ``seed``.
+        train_data, test_data: images (N, ...) and labels (N,) as ``datasets.load`` gives them.
+        device: torch device.
+        checkpoint: file to continue from and to keep; the caller removes it once the result is
+            safe elsewhere.
+        progress: called with (phase, finished epochs, epochs of the phase).
+
+    Raises:
+        ValueError: configurations that differ in more than their seed, or no configuration.
+        FloatingPointError: the loss is no longer finite (names the epoch).
+
+    Source: Neural networks are surprisingly modular, section 3; Clusterability in Neural
+    Networks, sections 2 and 3.
+    """
+    common = _common(configs)
+    start = time.perf_counter()
+    x_train, y_train = _inputs(train_data, device), train_data.labels.to(device)
+    x_test, y_test = _inputs(test_data, device), test_data.labels.to(device)
+    outputs = len(train_data.classes) if y_train.ndim == 1 else y_train.shape[1]
+    image_shape = tuple(x_train.shape[1:])
+    members = [build(c, image_shape, outputs) for c in configs]
+    template = members[0].to(device)
+    if common.precision == "bfloat16":
+        template = template.to(memory_format=torch.channels_last)
+    state = _State.fresh(members, device, common.learning_rate)
+    done = checkpoints.load(checkpoint, configs, train_data) if checkpoint else None
+    spent = 0.0
+    if done is not None:
+        spent = state.restore(done)
+    last_save = time.perf_counter()
+    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
+        for phase, epochs in zip(PHASES, (common.epochs, common.prune_epochs), strict=True):
+            if epochs == 0 or phase in state.finished:
+                continue
+            if state.phase != phase:
+                state.begin(phase)
+            for epoch in range(state.epoch, epochs):
+                state.running = _epoch(state, template, configs, x_train, y_train, epoch, epochs)
+                state.epoch = epoch + 1
+                if progress:
+                    progress(phase, epoch + 1, epochs)
+                if checkpoint and time.perf_counter() - last_save > checkpoints.EVERY_SECONDS:
+                    elapsed = spent + time.perf_counter() - start
+                    checkpoints.save(checkpoint, configs, train_data, state.tensors(elapsed))
+                    last_save = time.perf_counter()
+            final = [
+                {
+                    **{f"train_{k}": v for k, v in running.items()},
+                    **_final(template, params, common, (x_train, y_train), (x_test, y_test)),
+                }
+                for running, params in zip(state.running, state.members(), strict=True)
+            ]
+            state.finish(phase, final)
+    seconds = (spent + time.perf_counter() - start) / len(configs)
+    return [
+        Trained(
+            config,
+            image_shape,
+            outputs,
+            {p: {k: v[m].cpu() for k, v in ws.items()} for p, (ws, _) in state.finished.items()},
+            {p: metrics[m] for p, (_, metrics) in state.finished.items()},
+            seconds,
+        )
+        for m, config in enumerate(configs)
+    ]
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, batch_size: int = 2000
+) -> tuple[float, float | None]:
+    """Mean loss and accuracy (None for regression targets) in evaluation mode.
+
+    Args:
+        model: maps (N, ...) inputs to (N, classes) logits or (N, targets).
+        images: uint8 pixels (scaled by 1/255 here) or float inputs.
+        labels: (N,) integer classes, or (N, targets) floats.
+    """
+    was_training = model.training
+    model.eval()
+    loss, correct = 0.0, 0
+    for begin in range(0, len(images), batch_size):
+        target = labels[begin : begin + batch_size]
+        output = model(_scaled(images[begin : begin + batch_size])).float()
+        loss += float(_losses(output, target).sum())
+        if target.ndim == 1:
+            correct += int((output.argmax(1) == target).sum())
+    model.train(was_training)
+    return loss / len(images), correct / len(images) if labels.ndim == 1 else None
+
+
+class _State:
+    """The mutable middle of a run: stacked parameters, Adam, masks, and where it stands."""
+
+    def __init__(
+        self, names: list[str], parameters: list[torch.Tensor], learning_rate: float
+    ) -> None:
+        self.names = names
+        self.learning_rate = learning_rate
+        self.parameters = parameters
+        self.kernels = [i for i, p in enumerate(parameters) if p.ndim > 2]
+        self.masks: dict[int, torch.Tensor] = {}
+        self.finished: dict[str, tuple[dict[str, torch.Tensor], list[dict]]] = {}
+        self.running: list[dict[str, float | None]] = []
+        self.phase, self.epoch = "", 0
+        self.optimiser: torch.optim.Optimizer
+
+    @classmethod
+    def fresh(cls, members: list[nn.Module], device: str, learning_rate: float) -> _State:
+        names = [name for name, _ in members[0].named_parameters()]
+        stacked = [
+            torch.stack([dict(m.named_parameters())[name].detach().cpu() for m in members])
+            .to(device)
+            .requires_grad_()
+            for name in names
+        ]
+        return cls(names, stacked, learning_rate)
+
+    def begin(self, phase: str) -> None:
+        self.phase, self.epoch, self.masks = phase, 0, {}
+        self.optimiser = torch.optim.Adam(
+            self.parameters, lr=self.learning_rate, eps=1e-7, fused=True
+        )
+
+    def members(self) -> list[dict[str, torch.Tensor]]:
+        count = len(self.parameters[0])
+        return [
+            {n: p.detach()[m] for n, p in zip(self.names, self.parameters, strict=True)}
+            for m in range(count)
+        ]
+
+    @torch.no_grad()
+    def apply_masks(self) -> None:
+        for index, mask in self.masks.items():
+            self.parameters[index].mul_(mask)
+
+    def finish(self, phase: str, metrics: list[dict]) -> None:
+        weights = {
+            n: p.detach().clone() for n, p in zip(self.names, self.parameters, strict=True)
+        }
+        self.finished[phase] = (weights, metrics)
+
+    def tensors(self, seconds: float) -> checkpoints.Snapshot:
+        adam = [self.optimiser.state[p] for p in self.parameters]
+        return checkpoints.Snapshot(
+            phase=self.phase,
+            epoch=self.epoch,
+            seconds=seconds,
+            running=self.running,
+            parameters=[p.detach() for p in self.parameters],
+            adam=[(s["step"], s["exp_avg"], s["exp_avg_sq"]) for s in adam],
+            masks=self.masks,
+            finished=self.finished,
+        )
+
+    def restore(self, saved: checkpoints.Snapshot) -> float:
+        device = self.parameters[0].device
+        for parameter, value in zip(self.parameters, saved.parameters, strict=True):
+            parameter.data.copy_(value)
+        self.begin(saved.phase)
+        for parameter, (step, mean, square) in zip(self.parameters, saved.adam, strict=True):
+            self.optimiser.state[parameter] = {
+                "step": step.to(device if parameter.is_cuda else "cpu"),
+                "exp_avg": mean.to(device),
+                "exp_avg_sq": square.to(device),
+            }
+        self.epoch, self.running = saved.epoch, saved.running
+        self.masks = {i: m.to(device) for i, m in saved.masks.items()}
+        self.finished = {
+            phase: ({n: w.to(device) for n, w in weights.items()}, metrics)
+            for phase, (weights, metrics) in saved.finished.items()
+        }
+        return saved.seconds
+
+
+def _epoch(state, template, configs, images, labels, epoch, epochs) -> list[dict]:
+    """One pass over the data for every member; returns its running loss and accuracy."""
+    common, count = configs[0], len(images)
+    phase = PHASES.index(state.phase)
+    order = torch.stack([_order(c, phase, epoch, count) for c in configs]).to(images.device)
+    torch.manual_seed(_derived(phase, epoch, 1, *(c.seed for c in configs)))
+    template.train()
+    steps = math.ceil(count / common.batch_size)
+    totals = torch.zeros(2, len(configs), device=images.device)
+    forward = _plain if len(configs) == 1 else _stacked
+    for step in range(steps):
+        if state.phase == "pruned":
+            _update_masks(state, common, epoch * steps + step, epochs * steps)
+        index = order[:, step * common.batch_size : (step + 1) * common.batch_size]
+        loss, hits = forward(state, template, images, labels, index, common)
+        _penalise(state, common)
+        state.optimiser.step()
+        totals[0] += loss * index.shape[1]
+        totals[1] += hits
+    state.apply_masks()
+    losses, accuracies = (totals / count).tolist()
+    if not np.isfinite(losses).all():
+        raise FloatingPointError(
+            f"the loss is not finite after epoch {epoch + 1} of the {state.phase} phase; lower the "
+            f"learning rate (now {common.learning_rate})"
+        )
+    regression = labels.ndim > 1
+    return [
+        {"loss": loss, "accuracy": None if regression else accuracy}
+        for loss, accuracy in zip(losses, accuracies, strict=True)
+    ]
+
+
+def _plain(state, template, images, labels, index, common):
+    """Loss and hits of a single member; leaves gradients in the stacked parameters."""
+    index = index[0]
+    target = labels[index]
+    for parameter in state.parameters:
+        parameter.grad = None
+    weights = {n: p[0] for n, p in zip(state.names, state.parameters, strict=True)}
+    with _autocast(images.device.type, common):
+        output = functional_call(template, weights, (_scaled(images[index], common),))
+    loss = _losses(output.float(), target).mean()
+    loss.backward()
+    return loss.detach(), _hits(output.detach(), target)
+
+
+def _stacked(state, template, images, labels, index, common):
+    """Loss and hits of M members in one vectorised pass; leaves gradients as ``_plain`` does."""
+    target = labels[index]
+    weights = dict(zip(state.names, [p.detach() for p in state.parameters], strict=True))
+
+    def loss_of(member, x, y):
+        with _autocast(images.device.type, common):
+            output = functional_call(template, member, (x,))
+        return _losses(output.float(), y).mean(), output
+
+    gradient = vmap(grad_and_value(loss_of, has_aux=True), randomness="different")
+    gradients, (loss, output) = gradient(weights, _scaled(images[index], common), target)
+    for name, parameter in zip(state.names, state.parameters, strict=True):
+        parameter.grad = gradients[name]
+    return loss.detach(), _hits(output.detach(), target)
+
+
+@torch.no_grad()
+def _penalise(state: _State, common: TrainConfig) -> None:
+    """Add the gradients of l1 sum|w| + l2 sum w^2 over kernels, as Keras regularisers do."""
+    if not (common.l1 or common.l2):
+        return
+    for position, index in enumerate(state.kernels):
+        weight, gradient = state.parameters[index], state.parameters[index].grad
+        l1, l2 = common.l1, common.l2
+        if common.first_layer_l1 and position == 0:
+            l1, l2 = l1 + l2, 0.0
+        if l1:
+            gradient.add_(weight.sign(), alpha=l1)
+        if l2:
+            gradient.add_(weight, alpha=2 * l2)
+
+
+def _update_masks(state: _State, common: TrainConfig, step: int, steps: int) -> None:
+    """Recompute masks where the schedule says so, then re-apply them before the forward pass.
+
+    Masks are taken from the weights as the optimiser left them, so a pruned weight can regrow
+    at an update; between updates it is zero in every forward pass but still gets a gradient.
+    """
+    if common.schedule.updates_at(step):
+        sparsity = common.schedule.sparsity(step, steps)
+        # As floats: multiplying by booleans is several times slower.
+        state.masks = {
+            i: magnitude_mask(state.parameters[i], sparsity).float() for i in state.kernels
+        }
+    state.apply_masks()
+
+
+def _final(template, weights, common, train_set, test_set) -> dict[str, float | None]:
+    model = _Bound(template, weights)
+    test_loss, test_accuracy = evaluate(model, *test_set)
+    _, train_accuracy = evaluate(model, *train_set)
+    return {
+        "train_accuracy_final": train_accuracy,
+        "test_loss": test_loss,
+        "test_accuracy": test_accuracy,
+    }
+
+
+class _Bound(nn.Module):
+    """A template module called with the weights of one member."""
+
+    def __init__(self, template: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+        super().__init__()
+        self.template, self.weights = template, weights
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional_call(self.template, self.weights, (x,))
+
+
+def _common(configs: Sequence[TrainConfig]) -> TrainConfig:
+    if not configs:
+        raise ValueError("nothing to train: the list of configurations is empty")
+    if len({c.without_seed() for c in configs}) > 1:
+        raise ValueError("networks trained together may differ in their seed only")
+    return configs[0]
+
+
+def _inputs(data: Dataset, device: str) -> torch.Tensor:
+    """Images with an explicit channel axis: (N, H, W) becomes (N, 1, H, W)."""
+    images = data.images.to(device)
+    return images[:, None] if images.ndim == 3 else images
+
+
+def _scaled(images: torch.Tensor, common: TrainConfig | None = None) -> torch.Tensor:
+    batch = images.float().div_(255) if images.dtype == torch.uint8 else images
+    if common is not None and common.precision == "bfloat16" and batch.ndim == 4:
+        batch = batch.contiguous(memory_format=torch.channels_last)
+    return batch
+
+
+def _autocast(device: str, common: TrainConfig):
+    enabled = common.precision == "bfloat16"
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=enabled)
+
+
+def _losses(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Per-sample loss: cross-entropy for classes, mean squared error for targets."""
+    if target.ndim == 1:
+        return functional.cross_entropy(output, target, reduction="none")
+    return (output - target).square().mean(1)
+
+
+def _hits(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Correct predictions of each member; zeros for regression."""
+    if target.dtype.is_floating_point:
+        return torch.zeros(output.shape[:-2], device=output.device)
+    return (output.argmax(-1) == target).sum(-1)
+
+
+def _order(config: TrainConfig, phase: int, epoch: int, count: int) -> torch.Tensor:
+    if not config.reshuffle:
+        return torch.arange(count)
+    generator = torch.Generator().manual_seed(_derived(phase, epoch, 0, config.seed))
+    return torch.randperm(count, generator=generator)
+
+
+def _derived(*parts: int) -> int:
+    """A 63-bit seed made of several integers (numpy's SeedSequence does the mixing)."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)

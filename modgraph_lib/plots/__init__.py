@@ -8,8 +8,10 @@ paired with a marker or a position, widths that fit the text column of the book.
 from modgraph_lib.plots.conditions import ncut_against_accuracy, ncut_by_condition
 from modgraph_lib.plots.networks import block_matrices, layered_layout, small_graph
 from modgraph_lib.plots.nulls import initial_ncuts, null_against_networks, null_histogram
+from modgraph_lib.plots.states import State, state_grid
 
 __all__ = [
+    "State",
     "block_matrices",
     "initial_ncuts",
     "layered_layout",
@@ -18,4 +20,5 @@ __all__ = [
     "null_against_networks",
     "null_histogram",
     "small_graph",
+    "state_grid",
 ]

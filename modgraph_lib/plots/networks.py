@@ -37,7 +37,7 @@ def block_matrices(panels: Mapping[str, tuple[Any, np.ndarray]]) -> Figure:
     """
     if not panels:
         raise ValueError("block_matrices needs at least one panel")
-    ordered = {title: _ordered_matrix(*content) for title, content in panels.items()}
+    ordered = {title: ordered_matrix(*content) for title, content in panels.items()}
     positive = np.concatenate([matrix[matrix > 0] for matrix, _, _ in ordered.values()])
     top = float(np.quantile(positive, 0.995)) if positive.size else 1.0
     with style.styled():
@@ -45,9 +45,7 @@ def block_matrices(panels: Mapping[str, tuple[Any, np.ndarray]]) -> Figure:
         side = width / len(panels)
         figure, all_axes = style.axes(1, len(panels), height=side + 0.35, width=width)
         for axes, (title, (matrix, bounds, numbers)) in zip(all_axes, ordered.items(), strict=True):
-            norm = PowerNorm(0.5, vmin=0, vmax=top, clip=True)
-            axes.imshow(matrix, cmap="Greys", norm=norm, interpolation="nearest")
-            _mark_clusters(axes, bounds, numbers, matrix.shape[0])
+            draw_matrix(axes, matrix, bounds, numbers, top)
             axes.set_title(title)
     return figure
 
@@ -157,7 +155,22 @@ def small_graph(
     return figure
 
 
-def _ordered_matrix(graph, labels) -> tuple[np.ndarray, np.ndarray, list[int]]:
+def draw_matrix(
+    axes: Axes,
+    matrix: np.ndarray,
+    bounds: np.ndarray,
+    numbers: list[int],
+    top: float,
+    *,
+    labelled: bool = True,
+) -> None:
+    """Draw what `ordered_matrix` returns; `top` is the weight that is drawn black."""
+    norm = PowerNorm(0.5, vmin=0, vmax=top, clip=True)
+    axes.imshow(matrix, cmap="Greys", norm=norm, interpolation="nearest")
+    _mark_clusters(axes, bounds, numbers if labelled else [""] * len(numbers), matrix.shape[0])
+
+
+def ordered_matrix(graph, labels) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Averaged-down matrix (P, P), cluster boundaries in its units, and cluster numbers."""
     adjacency = graph.adjacency() if hasattr(graph, "adjacency") else graph
     labels = _fitting_labels(labels, adjacency.shape[0])

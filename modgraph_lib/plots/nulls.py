@@ -148,7 +148,15 @@ def _condition_rows(axes: Axes, table: pd.DataFrame, paper: pd.DataFrame | None)
     axes.set_axisbelow(True)
 
 
-def draw_violin(axes: Axes, values: np.ndarray, place: float, *, vertical: bool = False) -> None:
+def draw_violin(
+    axes: Axes,
+    values: np.ndarray,
+    place: float,
+    *,
+    vertical: bool = False,
+    width: float = 0.34,
+    hatch: str | None = None,
+) -> None:
     """Density of `values` at `place`; a plain mark where a density cannot be estimated."""
     values = values[np.isfinite(values)]
     if len(values) > 2 and np.ptp(values) > 0:
@@ -156,11 +164,11 @@ def draw_violin(axes: Axes, values: np.ndarray, place: float, *, vertical: bool 
             values,
             positions=[place],
             orientation="vertical" if vertical else "horizontal",
-            widths=0.34,
+            widths=width,
             showextrema=False,
         )
         for body in parts["bodies"]:
-            body.set(facecolor=style.SHUFFLE, edgecolor=style.SHUFFLE, alpha=0.55)
+            body.set(facecolor=style.SHUFFLE, edgecolor=style.SHUFFLE, alpha=0.55, hatch=hatch)
         mean = float(values.mean())
     elif len(values):
         mean = float(values.mean())

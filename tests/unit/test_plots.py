@@ -99,7 +99,7 @@ def test_large_matrices_are_averaged_and_keep_their_total():
     nodes = networks.PIXELS * 2 + 37
     rng = np.random.default_rng(0)
     dense = rng.random((nodes, nodes))
-    matrix, bounds, _ = networks._ordered_matrix(dense + dense.T, np.arange(nodes) % 3)
+    matrix, bounds, _ = networks.ordered_matrix(dense + dense.T, np.arange(nodes) % 3)
     assert matrix.shape == (networks.PIXELS, networks.PIXELS)
     assert bounds[-1] == networks.PIXELS
     assert matrix.mean() == pytest.approx((dense + dense.T).mean(), rel=0.01)

@@ -1,0 +1,69 @@
+"""Graphs whose clusters are known, to calibrate a measure before trusting it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["straggler", "strands", "two_triangles"]
+
+
+def two_triangles() -> np.ndarray:
+    """(6, 6) adjacency of two triangles joined by one edge, all weights 1.
+
+    Each triangle has volume 7, of which 1 leaves: its split has n-cut 1/7 + 1/7.
+    """
+    adjacency = np.zeros((6, 6))
+    for one, two in ((0, 1), (0, 2), (1, 2), (2, 3), (3, 4), (3, 5), (4, 5)):
+        adjacency[one, two] = adjacency[two, one] = 1.0
+    return adjacency
+
+
+def straggler(link: float) -> np.ndarray:
+    """(6, 6) adjacency of four nodes joined each to each, and a pair hanging on by `link`.
+
+    Cutting the pair off costs link / (2 + link) + link / (12 + link), next to nothing for a
+    weak link, although the other four nodes have no clusters at all.
+
+    Raises:
+        ValueError: a negative link.
+    """
+    if link < 0:
+        raise ValueError(f"link must not be negative, got {link}")
+    adjacency = np.zeros((6, 6))
+    adjacency[:4, :4] = 1.0 - np.eye(4)
+    adjacency[4, 5] = adjacency[5, 4] = 1.0
+    adjacency[3, 4] = adjacency[4, 3] = link
+    return adjacency
+
+
+def strands(
+    count: int, layers: Sequence[int], *, leak: float, seed: int
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Weights of a network of `count` parallel strands, and the strand of each node.
+
+    Args:
+        count: number of strands; every layer is dealt out to them in turn.
+        layers: nodes of each layer, at least two layers and `count` nodes in each.
+        leak: factor on the weights between different strands, 0 (separate) to 1 (one network).
+        seed: fixes the weights, absolute values of standard normals.
+
+    Returns:
+        Weight matrices (outputs, inputs) as torch keeps them, and (N,) labels in layer order.
+
+    Raises:
+        ValueError: a leak outside [0, 1], too few layers, or a layer too small.
+    """
+    if not 0 <= leak <= 1:
+        raise ValueError(f"leak must lie between 0 and 1, got {leak}")
+    if len(layers) < 2 or min(layers) < count:
+        raise ValueError(f"need two layers or more of at least {count} nodes, got {list(layers)}")
+    rng = np.random.default_rng(seed)
+    labels = [np.arange(size) % count for size in layers]
+    weights = []
+    for before, after in zip(labels[:-1], labels[1:], strict=True):
+        same = after[:, None] == before[None, :]
+        strength = np.abs(rng.standard_normal((len(after), len(before))))
+        weights.append(strength * np.where(same, 1.0, leak))
+    return weights, np.concatenate(labels)

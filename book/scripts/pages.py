@@ -1,0 +1,240 @@
+"""Pages of the site whose content is computed: scorecard, run times, API reference.
+
+Each function returns MyST Markdown. They only read; :mod:`book.scripts.render` writes what they
+return into the staged copy of the book.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import nbformat
+
+# The public face of the library: module -> names, in the order of DESIGN section 6.
+PUBLIC = {
+    "graphs": ("LayeredGraph", "weight_graph", "activation_graph", "rolled_graph", "unrolled_graph"),
+    "clustering": ("spectral_clustering", "ncut", "shuffle_test", "ShuffleTest"),
+    "communities": ("knn_graph", "modularity", "modularity_curve"),
+    "signatures": ("weighted_degree", "eigenvector_centrality", "signature"),
+    "lesions": ("lesion_accuracies", "single_lesions", "double_lesions"),
+    "features": ("visualize", "coherence"),
+    "statistics": (
+        "empirical_p_value",
+        "fisher_combine",
+        "bates_p_value",
+        "benjamini_hochberg",
+        "effect_measure",
+        "cohens_d",
+    ),
+    "datasets": (
+        "load",
+        "halves",
+        "stack",
+        "mixture",
+        "lines",
+        "random_images",
+        "polynomials",
+        "Dataset",
+        "DataMissing",
+    ),
+    "models": ("mlp", "cnn"),
+    "store": ("read", "get", "put", "config_key", "provenance"),
+}
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table; cells are turned into text, None into a dash."""
+
+    def line(cells: Iterable[object]) -> str:
+        texts = ("–" if cell is None else str(cell).replace("|", "\\|") for cell in cells)
+        return "| " + " | ".join(texts) + " |"
+
+    columns = list(columns)
+    return "\n".join([line(columns), line("---" for _ in columns), *map(line, rows)])
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 120:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def scorecard() -> str:
+    """The scorecard, as the ledger computes it from the committed rows."""
+    ledger = importlib.import_module("modgraph_lib.ledger")
+    text = ledger.scorecard_markdown()
+    return text if text.lstrip().startswith("# ") else f"# Scorecard\n\n{text}"
+
+
+def api() -> str:
+    """API reference from the docstrings of every public name that exists."""
+    parts = [
+        "# API reference",
+        "The names below are the library's public face; everything else may change without "
+        "notice. All of them take ordinary PyTorch modules or NumPy arrays. Import what you "
+        "need: `from modgraph_lib import graphs, clustering`.",
+    ]
+    missing = []
+    for short, names in PUBLIC.items():
+        full = f"modgraph_lib.{short}"
+        try:
+            module = importlib.import_module(full)
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith("modgraph_lib"):
+                raise
+            missing += [f"`{short}.{name}`" for name in names]
+            continue
+        missing += [f"`{short}.{name}`" for name in names if not hasattr(module, name)]
+        found = [name for name in names if hasattr(module, name)]
+        if not found:
+            continue
+        summary = (inspect.getdoc(module) or "").split("\n\n")[0]
+        parts += [f"## {short}", "```{eval-rst}", summary, "", f".. currentmodule:: {full}", ""]
+        parts += [directive(full, name, getattr(module, name)) for name in found]
+        parts.append("```")
+    if missing:
+        parts += ["## Planned", "Not there yet: " + ", ".join(missing) + "."]
+    return "\n\n".join(parts[:2]) + "\n\n" + "\n".join(parts[2:]) + "\n"
+
+
+def directive(module: str, name: str, thing: object) -> str:
+    """The autodoc directive for one public name."""
+    if inspect.isclass(thing) and issubclass(thing, Exception):
+        return f".. autoexception:: {module}.{name}\n"
+    if inspect.isclass(thing):
+        return f".. autoclass:: {module}.{name}\n   :members:\n"
+    return f".. autofunction:: {module}.{name}\n"
+
+
+def run_times(executed: Mapping[str, nbformat.NotebookNode], results: Path) -> str:
+    """Run times, hardware and versions of this very build, then of the committed rows.
+
+    Args:
+        executed: section name -> executed notebook (with its ``modgraph`` metadata).
+        results: the folder with committed ``*.jsonl`` records and ``bench.json``.
+    """
+    parts = [
+        "# Run times and versions",
+        "Nothing on this page is typed by hand: it is drawn from the runs themselves.",
+        "## This build",
+        "Every section of the book was executed at the quick scale before this page was "
+        "rendered. Sections whose notebook, library and data had not changed since an earlier "
+        "build were taken over from it; the date says when each really ran.",
+        build_table(executed),
+        *environment_tables(executed),
+        "## Measured against peers",
+        bench_table(results / "bench.json"),
+        "## The committed rows",
+        "What the tables of the book rest on: the rows in `data/results`, each with its own "
+        "provenance. Seconds are the sum over rows of what each took where it ran; networks "
+        "trained side by side share that time between them.",
+        records_table(results),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def build_table(executed: Mapping[str, nbformat.NotebookNode]) -> str:
+    """One line per section of this build."""
+    rows = []
+    for name, notebook in sorted(executed.items()):
+        run = notebook.metadata["modgraph"]
+        cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+        link = f"[{name}](../notebooks/{name}.ipynb)"
+        rows.append((link, run["scale"], duration(run["seconds"]), cells, run["date"][:16]))
+    if not rows:
+        return "No section has been executed."
+    return table(("section", "scale", "wall time", "code cells", "executed (UTC)"), rows)
+
+
+def environment_tables(executed: Mapping[str, nbformat.NotebookNode]) -> list[str]:
+    """Hardware and versions; several columns where sections ran in different ones."""
+    runs = [notebook.metadata["modgraph"] for _, notebook in sorted(executed.items())]
+    if not runs:
+        return []
+
+    def spread(values: Iterable[object]) -> str:
+        return ", ".join(dict.fromkeys(map(str, values)))
+
+    machine = [
+        (key, spread(run["machine"][key] for run in runs)) for key in runs[0]["machine"]
+    ]
+    versions = [("Python", spread(run["python"] for run in runs))]
+    versions += [
+        (name, spread(run["versions"].get(name, "–") for run in runs))
+        for name in runs[0]["versions"]
+    ]
+    return [
+        "### Hardware",
+        table(("what", "value"), machine),
+        "### Versions",
+        table(("package", "version"), versions),
+        "Every other version: `constraints.txt`.",
+    ]
+
+
+def bench_table(path: Path) -> str:
+    """The table that ``make bench`` wrote, or how to get it.
+
+    ``bench.json`` is an object with ``rows`` (a list of flat objects, one per comparison, keys
+    as column names in the order they come) and any facts about the run beside it.
+    """
+    if not path.exists():
+        return "Not measured yet: `make bench` writes `data/results/bench.json`."
+    bench = json.loads(path.read_text("utf8"))
+    rows = bench["rows"]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    names = [column.replace("_", " ") for column in columns]
+    cells = [[shown(row.get(column)) for column in columns] for row in rows]
+    facts = {key: value for key, value in bench.items() if key != "rows"}
+    lines = [f"- {key.replace('_', ' ')}: {shown(value)}" for key, value in facts.items()]
+    intro = (
+        "Each line pairs ours with what one would otherwise write, in one run, on one machine "
+        "(`make bench`). A ratio above 1 means ours is faster or smaller."
+    )
+    return "\n\n".join([intro, table(names, cells), "\n".join(lines)])
+
+
+def shown(value: object) -> object:
+    """A number at a readable precision, anything else as it is."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    return value
+
+
+def records_table(results: Path) -> str:
+    """Rows, wall seconds, dates, devices and processors of each committed experiment."""
+    rows = []
+    for path in sorted(results.glob("*.jsonl")):
+        lines = [line for line in path.read_text("utf8").splitlines() if line.strip()]
+        notes = [json.loads(line).get("provenance", {}) for line in lines]
+        if not notes:
+            continue
+        seconds = [float(note["seconds"]) for note in notes if note.get("seconds") is not None]
+        dates = sorted(str(note["date"])[:10] for note in notes if note.get("date"))
+        span = " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else None
+        where = dict.fromkeys(
+            ", ".join(str(note[key]) for key in ("device", "processor") if note.get(key))
+            for note in notes
+        )
+        rows.append(
+            (f"`{path.stem}`", len(notes), duration(sum(seconds)), span, "; ".join(where))
+        )
+    if not rows:
+        return "No rows are committed yet."
+    return table(("experiment", "rows", "seconds in all", "dates", "ran on"), rows)

@@ -1,0 +1,168 @@
+"""Stage the book and render it to ``_build/html``.
+
+The committed notebooks are never touched: a copy of the book with the *executed* notebooks and
+the computed pages goes to ``_build/source``, Jupyter Book renders that with execution off and
+warnings as errors, every page of the table of contents is asserted, and only then the finished
+site takes the place of the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from book.scripts import pages
+from book.scripts.sections import ROOT, all_sections, read_executed
+
+STAMP = ".modgraph-digest"
+
+
+class RenderError(RuntimeError):
+    """The site could not be built; the message says what to look at."""
+
+
+def toc_files(toc: dict) -> Iterator[str]:
+    """Every file of a ``_toc.yml``, without extension, in reading order."""
+    if "root" in toc:
+        yield toc["root"]
+    if "file" in toc:
+        yield toc["file"]
+    for key in ("parts", "chapters", "sections"):
+        for entry in toc.get(key, ()):
+            yield from toc_files(entry)
+
+
+def stage(source: Path, root: Path = ROOT) -> None:
+    """Write the complete source of the site into the empty folder ``source``.
+
+    Raises:
+        RenderError: a section of the table of contents has not been executed.
+    """
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(root / name, source / name)
+    ignore = shutil.ignore_patterns("scripts", "__pycache__")
+    shutil.copytree(root / "book", source / "book", ignore=ignore)
+    shutil.copy(root / "CHANGELOG.md", source / "book" / "changelog.md")
+
+    executed = {s.name: read_executed(s) for s in all_sections(root)}
+    executed = {name: notebook for name, notebook in executed.items() if notebook is not None}
+    for name, notebook in executed.items():
+        target = source / "notebooks" / f"{name}.ipynb"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, target)
+
+    results = root / "data" / "results"
+    for name, text in (
+        ("scorecard", pages.scorecard()),
+        ("run_times", pages.run_times(executed, results)),
+        ("api", pages.api()),
+    ):
+        (source / "book" / f"{name}.md").write_text(text, "utf8")
+
+    toc = yaml.safe_load((root / "_toc.yml").read_text("utf8"))
+    absent = [f for f in toc_files(toc) if not any(source.glob(f"{f}.*"))]
+    if absent:
+        raise RenderError(f"in _toc.yml but not there: {', '.join(absent)}")
+
+
+def tree_digest(*folders: Path, extra: str = "") -> str:
+    """SHA-256 over names and contents of all files in ``folders``."""
+    sha = hashlib.sha256(extra.encode())
+    for folder in folders:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            if "__pycache__" not in path.parts:
+                sha.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+                sha.update(hashlib.sha256(path.read_bytes()).digest())
+    return sha.hexdigest()
+
+
+def build(source: Path, output: Path, log: Path) -> Path:
+    """Run Jupyter Book on ``source``; return the folder with the pages.
+
+    Raises:
+        RenderError: a warning or an error; the end of the log is in the message.
+    """
+    command = [sys.executable, "-m", "jupyter_book", "build", str(source)]
+    command += ["--path-output", str(output), "--warningiserror", "--keep-going", "--quiet"]
+    environment = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(done.stdout + done.stderr, "utf8")
+    if done.returncode:
+        told = [line for line in log.read_text("utf8").splitlines() if line.strip()]
+        raise RenderError("\n".join([*told[-40:], f"log: {log}"]))
+    return output / "_build" / "html"
+
+
+def missing_pages(html: Path, toc: dict) -> list[str]:
+    """Pages that the table of contents promises and ``html`` does not hold."""
+    expected = ["index", "search", "genindex", *toc_files(toc)]
+    return [f"{name}.html" for name in expected if not (html / f"{name}.html").is_file()]
+
+
+def replace_folder(new: Path, old: Path) -> None:
+    """Put the folder ``new`` in the place of ``old``."""
+    aside = old.with_name(f"{old.name}.old")
+    shutil.rmtree(aside, ignore_errors=True)
+    if old.exists():
+        old.rename(aside)
+    new.rename(old)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def render(root: Path = ROOT) -> Path:
+    """Bring ``_build/html`` up to date and return it.
+
+    Raises:
+        RenderError: see :func:`stage`, :func:`build`; or a promised page is missing.
+    """
+    html, source, output = (root / "_build" / name for name in ("html", "source", "render"))
+    for folder in (source, output):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    stage(source, root)
+    toc = yaml.safe_load((source / "_toc.yml").read_text("utf8"))
+    version = importlib.metadata.version("jupyter-book")
+    # The library is read too (docstrings), and these scripts decide how pages are made.
+    folders = (source, root / "modgraph_lib", root / "book" / "scripts")
+    digest = tree_digest(*folders, extra=f"{version} {(root / 'constraints.txt').read_text()}")
+    stamp = html / STAMP
+    if stamp.exists() and stamp.read_text() == digest and not missing_pages(html, toc):
+        print("book: the site is up to date")
+        return html
+    start = time.monotonic()
+    built = build(source, output, root / "_build" / "logs" / "render.log")
+    absent = missing_pages(built, toc)
+    if absent:
+        raise RenderError(f"pages are missing from the site: {', '.join(absent)}")
+    (built / STAMP).write_text(digest)
+    replace_folder(built, html)
+    print(f"book: rendered in {time.monotonic() - start:.0f} s")
+    return html
+
+
+def main() -> int:
+    """Command line; returns the exit status."""
+    try:
+        html = render()
+    except RenderError as error:
+        print(f"{error}\nbook: not rendered", file=sys.stderr)
+        return 1
+    print(f"book: file://{html}/index.html   (or `make serve`)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

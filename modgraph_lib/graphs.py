@@ -105,7 +105,7 @@ class LayeredGraph:
             return self, kept
         offsets = self.offsets
         parts = [kept[offsets[i] : offsets[i + 1]] for i in range(len(self.layers))]
-        blocks = {(i, j): block[np.ix_(parts[i], parts[j])] for (i, j), block in self.blocks.items()}
+        blocks = {(i, j): b[np.ix_(parts[i], parts[j])] for (i, j), b in self.blocks.items()}
         return replace(self, layers=tuple(int(p.sum()) for p in parts), blocks=blocks), kept
 
 

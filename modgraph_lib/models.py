@@ -43,7 +43,8 @@ def mlp(
     Source: Neural networks are surprisingly modular, section 3; Clusterability in Neural
     Networks, section 2.
     """
-    _check_sizes(inputs=inputs, outputs=outputs, **{f"widths[{i}]": w for i, w in enumerate(widths)})
+    hidden = {f"widths[{i}]": width for i, width in enumerate(widths)}
+    _check_sizes(inputs=inputs, outputs=outputs, **hidden)
     _check_rate(dropout)
     sizes = [inputs, *widths]
     parts: list[nn.Module] = [nn.Flatten()]

@@ -97,7 +97,10 @@ def bipartite_embedding(matrix: np.ndarray, k: int) -> tuple[np.ndarray, np.ndar
     # B B^T through BLAS's symmetric update: half the work of a full product.
     gram = scipy.linalg.blas.dsyrk(1.0, matrix.T, trans=1, lower=1)
     values, left = scipy.linalg.eigh(
-        gram, subset_by_index=[size - k, size - 1], driver="evr", check_finite=False,
+        gram,
+        subset_by_index=[size - k, size - 1],
+        driver="evr",
+        check_finite=False,
         overwrite_a=True,
     )
     values, left = values[::-1], left[:, ::-1]

@@ -33,6 +33,7 @@ INITIAL_EXPERIMENT, INITIAL_SCHEMA = "mlp_initial_ncut", 1
 REGULARIZERS = ("none", "dropout", "l1", "l2")
 VARIANTS = ("described", "published")
 PENALTY = 5e-5
+INPUTS = {"digits": 64, "mnist": 784, "fashion_mnist": 784, "cifar10_grey": 784}
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,45 @@ def condition(
         prune_epochs=prune_epochs * (2 if cifar else 1),
         batch_size=batch_size,
     )
+
+
+def initial_configs(
+    data: str, width: int, cluster_counts: Sequence[int], networks: int
+) -> list[InitialConfig]:
+    """Untrained networks for a data set's image size, in records of at most 50.
+
+    The paper's own network (784 inputs, width 256) is measured at every k either paper uses, so
+    that both share the records.
+    """
+    inputs = INPUTS[data]
+    standard = InitialConfig()
+    if (inputs, width) == (standard.inputs, standard.widths[0]):
+        cluster_counts = sorted({*standard.cluster_counts, *cluster_counts})
+    return [
+        InitialConfig(
+            inputs=inputs,
+            widths=(width,) * 4,
+            cluster_counts=tuple(sorted(cluster_counts)),
+            first_seed=first,
+            networks=min(50, networks - first),
+        )
+        for first in range(0, networks, 50)
+    ]
+
+
+def check_sizes(data: Sequence[str], width: int, cluster_counts: Sequence[int]) -> None:
+    """Refuse a k that the smallest of the networks' graphs cannot hold.
+
+    Raises:
+        ValueError: names the k, the graph's size and the largest possible k.
+    """
+    nodes = min(INPUTS[name] for name in data) + 4 * width + 10
+    for k in cluster_counts:
+        if k > nodes:
+            raise ValueError(
+                f"{k} clusters cannot be found in a graph of {nodes} nodes (inputs, 4 x {width} "
+                f"hidden units, outputs); choose at most {nodes}"
+            )
 
 
 def run(
@@ -225,12 +265,41 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-COLUMNS = (
-    "data regularizer variant seed stage k method ncut shuffle_mean shuffle_std shuffles shuffled "
-    "p_value z_score significant train_accuracy train_accuracy_final test_accuracy cluster_sizes "
-    "nodes isolated epochs prune_epochs dropout width batch_size device seconds train_seconds "
-    "date commit data_note key"
-).split()
+COLUMNS = [
+    "data",
+    "regularizer",
+    "variant",
+    "seed",
+    "stage",
+    "k",
+    "method",
+    "ncut",
+    "shuffle_mean",
+    "shuffle_std",
+    "shuffles",
+    "shuffled",
+    "p_value",
+    "z_score",
+    "significant",
+    "train_accuracy",
+    "train_accuracy_final",
+    "test_accuracy",
+    "cluster_sizes",
+    "nodes",
+    "isolated",
+    "epochs",
+    "prune_epochs",
+    "dropout",
+    "width",
+    "batch_size",
+    "device",
+    "seconds",
+    "train_seconds",
+    "date",
+    "commit",
+    "data_note",
+    "key",
+]
 
 
 def initial_table(records: Iterable[dict]) -> pd.DataFrame:
@@ -249,7 +318,7 @@ def initial_table(records: Iterable[dict]) -> pd.DataFrame:
         for k, values in record["result"]["ncuts"].items()
         for index, value in enumerate(values)
     ]
-    return pd.DataFrame(rows, columns="seed k ncut width inputs device date".split())
+    return pd.DataFrame(rows, columns=["seed", "k", "ncut", "width", "inputs", "device", "date"])
 
 
 def _key_config(config: NcutConfig, root: str | None) -> dict:

@@ -22,7 +22,15 @@ from modgraph_lib import store
 from modgraph_lib.datasets import Dataset
 from modgraph_lib.training.config import TrainConfig
 
-__all__ = ["EVERY_SECONDS", "Snapshot", "load", "load_tensors", "network_key", "save", "save_tensors"]
+__all__ = [
+    "EVERY_SECONDS",
+    "Snapshot",
+    "load",
+    "load_tensors",
+    "network_key",
+    "save",
+    "save_tensors",
+]
 
 EVERY_SECONDS = 10.0
 SCHEMA = 1

@@ -228,9 +228,7 @@ class _State:
             self.parameters[index].mul_(mask)
 
     def finish(self, phase: str, metrics: list[dict]) -> None:
-        weights = {
-            n: p.detach().clone() for n, p in zip(self.names, self.parameters, strict=True)
-        }
+        weights = {n: p.detach().clone() for n, p in zip(self.names, self.parameters, strict=True)}
         self.finished[phase] = (weights, metrics)
 
     def tensors(self, seconds: float) -> checkpoints.Snapshot:

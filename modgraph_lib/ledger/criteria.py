@@ -1,0 +1,162 @@
+"""From observed numbers to a verdict: the parts of a measurement, the tests, how parts combine.
+
+A measurement splits a claim into parts (one per cell the claim names) and gives a number for
+each. A test, written in ``data/papers/claims.csv`` before the runs, says which numbers count
+as met. The verdict follows from the parts alone; nothing here knows which paper is judged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+__all__ = [
+    "COMPARATORS",
+    "NOT_RUN_YET",
+    "NOISE_FACTOR",
+    "NOT_REPRODUCED",
+    "PARTLY",
+    "REPRODUCED",
+    "Criterion",
+    "Part",
+    "combine",
+    "judge",
+]
+
+REPRODUCED = "reproduced"
+PARTLY = "partly"
+NOT_REPRODUCED = "not reproduced"
+NOT_RUN_YET = "not run yet"
+
+MET, UNCLEAR, NOT_MET, MISSING = "met", "unclear", "not met", "missing"
+
+# An ordering of two means counts once it exceeds this many standard errors of the difference.
+NOISE_FACTOR = 2.0
+# Closed bounds admit what binary fractions lose, and nothing a printed digit could show.
+SLACK = 1e-9
+
+# test name -> the bounds it needs
+COMPARATORS = {
+    "within": ("low", "tolerance"),  # |observed - low| <= tolerance
+    "between": ("low", "high"),  # low - tolerance <= observed <= high + tolerance
+    "at_least": ("low",),  # observed >= low - tolerance
+    "at_most": ("high",),  # observed <= high + tolerance
+    "above": ("low",),  # observed > low
+    "below": ("high",),  # observed < high
+    "count": ("low", "tolerance"),  # |count, scaled to the paper's runs, - low| <= tolerance
+    "ordered": (),  # observed difference > 2 standard errors; unclear while only the sign fits
+    "not_ordered": (),  # observed difference >= -2 standard errors: the contrary is not shown
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One observed number of a claim.
+
+    Attributes:
+        name: the cell it belongs to, for instance "dropout, pruned".
+        observed: the number; NaN when there is nothing to measure yet.
+        spread: standard deviation over runs or standard error (see ``spread_is``); NaN if none.
+        runs: networks (graphs, for an identity) behind it; the fewest of any group it compares.
+        spread_is: "sd" or "se".
+        keys: keys of the result records it was computed from.
+    """
+
+    name: str
+    observed: float = math.nan
+    spread: float = math.nan
+    runs: int = 0
+    spread_is: str = "sd"
+    keys: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One test of one measurement, as written in the table of claims.
+
+    Attributes:
+        measurement: name of a registered measurement.
+        arguments: its keyword arguments, as (name, value) pairs.
+        test: a key of ``COMPARATORS``.
+        low, high, tolerance: bounds, in the unit of the observed number; NaN where unused.
+        runs: networks per cell in the paper.
+    """
+
+    measurement: str
+    arguments: tuple[tuple[str, object], ...]
+    test: str
+    low: float
+    high: float
+    tolerance: float
+    runs: int
+
+    def __post_init__(self) -> None:
+        if self.test not in COMPARATORS:
+            raise ValueError(f"unknown test {self.test!r}; known: {', '.join(COMPARATORS)}")
+        for bound in COMPARATORS[self.test]:
+            if math.isnan(getattr(self, bound)):
+                raise ValueError(f"test {self.test!r} of {self.measurement} needs {bound!r}")
+        if self.runs < 1:
+            raise ValueError(f"runs must be at least 1, got {self.runs}")
+
+    @property
+    def fewest_runs(self) -> int:
+        """Runs below which nothing is decided: half of the paper's, rounded up."""
+        return math.ceil(self.runs / 2)
+
+
+def judge(part: Part, criterion: Criterion) -> str:
+    """ "met", "unclear", "not met" or "missing" for one part.
+
+    A part is missing when its number is NaN or rests on fewer than half of the paper's runs;
+    missing is not failed. "unclear" arises for "ordered" alone: the sign is the paper's, and
+    the difference lies within ``NOISE_FACTOR`` standard errors of zero.
+    """
+    observed = part.observed
+    if math.isnan(observed) or part.runs < criterion.fewest_runs:
+        return MISSING
+    slack = SLACK * max(1.0, abs(observed))
+    tolerance = slack + (0.0 if math.isnan(criterion.tolerance) else criterion.tolerance)
+    low, high = criterion.low, criterion.high
+    match criterion.test:
+        case "within":
+            met = abs(observed - low) <= tolerance
+        case "between":
+            met = low - tolerance <= observed <= high + tolerance
+        case "at_least":
+            met = observed >= low - tolerance
+        case "at_most":
+            met = observed <= high + tolerance
+        case "above":
+            met = observed > low
+        case "below":
+            met = observed < high
+        case "count":
+            met = abs(observed * criterion.runs / part.runs - low) <= tolerance
+        case "not_ordered":
+            met = observed >= -_noise(part)
+        case _:  # "ordered"
+            if 0 < observed <= _noise(part):
+                return UNCLEAR
+            met = observed > 0
+    return MET if met else NOT_MET
+
+
+def combine(outcomes: Sequence[str]) -> str:
+    """The verdict of a claim from the outcomes of its parts.
+
+    Every part met: reproduced. No part met or unclear: not reproduced. Anything missing, or
+    no part at all: not run yet. Otherwise: partly.
+    """
+    if not outcomes or MISSING in outcomes:
+        return NOT_RUN_YET
+    if all(outcome == MET for outcome in outcomes):
+        return REPRODUCED
+    if all(outcome == NOT_MET for outcome in outcomes):
+        return NOT_REPRODUCED
+    return PARTLY
+
+
+def _noise(part: Part) -> float:
+    return 0.0 if math.isnan(part.spread) else NOISE_FACTOR * part.spread

@@ -1,0 +1,215 @@
+"""Which result rows may decide a claim, and the registry of measurements.
+
+A row counts for a claim only if the network behind it was trained and tested as the paper
+says. Everything else (quick and laptop scales, other widths or epochs, the readings of the
+published code) is filtered out here, so that no measurement can forget to.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from modgraph_lib import statistics
+from modgraph_lib.ledger.criteria import Part
+
+__all__ = ["MEASUREMENTS", "Results", "cell", "initial", "label", "measurement", "part"]
+
+# experiment name -> its table of rows, as experiments.<module>.table returns it
+Results = Mapping[str, pd.DataFrame]
+
+MEASUREMENTS: dict[str, Callable[..., list[Part]]] = {}
+
+# Settings of both papers' MLPs: surprisingly_modular section 3 and footnote 10;
+# clusterability section 2. CIFAR-10 is pruned for 40 epochs and uses dropout 0.2.
+EPOCHS = 20
+PRUNE_EPOCHS = {"mnist": 20, "fashion_mnist": 20, "cifar10_grey": 40}
+DROPOUT = {"mnist": 0.5, "fashion_mnist": 0.5, "cifar10_grey": 0.2}
+BATCH_SIZE, WIDTH, INPUTS = 128, 256, 28 * 28
+NODES = INPUTS + 4 * WIDTH + 10
+# 320 shuffles for the 2020 paper's cluster counts, 50 for the 2021 paper's k = 12.
+SHUFFLES = {2: 320, 4: 320, 7: 320, 10: 320, 12: 50}
+INITIAL_SEEDS = {4: 200, 12: 100}
+
+CELL_COLUMNS = [
+    "data",
+    "regularizer",
+    "stage",
+    "k",
+    "seed",
+    "variant",
+    "epochs",
+    "prune_epochs",
+    "batch_size",
+    "width",
+    "nodes",
+    "isolated",
+    "method",
+    "shuffles",
+    "shuffled",
+    "dropout",
+    "ncut",
+    "shuffle_mean",
+    "shuffle_std",
+    "p_value",
+    "significant",
+    "test_accuracy",
+]
+INITIAL_COLUMNS = ["seed", "k", "ncut", "width", "inputs"]
+
+NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10_grey": "CIFAR-10 grey"}
+
+
+def measurement(function: Callable[..., list[Part]]) -> Callable[..., list[Part]]:
+    """Register a pure function ``(results, *, runs, ...) -> list[Part]`` under its name."""
+    name = function.__name__
+    if name in MEASUREMENTS:
+        raise ValueError(f"two measurements are called {name!r}")
+    MEASUREMENTS[name] = function
+    return function
+
+
+def cell(
+    results: Results,
+    *,
+    data: str,
+    regularizer: str,
+    stage: str,
+    k: int,
+    runs: int,
+    dropout: float | None = None,
+    variant: str = "described",
+) -> pd.DataFrame:
+    """Rows of one cell at the paper's settings, one per seed, sorted by seed.
+
+    Args:
+        results: tables by experiment; "mlp_ncut" is read, and may be absent.
+        data, regularizer, stage, k: the cell.
+        runs: the paper's number of networks; seeds 0 to runs-1 count.
+        dropout: rate to ask for instead of the paper's usual one.
+        variant: "described" decides claims; "published" is what the released code does.
+
+    Returns:
+        A frame with the columns of ``experiments.mlps.table``, indexed by seed; empty if none.
+        Of more shuffles than the paper's, the first ones count.
+
+    Raises:
+        ValueError: the table lacks columns.
+        KeyError: data or k is no setting of these papers.
+    """
+    table = _table(results, "mlp_ncut", CELL_COLUMNS)
+    usual = DROPOUT[data] if regularizer == "dropout" else 0.0
+    # the released script trains CIFAR-10 networks with dropout five times as long
+    longer = (variant, data, regularizer) == ("published", "cifar10_grey", "dropout")
+    epochs = 5 * EPOCHS if longer else EPOCHS
+    keep = (
+        (table["data"] == data)
+        & (table["regularizer"] == regularizer)
+        & (table["stage"] == stage)
+        & (table["k"] == k)
+        & (table["seed"] < runs)
+        & (table["variant"] == variant)
+        & (table["epochs"] == epochs)
+        & (table["prune_epochs"] == PRUNE_EPOCHS[data])
+        & (table["batch_size"] == BATCH_SIZE)
+        & (table["width"] == WIDTH)
+        & (table["nodes"] + table["isolated"] == NODES)
+        & (table["method"] == "layer")
+        & (table["shuffles"] >= SHUFFLES[k])
+        & ((table["dropout"] - (usual if dropout is None else dropout)).abs() < 1e-9)
+    )
+    return _first_shuffles(_one_per_seed(table[keep]), SHUFFLES[k])
+
+
+def initial(results: Results, *, k: int, runs: int) -> pd.DataFrame:
+    """Untrained 784-256x4-10 networks at one k, seeds 0 to runs-1, indexed by seed."""
+    table = _table(results, "mlp_initial_ncut", INITIAL_COLUMNS)
+    keep = (
+        (table["k"] == k)
+        & (table["seed"] < runs)
+        & (table["width"] == WIDTH)
+        & (table["inputs"] == INPUTS)
+    )
+    return _one_per_seed(table[keep])
+
+
+def part(
+    name: str,
+    cells: Iterable[pd.DataFrame],
+    value: Callable[[], float],
+    spread: Callable[[], float] | None = None,
+    *,
+    spread_is: str = "sd",
+    fewest: int = 1,
+) -> Part:
+    """A part computed from cells, or a part without a number while any cell is too empty.
+
+    Args:
+        name: the part's name.
+        cells: the frames it rests on; ``runs`` becomes the size of the smallest.
+        value, spread: called only once every cell has at least ``fewest`` rows.
+        spread_is: "sd" or "se".
+        fewest: rows a cell needs for the formula to exist (2 for a standard deviation).
+    """
+    cells = list(cells)
+    runs = min(len(frame) for frame in cells)
+    if runs < fewest:
+        return Part(name, runs=runs)
+    # keys are absent where a caller built its rows by hand
+    keys = {str(key) for frame in cells if "key" in frame for key in frame["key"]}
+    return Part(
+        name,
+        observed=float(value()),
+        spread=math.nan if spread is None else float(spread()),
+        runs=runs,
+        spread_is=spread_is,
+        keys=tuple(sorted(keys)),
+    )
+
+
+def label(*, data: str = "", regularizer: str = "", stage: str = "") -> str:
+    """Words for a cell, in the order data, regularizer, stage; empty ones left out."""
+    words = {"none": "no regulariser", "l1": "L1", "l2": "L2"}
+    return ", ".join(
+        text for text in (NAMES.get(data, data), words.get(regularizer, regularizer), stage) if text
+    )
+
+
+def _table(results: Results, experiment: str, columns: list[str]) -> pd.DataFrame:
+    """The experiment's table, or an empty one with these columns; checked for them."""
+    table = results.get(experiment)
+    if table is None or table.empty:
+        return pd.DataFrame({name: pd.Series(dtype=float) for name in columns})
+    if missing := [name for name in columns if name not in table]:
+        raise ValueError(
+            f"rows of {experiment} lack the columns {', '.join(missing)}; pass what "
+            "modgraph_lib.experiments.mlps makes of the records"
+        )
+    return table
+
+
+def _first_shuffles(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The rows with their null cut to the first ``count`` shuffles and tested against those."""
+    if (rows["shuffles"] == count).all():
+        return rows
+    nulls = [np.asarray(null)[:count] for null in rows["shuffled"]]
+    pairs = list(zip(rows["ncut"], nulls, strict=True))
+    return rows.assign(
+        shuffled=pd.Series(nulls, index=rows.index, dtype=object),
+        shuffles=count,
+        shuffle_mean=[null.mean() for null in nulls],
+        shuffle_std=[null.std() for null in nulls],
+        p_value=[statistics.empirical_p_value(ncut, null) for ncut, null in pairs],
+        z_score=[statistics.z_score(ncut, null) for ncut, null in pairs],
+        significant=[bool(ncut < null.min()) for ncut, null in pairs],
+    )
+
+
+def _one_per_seed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The latest row of each seed: a repeated run replaces the earlier one, never joins it."""
+    if "date" in rows:
+        rows = rows.sort_values("date", kind="stable")
+    return rows.drop_duplicates("seed", keep="last").set_index("seed").sort_index()

@@ -157,6 +157,6 @@ def _origins(results: Results) -> pd.DataFrame:
     for table in results.values():
         if len(table):
             frame = table.drop_duplicates("key").set_index("key")
-            frames.append(frame.reindex(columns=columns).fillna("").astype(str))
+            frames.append(frame.reindex(columns=columns, fill_value="").astype(str))
     merged = pd.concat(frames)
     return merged[~merged.index.duplicated()]

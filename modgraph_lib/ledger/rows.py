@@ -34,30 +34,13 @@ NODES = INPUTS + 4 * WIDTH + 10
 SHUFFLES = {2: 320, 4: 320, 7: 320, 10: 320, 12: 50}
 INITIAL_SEEDS = {4: 200, 12: 100}
 
+# fmt: off
 CELL_COLUMNS = [
-    "data",
-    "regularizer",
-    "stage",
-    "k",
-    "seed",
-    "variant",
-    "epochs",
-    "prune_epochs",
-    "batch_size",
-    "width",
-    "nodes",
-    "isolated",
-    "method",
-    "shuffles",
-    "shuffled",
-    "dropout",
-    "ncut",
-    "shuffle_mean",
-    "shuffle_std",
-    "p_value",
-    "significant",
-    "test_accuracy",
+    "data", "regularizer", "stage", "k", "seed", "variant", "epochs", "prune_epochs",
+    "batch_size", "width", "nodes", "isolated", "method", "shuffles", "shuffled", "dropout",
+    "ncut", "shuffle_mean", "shuffle_std", "p_value", "significant", "test_accuracy",
 ]
+# fmt: on
 INITIAL_COLUMNS = ["seed", "k", "ncut", "width", "inputs"]
 
 NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10_grey": "CIFAR-10 grey"}

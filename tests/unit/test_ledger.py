@@ -1,0 +1,579 @@
+"""Claims, their tests, and the verdicts that follow from rows."""
+
+import hashlib
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modgraph_lib import ledger
+from modgraph_lib.ledger import claims as claims_module
+from modgraph_lib.ledger import criteria, pages, rows
+from modgraph_lib.ledger.criteria import Criterion, Part, combine, judge
+from modgraph_lib.ledger.evaluate import describe
+
+NAN = math.nan
+SM, CL = "surprisingly_modular/01_clusterability", "clusterability/01_mlps"
+# sha256 over name and bytes of every transcribed table
+TABLES_DIGEST = "ecd9750cb3a1d2641d7ebb4a692a61700f1e31cc59613f56a3ea578e84637915"
+
+
+def criterion(test, low=NAN, high=NAN, tolerance=NAN, runs=10):
+    return Criterion("test_accuracy", (), test, low, high, tolerance, runs)
+
+
+# --- one part against one test -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("test", "bounds", "observed", "outcome"),
+    [
+        ("within", {"low": 0.98, "tolerance": 0.01}, 0.97, "met"),
+        ("within", {"low": 0.98, "tolerance": 0.01}, 0.99, "met"),
+        ("within", {"low": 0.98, "tolerance": 0.01}, 0.9699, "not met"),
+        ("between", {"low": 2.3, "high": 2.45}, 2.3, "met"),
+        ("between", {"low": 2.3, "high": 2.45}, 2.4501, "not met"),
+        ("between", {"low": 2.3, "high": 2.45, "tolerance": 0.005}, 2.455, "met"),
+        ("between", {"low": 2.3, "high": 2.45, "tolerance": 0.005}, 2.294, "not met"),
+        ("at_least", {"low": 0.9}, 0.9, "met"),
+        ("at_least", {"low": 0.9}, 0.8999, "not met"),
+        ("at_least", {"low": 0.9, "tolerance": 0.1}, 0.8, "met"),
+        ("at_most", {"high": 0.2}, 0.2, "met"),
+        ("at_most", {"high": 0.2}, 0.2001, "not met"),
+        ("at_most", {"high": -2}, -1, "not met"),
+        ("above", {"low": 0.5}, 0.5, "not met"),
+        ("above", {"low": 0.5}, 0.5001, "met"),
+        ("below", {"high": 10.2}, 10.2, "not met"),
+        ("below", {"high": 10.2}, 10.1999, "met"),
+        ("count", {"low": 7, "tolerance": 2}, 5, "met"),
+        ("count", {"low": 7, "tolerance": 2}, 4, "not met"),
+        ("count", {"low": 7, "tolerance": 2}, 10, "not met"),
+    ],
+)
+def test_bounds_are_inside_or_outside_as_their_names_say(test, bounds, observed, outcome):
+    assert judge(Part("p", observed, runs=10), criterion(test, **bounds)) == outcome
+
+
+@pytest.mark.parametrize(
+    ("observed", "ordered", "not_ordered"),
+    [
+        (0.3, "met", "met"),
+        (0.2, "unclear", "met"),
+        (0.0, "not met", "met"),
+        (-0.2, "not met", "met"),
+        (-0.3, "not met", "not met"),
+    ],
+)
+def test_orderings_count_beyond_two_standard_errors(observed, ordered, not_ordered):
+    part = Part("gap", observed, spread=0.1, runs=10, spread_is="se")
+    assert judge(part, criterion("ordered")) == ordered
+    assert judge(part, criterion("not_ordered")) == not_ordered
+
+
+def test_an_ordering_without_a_spread_goes_by_its_sign():
+    assert judge(Part("gap", 1e-12, runs=10), criterion("ordered")) == "met"
+    assert judge(Part("gap", -1e-12, runs=10), criterion("not_ordered")) == "not met"
+
+
+@pytest.mark.parametrize("test", criteria.COMPARATORS)
+def test_nan_and_too_few_runs_are_missing_never_failed(test):
+    bounded = criterion(test, low=0, high=0, tolerance=0)
+    assert judge(Part("p", NAN, runs=10), bounded) == "missing"
+    assert judge(Part("p", 0.0, runs=4), bounded) == "missing"
+    assert judge(Part("p", 0.0, runs=5), bounded) != "missing"
+
+
+def test_counts_over_fewer_networks_are_scaled_to_the_papers_number():
+    # 6 of 6 is 10 of 10; 4 of 6 is 6.7 of 10
+    all_ten = criterion("count", low=10, tolerance=1)
+    assert judge(Part("p", 6, runs=6), all_ten) == "met"
+    assert judge(Part("p", 5, runs=6), all_ten) == "not met"
+    assert judge(Part("p", 4, runs=6), criterion("count", low=7, tolerance=2)) == "met"
+
+
+def test_a_test_without_its_bounds_is_refused():
+    with pytest.raises(ValueError, match="needs 'tolerance'"):
+        criterion("count", low=7)
+    with pytest.raises(ValueError, match="unknown test"):
+        criterion("roughly", low=7)
+    with pytest.raises(ValueError, match="at least 1"):
+        criterion("above", low=7, runs=0)
+
+
+# --- parts to a verdict --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "verdict"),
+    [
+        ([], "not run yet"),
+        (["met", "met"], "reproduced"),
+        (["not met", "not met"], "not reproduced"),
+        (["met", "not met"], "partly"),
+        (["met", "unclear"], "partly"),
+        (["unclear"], "partly"),
+        (["unclear", "not met"], "partly"),
+        (["met", "missing"], "not run yet"),
+        (["not met", "missing"], "not run yet"),
+    ],
+)
+def test_combination_of_parts(outcomes, verdict):
+    assert combine(outcomes) == verdict
+
+
+@given(st.lists(st.sampled_from(["met", "unclear", "not met", "missing"])), st.randoms())
+def test_the_order_of_parts_does_not_matter(outcomes, random):
+    shuffled = random.sample(outcomes, len(outcomes))
+    assert combine(shuffled) == combine(outcomes)
+
+
+# --- the table of claims -------------------------------------------------------------------
+
+
+def test_all_401_claims_are_there_once():
+    claims = ledger.load_claims()
+    assert len(claims) == 401 == claims["id"].nunique()
+    counts = claims["paper"].value_counts()
+    assert counts.to_dict() == {
+        "clusterability": 134,
+        "surprisingly_modular": 86,
+        "cnn_dynamics": 77,
+        "community_modularity": 59,
+        "detecting_modularity": 45,
+    }
+
+
+def test_the_claims_of_both_sections_have_tests():
+    claims = ledger.load_claims().set_index("id")
+    first = [f"SM-{n:02}" for n in (*range(1, 39), *range(64, 73))]
+    second = ["CL-01", "CL-05", "CL-06", "CL-133", "CL-134"]
+    second += [f"CL-{n:02}" for n in (*range(7, 28), *range(97, 105))]
+    assert sorted(claims.index[claims["section"] == SM]) == sorted(first)
+    assert sorted(claims.index[claims["section"] == CL]) == sorted(second)
+
+
+def test_tables_are_as_transcribed():
+    root = claims_module.papers_root() / "tables"
+    digest = hashlib.sha256()
+    for path in sorted(root.glob("*/*.csv")):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    assert digest.hexdigest() == TABLES_DIGEST
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: pd.concat([t, t.tail(1)]), "more than once: DM-45"),
+        (lambda t: t.assign(value_low=t["value_low"].replace("2.3", "2.2")), "transcription"),
+        (lambda t: t.assign(test=t["test"].replace("ordered", "roughly")), "unknown test"),
+        (
+            lambda t: t.assign(measurement=t["measurement"].replace("separation", "seperation")),
+            "SM-08: no measurement 'seperation'",
+        ),
+        (
+            lambda t: t.assign(arguments=t["arguments"].replace("data=mnist; k=4", "k=4")),
+            "missing a required argument: 'data'",
+        ),
+        (lambda t: t.assign(criterion_text=""), "its sentence"),
+        (lambda t: t.assign(section=""), "belong together"),
+        (lambda t: t.drop(columns="reason"), "lacks the columns reason"),
+    ],
+)
+def test_a_faulty_table_is_refused_with_the_fault(tmp_path, change, message):
+    path = tmp_path / "claims.csv"
+    change(ledger.load_claims()).to_csv(path, index=False)
+    with pytest.raises(ValueError, match=message):
+        ledger.load_claims(path)
+
+
+def test_a_missing_table_says_where_it_was_looked_for(tmp_path):
+    with pytest.raises(FileNotFoundError, match="MODGRAPH_PAPERS"):
+        ledger.load_claims(tmp_path / "claims.csv")
+
+
+# --- synthetic rows ------------------------------------------------------------------------
+
+
+def networks(data, regularizer, stage, k, ncuts, *, above=0.2, **changes):
+    """Rows at the paper's settings; every shuffle lies ``above`` the network's n-cut."""
+    shuffles = rows.SHUFFLES[k]
+    lines = []
+    for seed, ncut in enumerate(ncuts):
+        null = ncut + above + 0.01 * np.sin(np.arange(shuffles))
+        lines.append(
+            {
+                "data": data,
+                "regularizer": regularizer,
+                "variant": "described",
+                "seed": seed,
+                "stage": stage,
+                "k": k,
+                "method": "layer",
+                "ncut": ncut,
+                "shuffle_mean": null.mean(),
+                "shuffle_std": null.std(),
+                "shuffles": shuffles,
+                "shuffled": null,
+                "p_value": (1 + (null <= ncut).sum()) / (1 + shuffles),
+                "z_score": -1.0,
+                "significant": bool(ncut < null.min()),
+                "train_accuracy": 0.99,
+                "train_accuracy_final": 0.99,
+                "test_accuracy": 0.98 + 0.001 * (seed % 3),
+                "nodes": 1700,
+                "isolated": 118,
+                "epochs": 20,
+                "prune_epochs": rows.PRUNE_EPOCHS[data],
+                "dropout": rows.DROPOUT[data] if regularizer == "dropout" else 0.0,
+                "width": 256,
+                "batch_size": 128,
+                "device": "cpu",
+                "seconds": 1.0,
+                "date": "2026-01-02T03:04:05Z",
+                "commit": "abc",
+                "data_note": "",
+                "key": f"{data}-{regularizer}-{stage}-{seed}",
+                **changes,
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def spread(centre, count=10, width=0.02):
+    return centre + width * np.linspace(-1, 1, count)
+
+
+def four_cells(count=10, k=4, data="mnist", **changes):
+    centres = {
+        ("none", "unpruned"): 2.44,
+        ("none", "pruned"): 2.0,
+        ("dropout", "unpruned"): 2.23,
+        ("dropout", "pruned"): 1.84,
+    }
+    return pd.concat(
+        [
+            networks(data, regularizer, stage, k, spread(centre, count), **changes)
+            for (regularizer, stage), centre in centres.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def verdict_of(claim, table):
+    frame = ledger.verdicts({"mlp_ncut": table}, section=SM if claim[:2] == "SM" else CL)
+    return frame.set_index("id").loc[claim]
+
+
+def test_nothing_but_identities_is_decided_without_rows():
+    frame = ledger.verdicts({}).set_index("id")
+    assert len(frame) == 401
+    decided = frame.index[~frame["verdict"].str.startswith("not run")]
+    assert list(decided) == ["SM-02", "SM-03", "SM-04", "SM-05", "CL-05", "CL-06"]
+    assert (frame.loc[decided, "verdict"] == "reproduced").all()
+    assert frame.loc["CL-60", "verdict"] == "not run (needs ImageNet weights)"
+    assert frame.loc["CM-06", "verdict"] == "not run (needs CIFAR-100)"
+    assert frame.loc["SM-06", "verdict"] == "not run yet"
+    assert frame.loc["SM-06", "scale"] == "" == frame.loc["SM-06", "observed"]
+
+
+def test_empty_tables_are_as_good_as_none():
+    empty = {"mlp_ncut": four_cells().iloc[:0], "mlp_initial_ncut": pd.DataFrame()}
+    assert (ledger.verdicts(empty)["verdict"] == ledger.verdicts({})["verdict"]).all()
+
+
+def test_verdicts_carry_numbers_scale_and_origin():
+    found = verdict_of("SM-07", four_cells(data_note="as fetched"))
+    assert found["verdict"] == "reproduced" and found["scale"] == "paper" and found["runs"] == 10
+    assert [part["outcome"] for part in found["parts"]] == ["met", "met"]
+    assert found["parts"][0]["observed"] == pytest.approx(0.21)
+    assert "none minus dropout, pruned: 0.16" in found["observed"]
+    assert (found["device"], found["date"][:10]) == ("cpu", "2026-01-02")
+    assert found["data_note"] == "as fetched"
+    assert found["evidence"] == f"notebooks/{SM}.html#sm-07"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs": 2},
+        {"prune_epochs": 2},
+        {"width": 64},
+        {"batch_size": 64},
+        {"isolated": 0},
+        {"dropout": 0.3},
+        {"variant": "published"},
+        {"method": "layer_nonzero"},
+        {"shuffles": 20},
+        {"data": "digits"},
+    ],
+)
+def test_rows_at_other_settings_decide_nothing(changes):
+    frame = ledger.verdicts({"mlp_ncut": four_cells().assign(**changes)}, section=SM).set_index(
+        "id"
+    )
+    networks_only = frame.drop(["SM-02", "SM-03", "SM-04", "SM-05"])
+    assert (networks_only["verdict"] == "not run yet").all()
+    assert (networks_only["runs"] == 0).all()
+
+
+def test_quick_rows_do_not_move_a_paper_scale_verdict():
+    quick = four_cells(epochs=2, key="quick", ncut=9.0)
+    both = pd.concat([four_cells(), quick], ignore_index=True)
+    pd.testing.assert_series_equal(
+        verdict_of("SM-29", both), verdict_of("SM-29", four_cells()), check_names=False
+    )
+
+
+def test_fewer_networks_are_labelled_and_too_few_decide_nothing():
+    six, four = (verdict_of("SM-07", four_cells(count)) for count in (6, 4))
+    assert six["verdict"] == "reproduced" and six["scale"] == "reduced: 6 of 10 networks"
+    assert four["verdict"] == "not run yet" and four["scale"] == "incomplete: 0 of 2 parts"
+    assert "(4 runs)" in four["observed"]
+
+
+def test_a_missing_cell_leaves_the_claim_open():
+    table = four_cells()
+    found = verdict_of("SM-07", table[table["stage"] == "pruned"])
+    assert found["verdict"] == "not run yet" and found["scale"] == "incomplete: 1 of 2 parts"
+
+
+def test_more_seeds_than_the_papers_do_not_count():
+    table = four_cells(12)
+    assert verdict_of("SM-26", table)["runs"] == 10
+
+
+def test_a_repeated_run_replaces_the_earlier_one():
+    later = four_cells(date="2026-05-05T00:00:00Z", key="later")
+    found = verdict_of("SM-07", pd.concat([later, four_cells()], ignore_index=True))
+    assert found["runs"] == 10 and found["date"].startswith("2026-05-05")
+
+
+def test_a_longer_null_is_cut_to_the_papers_number_of_shuffles():
+    table = networks("mnist", "none", "unpruned", 12, spread(10.0, 5))
+    # the network lies below its first 50 shuffles and above the 270 that follow
+    nulls = [np.r_[np.full(50, ncut + 1), np.full(270, ncut - 1)] for ncut in table["ncut"]]
+    table = table.assign(shuffled=nulls, shuffles=320, significant=False)
+    cell = rows.cell(
+        {"mlp_ncut": table}, data="mnist", regularizer="none", stage="unpruned", k=12, runs=5
+    )
+    assert cell["significant"].all() and (cell["shuffles"] == 50).all()
+    assert cell["shuffle_mean"].to_numpy() == pytest.approx(cell["ncut"].to_numpy() + 1)
+    assert cell["p_value"].to_numpy() == pytest.approx(1 / 51)
+
+
+def test_rows_without_the_needed_columns_are_refused():
+    with pytest.raises(ValueError, match="lack the columns variant"):
+        ledger.verdicts({"mlp_ncut": four_cells().drop(columns="variant")}, section=SM)
+
+
+def test_an_unknown_section_names_the_known_ones():
+    with pytest.raises(ValueError, match=CL):
+        ledger.verdicts({}, section="clusterability/99")
+
+
+# --- measurements on rows whose answer is known by hand ------------------------------------
+
+
+def parts_of(claim, table):
+    return {part["name"]: part for part in verdict_of(claim, table)["parts"]}
+
+
+def test_pruning_must_lower_nine_of_ten_networks():
+    table = four_cells()
+    rising = (table["stage"] == "pruned") & (table["regularizer"] == "none")
+    nine = table.assign(ncut=table["ncut"].mask(rising & (table["seed"] == 0), 3.0))
+    eight = table.assign(ncut=table["ncut"].mask(rising & (table["seed"] < 2), 3.0))
+    assert verdict_of("SM-06", nine)["verdict"] == "reproduced"
+    assert verdict_of("SM-06", eight)["verdict"] == "partly"
+    assert parts_of("SM-06", eight)["no regulariser"]["observed"] == pytest.approx(0.8)
+
+
+def test_separation_is_one_apart_and_half_for_equal_samples():
+    table = four_cells()
+    table.loc[table["stage"] == "pruned", "ncut"] = 2.0
+    parts = parts_of("SM-08", table)
+    assert parts["unpruned"]["observed"] == 1.0 and parts["pruned"]["observed"] == 0.5
+    assert verdict_of("SM-08", table)["verdict"] == "partly"
+
+
+def test_correlation_is_recomputed_and_undefined_when_constant():
+    table = four_cells()
+    table["test_accuracy"] = table["ncut"] / 3
+    assert all(p["observed"] == pytest.approx(1) for p in parts_of("SM-09", table).values())
+    assert verdict_of("SM-09", table)["verdict"] == "not reproduced"
+    table["test_accuracy"] = 0.5
+    assert verdict_of("SM-09", table)["verdict"] == "not run yet"
+
+
+def test_z_of_two_samples_against_the_papers_own_figures():
+    # n-cuts with exactly the printed means and SDs of Table 1, MNIST: Z is 13.3
+    unit = spread(0, 10, 1)
+    unit = unit / unit.std(ddof=1)
+    table = pd.concat(
+        [
+            networks("mnist", "none", "pruned", 4, 2.000 + 0.035 * unit),
+            networks("mnist", "dropout", "pruned", 4, 1.840 + 0.015 * unit),
+        ],
+        ignore_index=True,
+    )
+    assert parts_of("SM-33", table)["Z"]["observed"] == pytest.approx(13.3, abs=0.05)
+    assert verdict_of("SM-33", table)["verdict"] == "reproduced"
+    assert verdict_of("SM-29", table)["verdict"] == "reproduced"
+
+
+def test_counts_of_networks_below_and_above_every_shuffle():
+    below = networks("cifar10_grey", "none", "pruned", 4, spread(2.0, 1))
+    above = networks("cifar10_grey", "none", "pruned", 4, spread(2.0, 9), above=-0.2)
+    table = pd.concat([below, above.assign(seed=range(1, 10))], ignore_index=True)
+    assert verdict_of("SM-24", table)["observed"] == "no regulariser, pruned: 1 of 10"
+    assert verdict_of("SM-24", table)["verdict"] == "reproduced"
+    assert verdict_of("SM-25", table)["observed"] == "no regulariser, pruned: 9 of 10"
+    assert verdict_of("SM-25", table)["verdict"] == "not reproduced"
+
+
+def test_dropout_half_on_cifar_is_told_from_the_usual_rate():
+    usual = networks("cifar10_grey", "dropout", "pruned", 4, spread(2.0), test_accuracy=0.42)
+    half = pd.concat(
+        [
+            networks("cifar10_grey", "dropout", stage, 4, spread(2.0, 3), dropout=0.5,
+                     test_accuracy=0.11)
+            for stage in ("unpruned", "pruned")
+        ]
+    )  # fmt: skip
+    both = pd.concat([usual, half], ignore_index=True)
+    assert verdict_of("SM-36", both)["verdict"] == "reproduced"
+    assert verdict_of("SM-28", both)["runs"] == 10
+
+
+def test_penalties_must_not_lower_but_may_raise():
+    cells = {"none": 8.9, "l1": 10.1, "l2": 8.3}
+    table = pd.concat(
+        [networks("mnist", r, "pruned", 12, spread(c, 5)) for r, c in cells.items()],
+        ignore_index=True,
+    )
+    found = verdict_of("CL-13", table)
+    assert [p["outcome"] for p in found["parts"]] == ["met", "not met"]
+    assert found["verdict"] == "partly"
+
+
+def test_trained_networks_against_the_lowest_untrained_one():
+    regularizers = ("none", "dropout", "l1", "l2")
+    table = pd.concat(
+        [
+            networks(data, regularizer, stage, 12, spread(9.0, 5))
+            for data, regularizer, stage in itertools.product(
+                ("mnist", "fashion_mnist"), regularizers, ("unpruned", "pruned")
+            )
+        ],
+        ignore_index=True,
+    )
+    untrained = pd.DataFrame(
+        {"seed": range(100), "k": 12, "ncut": np.linspace(10.21, 10.39, 100), "width": 256,
+         "inputs": 784, "device": "cpu", "date": "2026-01-01T00:00:00Z"}
+    )  # fmt: skip
+    results = {"mlp_ncut": table, "mlp_initial_ncut": untrained}
+    frame = ledger.verdicts(results, section=CL).set_index("id")
+    assert frame.loc["CL-133", "verdict"] == "reproduced"
+    assert frame.loc["CL-01", "verdict"] == "reproduced"
+    assert frame.loc["CL-01", "device"] == "cpu"
+    assert frame.loc["CL-27", "verdict"] == "not reproduced"
+    assert frame.loc["CL-15", "verdict"] == "reproduced"
+    few = ledger.verdicts({**results, "mlp_initial_ncut": untrained.head(40)}, section=CL)
+    few = few.set_index("id")
+    assert few.loc["CL-01", "verdict"] == few.loc["CL-133", "verdict"] == "not run yet"
+    small = {**results, "mlp_initial_ncut": untrained.assign(width=64)}
+    assert ledger.verdicts(small, section=CL).set_index("id").loc["CL-01", "runs"] == 0
+
+
+# --- tables and pages ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ledger.tables.BESIDE)
+def test_the_papers_tables_stand_beside_nothing_before_the_runs(name):
+    beside = ledger.paper_beside_ours(name)
+    assert beside["n-cut", "paper"].notna().all() and beside["n-cut", "ours"].isna().all()
+    assert (beside["scale", "ours"] == "not run yet").all()
+    assert len(beside) == len(ledger.paper_table(name)) == beside.index.nunique()
+
+
+def test_our_cells_stand_beside_the_papers():
+    beside = ledger.paper_beside_ours("surprisingly_modular/table_1", four_cells())
+    line = beside.loc["MNIST, no regulariser, pruned"]
+    assert line["n-cut", "paper"] == 2.0 and line["n-cut", "ours"] == pytest.approx(2.0)
+    assert line["below all shuffles", "paper"] == 7 and line["below all shuffles", "ours"] == 10
+    assert line["SD", "ours"] == pytest.approx(np.std(spread(2.0), ddof=1))
+    assert line["scale", "ours"] == "paper" and line["networks", "ours"] == 10
+    assert line["device", "ours"] == "cpu"
+    six = ledger.paper_beside_ours("clusterability/table_a1", four_cells(6))
+    assert six.loc["MNIST, dropout, pruned", ("scale", "ours")] == "reduced: 6 of 10 networks"
+
+
+def test_shuffle_spread_is_pooled_for_2020_and_averaged_for_2021():
+    table = four_cells()
+    chosen = table[(table["regularizer"] == "none") & (table["stage"] == "pruned")]
+    pooled = np.concatenate(list(chosen["shuffled"])).std()
+    name = "MNIST, no regulariser, pruned"
+    sm = ledger.paper_beside_ours("surprisingly_modular/table_1", table).loc[name]
+    cl = ledger.paper_beside_ours("clusterability/table_a1", table).loc[name]
+    assert sm["shuffles SD", "ours"] == pytest.approx(pooled)
+    assert cl["shuffles SD", "ours"] == pytest.approx(chosen["shuffle_std"].mean())
+
+
+def test_unknown_tables_are_refused():
+    with pytest.raises(ValueError, match="table_a5"):
+        ledger.paper_table("clusterability/table_5")
+    with pytest.raises(ValueError, match="cannot be set beside"):
+        ledger.paper_beside_ours("surprisingly_modular/table_a4")
+
+
+def test_every_printed_p_value_comes_from_a_multiple_of_ten():
+    found = ledger.printed_p_values()
+    assert len(found) == 240 and found["multiple_of_ten"].all()
+    assert found["between"].sum() == 58
+
+
+def test_summary_counts_every_claim_once():
+    counts = ledger.summary(ledger.verdicts({}))
+    assert counts.loc["all", "total"] == 401
+    assert (counts.drop(columns="total").sum(axis=1) == counts["total"]).all()
+
+
+def test_the_scorecard_lists_every_claim_and_asks_for_nothing_outside():
+    page = ledger.scorecard_markdown({"mlp_ncut": four_cells()})
+    for claim in ledger.load_claims()["id"]:
+        assert f'id="{claim.lower()}"' in page
+    assert f'href="../notebooks/{SM}.html#sm-22"' in page
+    assert "http" not in page
+    lines = [line for line in page.splitlines() if "mg-id" in line and line.startswith("|")]
+    assert len(lines) == 401
+    assert {len(line.replace(r"\|", "").split("|")) for line in lines} == {7}
+
+
+def test_a_chapters_table_has_anchors_words_and_plain_text():
+    table = ledger.claims_table(SM, {"mlp_ncut": four_cells(6)})
+    assert table._repr_html_().count("<tr id=") == 47
+    assert "reduced: 6 of 10 networks" in table._repr_html_()
+    assert "SM-07  reproduced" in repr(table)
+    assert "\n\n" not in table._repr_html_()
+
+
+def test_an_explanation_shows_only_while_the_verdict_falls_short(monkeypatch):
+    explained = ledger.load_claims().assign(explanation="the shuffles <differ>")
+    monkeypatch.setattr(ledger.evaluate, "load_claims", lambda: explained)
+    frame = ledger.verdicts({"mlp_ncut": four_cells()}, section=SM)
+    assert set(frame["explanation"][frame["verdict"] == "reproduced"]) == {""}
+    assert set(frame["explanation"][frame["verdict"] != "reproduced"]) == {"the shuffles <differ>"}
+
+
+def test_markdown_signs_are_escaped():
+    assert pages._markdown("a|b $x$ <c>") == r"a\|b \$x\$ \<c\>"
+
+
+def test_description_names_spread_and_runs():
+    part = Part("gap", 0.16, spread=0.012, runs=10, spread_is="se")
+    assert describe(part, criterion("ordered")) == "gap: 0.16 ± 0.012 (standard error) (10 runs)"
+    assert describe(Part("gap", runs=3), criterion("ordered")).endswith("(3 of 10 runs)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
@@ -44,13 +44,19 @@ def load_results() -> dict[str, pd.DataFrame]:
     }
 
 
-def verdicts(results: Results | None = None, *, section: str | None = None) -> pd.DataFrame:
+def verdicts(
+    results: Results | None = None,
+    *,
+    section: str | None = None,
+    ids: Collection[str] | None = None,
+) -> pd.DataFrame:
     """One row per claim, in the order of the table of claims.
 
     Args:
         results: tables by experiment ("mlp_ncut", "mlp_initial_ncut"); None reads the store;
             an empty mapping is fine and leaves every claim about networks "not run yet".
         section: only the claims tested there, for instance "clusterability/01_mlps".
+        ids: only these claims, for instance ("SM-22", "SM-26").
 
     Returns:
         Columns: id, paper, section; verdict ("reproduced", "partly", "not reproduced",
@@ -61,9 +67,13 @@ def verdicts(results: Results | None = None, *, section: str | None = None) -> p
         evidence (page and anchor); explanation (ours, empty once "reproduced").
 
     Raises:
-        ValueError: a section without a single claim.
+        ValueError: a section without a single claim, or an id that no claim has.
     """
     claims = load_claims()
+    if ids is not None:
+        if unknown := sorted(set(ids) - set(claims["id"])):
+            raise ValueError(f"no claims with the ids {', '.join(unknown)}")
+        claims = claims[claims["id"].isin(ids)]
     if section is not None:
         claims = claims[claims["section"] == section]
         if claims.empty:

@@ -264,8 +264,7 @@ def four_cells(count=10, k=4, data="mnist", **changes):
 
 
 def verdict_of(claim, table):
-    frame = ledger.verdicts({"mlp_ncut": table}, section=SM if claim[:2] == "SM" else CL)
-    return frame.set_index("id").loc[claim]
+    return ledger.verdicts({"mlp_ncut": table}, ids=[claim]).iloc[0]
 
 
 def test_nothing_but_identities_is_decided_without_rows():
@@ -373,6 +372,8 @@ def test_rows_without_the_needed_columns_are_refused():
 def test_an_unknown_section_names_the_known_ones():
     with pytest.raises(ValueError, match=CL):
         ledger.verdicts({}, section="clusterability/99")
+    with pytest.raises(ValueError, match="ids SM-99"):
+        ledger.verdicts({}, ids=["SM-01", "SM-99"])
 
 
 # --- measurements on rows whose answer is known by hand ------------------------------------

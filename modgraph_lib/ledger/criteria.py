@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 __all__ = [
     "COMPARATORS",
+    "MET",
+    "MISSING",
     "NOT_RUN_YET",
     "NOISE_FACTOR",
     "NOT_REPRODUCED",

@@ -95,7 +95,8 @@ def describe(part: Part, criterion: Criterion) -> str:
     spread = "" if math.isnan(part.spread) else f" ± {part.spread:.2g}"
     spread += " (standard error)" if spread and part.spread_is == "se" else ""
     runs = f" ({part.runs} runs)" if criterion.runs > 1 else ""
-    return f"{part.name}: {part.observed:.4g}{spread}{runs}"
+    # adding zero makes a negative zero an ordinary one
+    return f"{part.name}: {part.observed + 0.0:.4g}{spread}{runs}"
 
 
 def _verdict(claim: Any, results: Results, origins: pd.DataFrame) -> dict[str, object]:

@@ -6,7 +6,8 @@ They stand inside the page, so that reading it asks for nothing outside.
 __all__ = ["SCRIPT", "STYLE"]
 
 STYLE = """<style>
-.mg-bar {display: flex; min-width: 8rem; height: 1.1em; border: 1px solid currentColor}
+.mg-bar {display: flex; min-width: 8rem; height: 1.2em; margin-top: .3em;
+  border: 1px solid currentColor}
 .mg-bar span {overflow: hidden; text-align: center; font-size: .75em; line-height: 1.4em;
   border-right: 1px solid currentColor}
 .mg-bar span:last-child {border-right: 0}
@@ -15,7 +16,10 @@ STYLE = """<style>
   color-mix(in srgb, currentColor 35%, transparent) 4px 8px)}
 .mg-bar .mg-not-reproduced {background: repeating-linear-gradient(-45deg, transparent 0 2px,
   color-mix(in srgb, currentColor 50%, transparent) 2px 4px)}
-.mg-verdict {white-space: nowrap; font-weight: 600}
+.mg-claims td, .mg-claims th, table:has(.mg-id) td {vertical-align: top}
+.mg-claims {overflow-x: auto}
+.mg-id, .mg-claims tbody th, .mg-verdict {white-space: nowrap}
+.mg-verdict {font-weight: 600}
 .mg-filter {display: flex; flex-wrap: wrap; gap: .75rem; margin: 1rem 0}
 .mg-filter label {display: flex; gap: .4rem; align-items: center}
 @media print {.mg-filter {display: none}}

@@ -6,13 +6,15 @@ A verdict is always a word and a sign; colour adds nothing that they do not say.
 from __future__ import annotations
 
 import html
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from modgraph_lib.ledger.claims import PAPERS, load_claims
-from modgraph_lib.ledger.criteria import NOT_REPRODUCED, NOT_RUN_YET, PARTLY, REPRODUCED
+from modgraph_lib.ledger.claims import PAPERS, load_claims, papers_root
+from modgraph_lib.ledger.criteria import MET, NOT_REPRODUCED, NOT_RUN_YET, PARTLY, REPRODUCED
 from modgraph_lib.ledger.evaluate import verdicts
 from modgraph_lib.ledger.filter import SCRIPT, STYLE
 from modgraph_lib.ledger.rows import Results
@@ -20,6 +22,8 @@ from modgraph_lib.ledger.rows import Results
 __all__ = ["Html", "claims_table", "scorecard_markdown", "summary"]
 
 NOT_RUN = "not run"
+HEADS = ("Claim", "The paper says", "Met if, and what we measured", "Verdict")
+SHOWN_PARTS = 3
 SIGNS = {
     REPRODUCED: "✓",
     PARTLY: "◐",
@@ -68,21 +72,18 @@ def claims_table(section: str, results: Results | None = None) -> Html:
     frame = _joined(verdicts(results, section=section))
     rows = []
     for claim in frame.itertuples(index=False):
-        why = f"<br><em>{_escape(claim.explanation)}</em>" if claim.explanation else ""
         rows.append(
             f'<tr id="{claim.id.lower()}"><th scope="row">{claim.id}</th>'
             f"<td>{_escape(claim.claim)}<br><small>{_escape(claim.where)}</small></td>"
-            f"<td>{_escape(claim.criterion_text)}</td>"
-            f"<td>{_observed(claim)}</td>"
-            f"<td>{_mark(claim)}{why}</td></tr>"
+            f"<td>{_tested(claim, _escape)}</td><td>{_mark(claim, _escape)}</td></tr>"
         )
-    heads = ("Claim", "The paper says", "Met if", "We measured", "Verdict")
-    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    head = "".join(f'<th scope="col">{name}</th>' for name in HEADS)
     counts = summary(frame).loc["all"]
     caption = "; ".join(f"{SIGNS[kind]} {counts[kind]} {kind}" for kind in SIGNS if counts[kind])
     text = (
-        f"{STYLE}<table><caption>{counts['total']} claims: {caption}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        f'{STYLE}<div class="mg-claims"><table class="table">'
+        f"<caption>{counts['total']} claims: {caption}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
     plain = "\n".join(f"{claim.id}  {claim.verdict}" for claim in frame.itertuples(index=False))
     return Html(text, plain)
@@ -99,33 +100,27 @@ def scorecard_markdown(results: Results | None = None, *, root: str = "../") -> 
     options = "".join(f"<option>{kind}</option>" for kind in SIGNS)
     pieces = [
         "# Scorecard",
-        f"{len(frame)} statements of the five papers, each with a test that was written before "
-        "the runs and a verdict computed from the committed result rows. The rules behind the "
-        "tests are in `data/papers/criteria.md`.",
+        f"{len(frame)} statements of the five papers. Each is tested by a sentence that was "
+        "written before the runs, and each verdict is computed from the committed result rows "
+        "by [these rules](claim-rules).",
         STYLE,
         _summary_markdown(summary(frame)),
         SCRIPT % options,
     ]
     for paper, title in PAPERS.items():
         chosen = frame[frame["paper"] == paper]
-        if chosen.empty:
-            continue
-        pieces.append(f"## {title}")
-        lines = [
-            "| Claim | The paper says | Met if | We measured | Verdict |",
-            "| :--- | :--- | :--- | :--- | :--- |",
-        ]
+        lines = [f"| {' | '.join(HEADS)} |", "| :--- | :--- | :--- | :--- |"]
         for claim in chosen.itertuples(index=False):
             name = f'<span class="mg-id" id="{claim.id.lower()}">{claim.id}</span>'
             if claim.evidence:
                 name = f'<a href="{root}{claim.evidence}">{name}</a>'
-            test = _markdown(claim.criterion_text) or "no test written yet"
-            why = f"<br>{_markdown(claim.explanation)}" if claim.explanation else ""
             lines.append(
-                f"| {name} | {_markdown(claim.claim)} ({_markdown(claim.where)}) | {test} | "
-                f"{_observed(claim, markdown=True)} | {_mark(claim)}{why} |"
+                f"| {name} | {_markdown(claim.claim)}<br><small>{_markdown(claim.where)}</small> "
+                f"| {_tested(claim, _markdown)} | {_mark(claim, _markdown)} |"
             )
-        pieces.append("\n".join(lines))
+        pieces += [f"## {title}", "\n".join(lines)]
+    rules = (papers_root() / "criteria.md").read_text("utf8")
+    pieces += ["(claim-rules)=", re.sub("^#", "##", rules, flags=re.MULTILINE).strip()]
     return "\n\n".join(pieces) + "\n"
 
 
@@ -138,39 +133,47 @@ def _kind(verdict: str) -> str:
     return NOT_RUN if verdict.startswith("not run (") else verdict
 
 
-def _mark(claim: Any) -> str:
+def _mark(claim: Any, escape: Callable[[str], str]) -> str:
     kind = _kind(claim.verdict)
     # a verdict from fewer networks than the paper's says so wherever it is shown
-    note = f"<br><small>{claim.scale}</small>" if claim.scale not in ("", "paper") else ""
-    return (
+    notes = [f"<small>{escape(claim.scale)}</small>"] if claim.scale not in ("", "paper") else []
+    notes += [f"<em>{escape(claim.explanation)}</em>"] if claim.explanation else []
+    mark = (
         f'<span class="mg-verdict" data-verdict="{kind}">'
-        f'<span aria-hidden="true">{SIGNS[kind]}</span> {claim.verdict}</span>{note}'
+        f'<span aria-hidden="true">{SIGNS[kind]}</span> {escape(claim.verdict)}</span>'
     )
+    return "<br>".join([mark, *notes])
 
 
-def _observed(claim: Any, *, markdown: bool = False) -> str:
-    escape = _markdown if markdown else _escape
+def _tested(claim: Any, escape: Callable[[str], str]) -> str:
+    """The test in words and what was measured; many parts are folded."""
+    if not claim.criterion_text:
+        return "no test written yet"
+    text = escape(claim.criterion_text)
     if not claim.observed:
-        return "–"
-    lines = [escape(text) for text in claim.observed.split("; ")]
-    origin = ", ".join(text for text in (claim.device, claim.date[:10], claim.data_note) if text)
-    if origin:
-        lines.append(f"<small>{escape(origin)}</small>")
-    return "<br>".join(lines)
+        return text
+    lines = [escape(part) for part in claim.observed.split("; ")]
+    origin = ", ".join(x for x in (claim.device, claim.date[:10], claim.data_note) if x)
+    lines += [f"<small>{escape(origin)}</small>"] if origin else []
+    measured = "<br>".join(lines)
+    if len(claim.parts) <= SHOWN_PARTS:
+        return f"{text}<br><strong>Measured:</strong> {measured}"
+    met = sum(part["outcome"] == MET for part in claim.parts)
+    head = f"Measured: {met} of {len(claim.parts)} parts met"
+    return f"{text}<details><summary>{head}</summary>{measured}</details>"
 
 
 def _summary_markdown(counts: pd.DataFrame) -> str:
-    heads = [f"{sign} {kind}" for kind, sign in SIGNS.items()]
+    legend = ", ".join(f"{sign} {kind}" for kind, sign in SIGNS.items())
     lines = [
-        f"| Paper | {' | '.join(heads)} | all | share |",
-        f"| :--- |{' ---: |' * (len(heads) + 1)} :--- |",
+        f"| Claims by paper | {' | '.join(SIGNS.values())} | all |",
+        f"| :--- |{' ---: |' * (len(SIGNS) + 1)}",
     ]
     for paper, row in counts.iterrows():
         numbers = " | ".join(str(row[kind]) for kind in SIGNS)
-        lines.append(
-            f"| {PAPERS.get(paper, 'all five papers')} | {numbers} | {row['total']} | {_bar(row)} |"
-        )
-    return "\n".join(lines)
+        name = PAPERS.get(paper, "All five papers")
+        lines.append(f"| {name}{_bar(row)} | {numbers} | {row['total']} |")
+    return f"Signs: {legend}.\n\n" + "\n".join(lines)
 
 
 def _bar(row: pd.Series) -> str:

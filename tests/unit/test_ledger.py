@@ -551,7 +551,7 @@ def test_the_scorecard_lists_every_claim_and_asks_for_nothing_outside():
     assert "http" not in page
     lines = [line for line in page.splitlines() if "mg-id" in line and line.startswith("|")]
     assert len(lines) == 401
-    assert {len(line.replace(r"\|", "").split("|")) for line in lines} == {7}
+    assert {len(line.replace(r"\|", "").split("|")) for line in lines} == {6}
 
 
 def test_a_chapters_table_has_anchors_words_and_plain_text():

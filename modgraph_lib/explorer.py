@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from modgraph_lib import plots
+from modgraph_lib import plots, training
 from modgraph_lib.clustering import SHUFFLE_METHODS, ShuffleTest, shuffle_graph, shuffle_tests
-from modgraph_lib.graphs import LayeredGraph
+from modgraph_lib.experiments.mlps import NcutConfig
+from modgraph_lib.graphs import LayeredGraph, weight_graph
+from modgraph_lib.plots import style
 from modgraph_lib.plots.states import METHOD_WORDS
 
 Networks = Mapping[str, LayeredGraph | Callable[[], LayeredGraph]]
@@ -55,6 +57,26 @@ class Choices:
     def _tests(self, name: str, method: str) -> dict[int, ShuffleTest]:
         graph = self.graph(name)
         return shuffle_tests(graph, self.ks, shuffles=self.shuffles, method=method, seed=self.seed)
+
+
+def trained_networks(configs: Iterable[NcutConfig]) -> dict[str, Callable[[], LayeredGraph]]:
+    """The first network of each condition and stage by name, loaded only when looked at.
+
+    Args:
+        configs: measurements of ``experiments``; their networks are in the cache, or are
+            trained when first asked for.
+    """
+    found: dict[str, Callable[[], LayeredGraph]] = {}
+    for config in configs:
+        regularizer = next((w for w in ("dropout", "l1", "l2") if getattr(config.train, w)), "none")
+        word = style.condition(regularizer)[2]
+        name = f"{style.data_name(config.train.data)}, {word}, {config.stage}"
+        found.setdefault(name, functools.partial(_trained_graph, config))
+    return found
+
+
+def _trained_graph(config: NcutConfig) -> LayeredGraph:
+    return weight_graph(training.trained(config.train).model(config.stage))
 
 
 def states(

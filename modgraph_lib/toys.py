@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from torch import nn
 
-__all__ = ["straggler", "strands", "two_triangles"]
+__all__ = ["rescaled", "straggler", "strands", "two_triangles"]
 
 
 def two_triangles() -> np.ndarray:
@@ -67,3 +71,26 @@ def strands(
         strength = np.abs(rng.standard_normal((len(after), len(before))))
         weights.append(strength * np.where(same, 1.0, leak))
     return weights, np.concatenate(labels)
+
+
+def rescaled(model: nn.Module, *, spread: float, seed: int) -> nn.Module:
+    """A copy of a ReLU network with the same function and other weights.
+
+    Each hidden unit's incoming weights and bias are multiplied by a positive factor and its
+    outgoing weights divided by it, which a ReLU does not notice.
+
+    Args:
+        model: linear layers that follow one another, with ReLU (and dropout) between them.
+        spread: standard deviation of the factors' logarithms.
+        seed: fixes the factors.
+    """
+    twin = copy.deepcopy(model)
+    layers = [layer for layer in twin.modules() if isinstance(layer, nn.Linear)]
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for before, after in itertools.pairwise(layers):
+            factors = torch.exp(spread * torch.randn(before.out_features, generator=generator))
+            before.weight *= factors[:, None]
+            before.bias *= factors
+            after.weight /= factors[None, :]
+    return twin

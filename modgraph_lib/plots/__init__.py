@@ -9,6 +9,7 @@ from modgraph_lib.plots.conditions import ncut_against_accuracy, ncut_by_conditi
 from modgraph_lib.plots.networks import block_matrices, layered_layout, small_graph
 from modgraph_lib.plots.nulls import initial_ncuts, null_against_networks, null_histogram
 from modgraph_lib.plots.states import State, state_grid
+from modgraph_lib.plots.style import placeholder
 
 __all__ = [
     "State",
@@ -19,6 +20,7 @@ __all__ = [
     "ncut_by_condition",
     "null_against_networks",
     "null_histogram",
+    "placeholder",
     "small_graph",
     "state_grid",
 ]

@@ -121,3 +121,12 @@ def condition(regularizer: str) -> tuple[str, str, str]:
 def cluster_colours(count: int) -> Sequence[str]:
     """`count` colours; beyond twelve they repeat, and only number and position tell apart."""
     return [CLUSTERS[index % len(CLUSTERS)] for index in range(count)]
+
+
+def placeholder(text: str) -> Figure:
+    """A figure that only says why there is nothing to see."""
+    with styled():
+        figure, (only,) = axes(height=1.0)
+        only.axis("off")
+        only.text(0.5, 0.5, text, ha="center", va="center", color=SHUFFLE, fontsize=11)
+    return figure

@@ -4,8 +4,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 
-from modgraph_lib import clustering, graphs, toys
+from modgraph_lib import clustering, graphs, models, toys
 
 
 def test_two_triangles_by_hand():
@@ -50,3 +51,12 @@ def test_leak_raises_the_ncut_of_the_strands():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_rescaling_keeps_the_function_and_changes_the_graph():
+    model = models.mlp(6, 3, widths=(8, 8), seed=0)
+    twin = toys.rescaled(model, spread=1.0, seed=1)
+    images = torch.randn(20, 6, generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(twin(images), model(images))
+    before, after = (graphs.weight_graph(net).blocks[0, 1] for net in (model, twin))
+    assert not np.allclose(before, after)

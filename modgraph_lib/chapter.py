@@ -1,0 +1,379 @@
+"""What every chapter shows in the same way: status line, tables, commands, computed prose.
+
+Presentation only.  Nothing here measures; tables come from ``experiments`` and ``ledger``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import Markdown
+from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
+
+import modgraph_lib
+from modgraph_lib import ledger, plots, readings
+from modgraph_lib.ledger.claims import PAPERS
+from modgraph_lib.ledger.rows import Results, cell, initial
+from modgraph_lib.plots import style
+
+__all__ = [
+    "accuracies",
+    "bands",
+    "beside",
+    "command",
+    "counts",
+    "differences",
+    "drawn",
+    "initial_range",
+    "initial_rows",
+    "live",
+    "paper_rows",
+    "provenance",
+    "say",
+    "spread",
+    "status",
+    "variants",
+]
+
+NOT_RUN_YET = "not run yet"
+MISSING = "–"
+
+
+def say(text: str) -> Markdown:
+    """A paragraph with computed numbers: an f-string, indented as the code around it."""
+    return Markdown(textwrap.dedent(text).strip())
+
+
+def status(section: str, *, minutes: str) -> Markdown:
+    """The line under a chapter's title: paper, verdicts so far, evidence, cost, digests.
+
+    Args:
+        section: for instance "surprisingly_modular/01_clusterability".
+        minutes: cost by scale in words, for instance "quick 1, laptop 5, paper 60".
+    """
+    results = ledger.load_results()
+    counts = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
+    said = ", ".join(f"{count} {kind}" for kind, count in counts.drop("total").items() if count)
+    rows = results["mlp_ncut"]
+    return say(
+        f"""
+        **Paper:** {PAPERS[section.split("/")[0]]}<br>
+        **Verdicts so far:** {said}, of {counts["total"]} claims<br>
+        **Evidence at hand:** {_evidence(rows)}<br>
+        **Cost in minutes on 2 cores:** {minutes}<br>
+        **Digests:** library `{library_digest()}` (version {modgraph_lib.__version__}),
+        rows `{rows_digest(rows)}`
+        """
+    )
+
+
+def paper_rows(
+    *,
+    data: Iterable[str],
+    regularizers: Iterable[str],
+    stages: Iterable[str],
+    ks: Iterable[int],
+    runs: int,
+    variant: str = "described",
+    results: Results | None = None,
+) -> pd.DataFrame:
+    """Stored rows at the paper's settings, as ``experiments.mlps.table`` gives them.
+
+    Rows of smaller scales are left out.  Empty, with the columns of the table, where nothing
+    has been run.
+    """
+    results = ledger.load_results() if results is None else results
+    found = [
+        cell(
+            results,
+            data=one,
+            regularizer=regularizer,
+            stage=stage,
+            k=k,
+            runs=runs,
+            variant=variant,
+        ).reset_index()
+        for one in data
+        for regularizer in regularizers
+        for stage in stages
+        for k in ks
+    ]
+    full = [frame for frame in found if len(frame)]
+    columns = results["mlp_ncut"].columns
+    return pd.concat(full, ignore_index=True)[columns] if full else pd.DataFrame(columns=columns)
+
+
+def initial_rows(*, k: int, runs: int) -> pd.DataFrame:
+    """Stored n-cuts of untrained networks at the paper's size, one row a seed."""
+    return initial(ledger.load_results(), k=k, runs=runs).reset_index()
+
+
+def bands(*names: str) -> pd.DataFrame:
+    """The printed means and deviations of tables, as `plots.null_against_networks` takes them."""
+    known = {"MNIST": "mnist", "Fashion-MNIST": "fashion_mnist", "CIFAR-10": "cifar10_grey"}
+    frames = []
+    for name in names:
+        printed = ledger.paper_table(name)
+        if "regularizer" not in printed:
+            printed["regularizer"] = printed["dropout"].map({"yes": "dropout", "no": "none"})
+        if "ncut_std" not in printed:
+            printed["ncut_std"] = ""
+        frames.append(printed.assign(data=printed["dataset"].map(known)))
+    table = pd.concat(frames, ignore_index=True)
+    numbers = ["ncut_mean", "ncut_std", "shuffle_ncut_mean", "shuffle_ncut_std"]
+    table[numbers] = table[numbers].apply(pd.to_numeric)
+    if "pruned" in table:
+        table["stage"] = table["pruned"].map({"yes": "pruned", "no": "unpruned"})
+    return table
+
+
+def beside(name: str, rows: pd.DataFrame | None = None, *, variant: str = "described") -> Styler:
+    """A table of the paper beside ours: for each quantity the printed value, then the measured."""
+    rows = ledger.load_results()["mlp_ncut"] if rows is None else rows
+    frame = ledger.paper_beside_ours(name, rows, variant=variant)
+    shown = {}
+    for who in ("paper", "ours"):
+        shown["n-cut", who] = _plus_minus(frame, "n-cut", "SD", who)
+        shown["shuffles' n-cut", who] = _plus_minus(frame, "shuffles", "shuffles SD", who)
+        below, runs = frame["below all shuffles", who], frame["networks", who]
+        shown["below all", who] = [
+            f"{beat:.0f} of {count:.0f}" if pd.notna(beat) else MISSING
+            for beat, count in zip(below, runs, strict=True)
+        ]
+        for quantity, short in (("training accuracy", "train"), ("test accuracy", "test")):
+            shown[f"{short} acc.", who] = [_number(x, 3) for x in frame[quantity, who]]
+    quantities = list(dict.fromkeys(quantity for quantity, _ in shown))
+    order = [(quantity, who) for quantity in quantities for who in ("paper", "ours")]
+    table = pd.DataFrame(shown, index=frame.index)[order]
+    incomplete = frame["scale", "ours"] != "paper"
+    if incomplete.any():
+        table["", "scale"] = frame["scale", "ours"]
+    table.index.name = None
+    return _styled(table, name.replace("/", "-"))
+
+
+def live(table: pd.DataFrame, *, name: str) -> Styler:
+    """What this very execution measured: one line a condition, means over its networks."""
+    lines = []
+    for keys, rows in table.groupby(["data", "regularizer", "stage", "k"], sort=False):
+        data, regularizer, stage, k = keys
+        lines.append(
+            {
+                "data": style.data_name(data),
+                "regulariser": style.condition(regularizer)[2],
+                "stage": stage,
+                "k": k,
+                "n-cut": _spread(rows["ncut"]),
+                "shuffles' n-cut": f"{rows['shuffle_mean'].mean():.3f} "
+                f"± {rows['shuffle_std'].mean():.3f}",
+                "below all": f"{rows['significant'].sum()} of {len(rows)}",
+                "test acc.": f"{rows['test_accuracy'].mean():.3f}",
+                "isolated": f"{rows['isolated'].mean():.0f} of "
+                f"{(rows['nodes'] + rows['isolated']).iloc[0]}",
+            }
+        )
+    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+
+
+def differences(*names: str, rows: pd.DataFrame | None = None) -> Markdown:
+    """Where our n-cuts are far from the printed ones, in words; the worst first."""
+    rows = ledger.load_results()["mlp_ncut"] if rows is None else rows
+    frame = pd.concat([ledger.paper_beside_ours(name, rows) for name in names])
+    compared = int(frame["n-cut", "ours"].notna().sum())
+    if not compared:
+        return Markdown("*Not run yet at the paper's scale.*")
+    off = (frame["n-cut", "ours"] - frame["n-cut", "paper"]).abs()
+    far = readings.worst_cells(frame)
+    text = (
+        f"Of {len(frame)} cells {compared} are run. Our mean n-cut differs from the printed one "
+        f"by {off.median():.3f} in the median and {off.max():.3f} at most"
+    )
+    if far.empty:
+        return Markdown(f"{text}; no cell is farther off than 2 SD over networks.")
+    listed = "; ".join(
+        f"{row.cell}: {row.ours:.3f} against {row.paper:.3f} ({row.deviations:+.1f} SD)"
+        for row in far.itertuples(index=False)
+    )
+    return Markdown(f"{text}. Farther off than 2 SD over networks: {listed}.")
+
+
+def spread(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
+    """`readings.natural_spread` in words a reader can scan."""
+    return _reading(
+        rows,
+        readings.natural_spread,
+        name,
+        {
+            "gap": "gap to shuffles",
+            "over_networks": "SD over networks",
+            "over_shuffles": "SD over shuffles",
+            "z": "z",
+            "leaving": "leaves its cluster",
+            "leaving_shuffled": "leaves, shuffled",
+        },
+        {"z": "{:.1f}"},
+    )
+
+
+def counts(rows: pd.DataFrame, shuffles: Sequence[int], *, name: str) -> Styler | Markdown:
+    """Networks below all of their first n shuffles, for each n."""
+    words = {count: f"below the first {count}" for count in shuffles}
+    form = dict.fromkeys([*words.values(), "networks"], "{:.0f}")
+    return _reading(rows, lambda table: readings.fewer_shuffles(table, shuffles), name, words, form)
+
+
+def accuracies(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
+    """Training accuracy by both definitions, and test accuracy."""
+    return _reading(rows, readings.accuracy_definitions, name, {}, {})
+
+
+def variants(name: str, *, like: str) -> Styler | Markdown:
+    """Rows of a table whose cell contains `like`: paper, text as described, code as published."""
+    rows = ledger.load_results()["mlp_ncut"]
+    lines = {}
+    for variant in ("described", "published"):
+        frame = ledger.paper_beside_ours(name, rows, variant=variant)
+        for cell_name, row in frame[frame.index.str.contains(like, regex=False)].iterrows():
+            if variant == "described":
+                lines[cell_name, "paper"] = _facts(row, "paper")
+            lines[cell_name, f"ours, {variant}"] = _facts(row, "ours")
+    table = pd.DataFrame(lines).T.sort_index(level=0, sort_remaining=False)
+    return _styled(table, f"{name.replace('/', '-')}-variants")
+
+
+def initial_range(untrained: pd.DataFrame, trained: pd.DataFrame) -> Markdown:
+    """Extremes of untrained networks, and which trained conditions lie above them."""
+    if untrained.empty:
+        return Markdown("*Not run yet at the paper's scale.*")
+    low, high = untrained["ncut"].min(), untrained["ncut"].max()
+    text = f"Ours: {len(untrained)} untrained networks between {low:.3f} and {high:.3f}."
+    if trained.empty:
+        return Markdown(text)
+    by = trained.groupby(["data", "regularizer", "stage"], sort=False)["ncut"]
+    above = [
+        f"{style.data_name(data)}, {style.condition(regularizer)[2]}, {stage} "
+        f"({int((values > high).sum())} of {len(values)})"
+        for (data, regularizer, stage), values in by
+        if (values > high).any()
+    ]
+    said = "; ".join(above) or "none"
+    return Markdown(f"{text} Trained networks above the highest of them: {said}.")
+
+
+def drawn(rows: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure]) -> Figure:
+    """``draw(rows)``, or a figure that says so where nothing has been run yet."""
+    return draw(rows) if len(rows) else plots.placeholder("not run yet at the paper's scale")
+
+
+def command(section: str, scale: str = "paper", extra: str = "") -> Markdown:
+    """The command that makes the rows again, as a block to copy."""
+    line = (
+        f"papermill notebooks/{section}.ipynb out.ipynb "
+        f"-f notebooks/params/{scale}/{section}.yaml {extra}"
+    )
+    return Markdown(f"Every row again:\n\n```bash\n{line.strip()}\n```")
+
+
+def provenance(rows: pd.DataFrame) -> Markdown:
+    """Who ran what and when, from the rows themselves."""
+    if rows.empty:
+        return Markdown("*Not run yet at the paper's scale.*")
+    networks = rows.drop_duplicates("key")
+    trained = rows.drop_duplicates(["data", "regularizer", "variant", "seed", "epochs"])
+    hours = (networks["seconds"].sum() + trained["train_seconds"].sum()) / 3600
+    notes = "; ".join(sorted({note for note in rows["data_note"] if note}))
+    dates = sorted({str(date)[:10] for date in rows["date"]})
+    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    commits = ", ".join(sorted({f"`{str(commit)[:8]}`" for commit in rows["commit"]}))
+    text = (
+        f"*{len(trained)} networks, {hours:.1f} hours of work on "
+        f"{', '.join(sorted(set(rows['device'])))}, {span}, commit {commits}.*"
+    )
+    return Markdown(f"{text} *Data: {notes}.*" if notes else text)
+
+
+def library_digest() -> str:
+    """First eight digits of the SHA-256 of the library's source files."""
+    digest = hashlib.sha256()
+    root = Path(modgraph_lib.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:8]
+
+
+def rows_digest(rows: pd.DataFrame) -> str:
+    """First eight digits of the SHA-256 of the rows' keys, which data and settings decide."""
+    keys = "\n".join(sorted(set(rows["key"])))
+    return hashlib.sha256(keys.encode()).hexdigest()[:8]
+
+
+def _evidence(rows: pd.DataFrame) -> str:
+    paper = rows[rows["data"] != "digits"]
+    if paper.empty:
+        return "the paper's scale is not run yet; digits only"
+    counts = paper.drop_duplicates(["data", "regularizer", "variant", "seed", "epochs"])["data"]
+    said = ", ".join(
+        f"{count} on {style.data_name(data)}" for data, count in counts.value_counts().items()
+    )
+    return f"trained networks: {said}; devices: {', '.join(sorted(set(paper['device'])))}"
+
+
+def _plus_minus(frame: pd.DataFrame, value: str, deviation: str, who: str) -> list[str]:
+    return [
+        MISSING
+        if pd.isna(mean)
+        else f"{mean:.3f}" + ("" if pd.isna(spread) else f" ± {spread:.3f}")
+        for mean, spread in zip(frame[value, who], frame[deviation, who], strict=True)
+    ]
+
+
+def _number(value: float, digits: int) -> str:
+    return MISSING if pd.isna(value) else f"{value:.{digits}f}"
+
+
+def _spread(values: pd.Series) -> str:
+    spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{values.mean():.3f}{spread}"
+
+
+def _facts(row: pd.Series, who: str) -> dict[str, str]:
+    frame = pd.DataFrame([row])
+    below, networks = row["below all shuffles", who], row["networks", who]
+    return {
+        "n-cut": _plus_minus(frame, "n-cut", "SD", who)[0],
+        "shuffles' n-cut": _plus_minus(frame, "shuffles", "shuffles SD", who)[0],
+        "below all": MISSING if pd.isna(below) else f"{below:.0f} of {networks:.0f}",
+        "train acc.": _number(row["training accuracy", who], 3),
+        "test acc.": _number(row["test accuracy", who], 3),
+    }
+
+
+def _reading(rows, read, name, words, forms) -> Styler | Markdown:
+    """A frame of `readings` with readable conditions and columns, or a line that nothing is run."""
+    if rows.empty:
+        return Markdown("*Not run yet at the paper's scale.*")
+    frame = read(rows).rename(columns=words)
+    frame["data"] = frame["data"].map(style.data_name)
+    frame["regularizer"] = [style.condition(value)[2] for value in frame["regularizer"]]
+    frame = frame.rename(columns={"regularizer": "regulariser"})
+    numbers = [column for column in frame.columns if column not in ("data", "regulariser", "stage")]
+    forms = {"k": "{:.0f}", **{words.get(key, key): form for key, form in forms.items()}}
+    shown = {column: forms.get(column, "{:.3f}") for column in numbers}
+    return _styled(frame, name).format(shown, na_rep=MISSING).hide(axis="index")
+
+
+def _styled(table: pd.DataFrame, name: str) -> Styler:
+    """A Styler with a fixed id, so that two executions give the same page."""
+    columns: Sequence = list(table.columns)
+    ours = [column for column in columns if isinstance(column, tuple) and column[1] == "ours"]
+    bold = {"font-weight": "bold"}
+    return (
+        table.style.set_uuid(name).set_properties(subset=ours, **bold)
+        if ours
+        else (table.style.set_uuid(name))
+    )

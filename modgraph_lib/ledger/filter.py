@@ -66,7 +66,7 @@ document.addEventListener("DOMContentLoaded", () => {
           key(a).localeCompare(key(b), undefined, {numeric: true})).forEach(r => body.append(r));
       };
     });
-  words.oninput = verdict.oninput = show;
+  words.oninput = verdict.onchange = show;
   box.hidden = false;
   show();
 });

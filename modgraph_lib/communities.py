@@ -1,0 +1,357 @@
+"""Communities of samples: does class structure, seen as a graph of images, grow over depth?
+
+Each layer's features of N images make a graph: every image is joined to its k most similar
+ones, and the modularity of the true classes as communities says how well the layer separates
+them. Source: Understanding the Dynamics of DNNs Using Graph Modularity, sections 3.2 and 3.3,
+equation 1. Works on any torch module and any features.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import nn
+
+from modgraph_lib.hooks import default_layers, find_modules, layer_widths, listening
+from modgraph_lib.training import pick_device
+
+__all__ = ["ModularityCurve", "default_layers", "knn_graph", "modularity", "modularity_curve"]
+
+Similarity = Literal["cosine", "pearson"]
+Symmetrise = Literal["mean", "union", "mutual"]
+ZeroNorm = Literal["error", "isolate"]
+
+
+# --- the graph of one layer -----------------------------------------------------------------
+
+
+def _unit_rows(features: torch.Tensor, similarity: str, zero_norm: str, name: str) -> torch.Tensor:
+    """Rows (N, M) scaled to length 1 (centred first for "pearson"); zero rows stay zero."""
+    rows = features.detach().flatten(1)
+    rows = rows if rows.dtype in (torch.float32, torch.float64) else rows.float()
+    if rows.shape[1] == 0:
+        raise ValueError(f"{name} has no features")
+    if not torch.isfinite(rows).all():
+        raise ValueError(f"{name} has features that are NaN or infinite")
+    # Dividing by the largest entry first keeps the squares of tiny and huge features in range.
+    peak = rows.abs().amax(1, keepdim=True)
+    rows = rows / peak.where(peak > 0, 1)
+    if similarity == "pearson":
+        centred = rows - rows.mean(1, keepdim=True)
+        # A constant row minus its mean is rounding noise, not a direction.
+        constant = (rows == rows[:, :1]).all(1, keepdim=True)
+        rows = centred.masked_fill(constant, 0)
+    norm = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    zeros = int((norm == 0).sum())
+    if zeros and zero_norm == "error":
+        what = "constant" if similarity == "pearson" else "all-zero"
+        raise ValueError(
+            f"{name}: {zeros} of {len(rows)} samples have {what} features, so their similarity "
+            'is undefined; zero_norm="isolate" leaves them without edges of their own'
+        )
+    return rows / norm.where(norm > 0, 1)
+
+
+def _check_options(k: int, count: int, similarity: str, symmetrise: str, zero_norm: str) -> None:
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ValueError(f"k must be a whole number of at least 1, got {k!r}")
+    if count < k + 1:
+        raise ValueError(f"k={k} neighbours need at least {k + 1} samples, got {count}")
+    for value, allowed, name in (
+        (similarity, ("cosine", "pearson"), "similarity"),
+        (symmetrise, ("mean", "union", "mutual"), "symmetrise"),
+        (zero_norm, ("error", "isolate"), "zero_norm"),
+    ):
+        if value not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+
+
+def _nearest(similarities: torch.Tensor, k: int, symmetrise: str) -> sparse.csr_array:
+    """The graph of the k largest similarities of each row of a symmetric matrix (N, N)."""
+    count = len(similarities)
+    similarities = (similarities + similarities.T) / 2  # equal both ways to the last bit
+    similarities.fill_diagonal_(0)
+    weights, columns = similarities.topk(k, dim=1)
+    rows = np.repeat(np.arange(count), k)
+    chosen = sparse.csr_array(
+        (weights.double().cpu().numpy().ravel(), (rows, columns.cpu().numpy().ravel())),
+        shape=(count, count),
+    )
+    chosen.eliminate_zeros()
+    both = chosen + chosen.T
+    if symmetrise == "mean":
+        graph = both / 2
+    else:
+        present = chosen.astype(bool).astype(np.float64)
+        mutual = chosen.multiply(present.T)
+        graph = mutual if symmetrise == "mutual" else both - mutual
+    graph = sparse.csr_array(graph)
+    graph.eliminate_zeros()
+    graph.sort_indices()
+    return graph
+
+
+def knn_graph(
+    features: torch.Tensor | np.ndarray,
+    k: int,
+    *,
+    similarity: Similarity = "cosine",
+    symmetrise: Symmetrise = "mean",
+    zero_norm: ZeroNorm = "error",
+) -> sparse.csr_array:
+    """Weighted graph of samples, each joined to its k most similar others.
+
+    Args:
+        features: (N, ...) one row a sample; flattened to (N, M).
+        k: neighbours that each sample chooses.
+        similarity: "cosine", or "pearson" (cosine of rows with their mean taken off).
+        symmetrise: the choice D is directed and the paper does not say how it becomes
+            symmetric. "mean" is (D + D^T) / 2, what its code does: a pair that chose each other
+            weighs s, a one-sided choice s / 2. "union" weighs both s; "mutual" keeps only pairs
+            that chose each other.
+        zero_norm: samples without a direction are an "error", or stay without similarity
+            ("isolate", the effect of the published code).
+
+    Returns:
+        (N, N) symmetric, zero diagonal. As in the paper a sample's similarity to itself counts
+        as 0, so where fewer than k others are positively similar it makes fewer choices.
+        Negative weights can occur then, and are kept. Ties are broken as ``torch.topk`` does.
+
+    Raises ValueError for fewer than k + 1 samples, NaN or infinite features, zero norms, or an
+    unknown option.
+    """
+    features = torch.as_tensor(features)
+    if features.ndim < 2:
+        raise ValueError(f"features must be (N, ...) with one row a sample, got {features.shape}")
+    _check_options(k, len(features), similarity, symmetrise, zero_norm)
+    rows = _unit_rows(features, similarity, zero_norm, "features")
+    return _nearest(rows @ rows.T, k, symmetrise)
+
+
+# --- modularity -----------------------------------------------------------------------------
+
+
+def _square(adjacency: Any) -> sparse.coo_array:
+    if callable(getattr(adjacency, "adjacency", None)) and not sparse.issparse(adjacency):
+        adjacency = adjacency.adjacency()
+    if isinstance(adjacency, torch.Tensor):
+        adjacency = adjacency.detach().cpu().numpy()
+    if not sparse.issparse(adjacency):
+        adjacency = np.asarray(adjacency, dtype=np.float64)
+    if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
+        raise ValueError(f"an adjacency matrix is square, got shape {adjacency.shape}")
+    matrix = sparse.csr_array(adjacency, dtype=np.float64)
+    if not np.isfinite(matrix.data).all():
+        raise ValueError("the adjacency matrix has weights that are NaN or infinite")
+    if matrix.nnz:
+        unequal = abs(matrix - matrix.T)
+        if unequal.nnz and unequal.max() > 1e-9 * abs(matrix.data).max():
+            raise ValueError("the adjacency matrix is not symmetric; use (A + A.T) / 2")
+    return matrix.tocoo()
+
+
+def modularity(
+    adjacency: Any,
+    labels: Sequence | np.ndarray | torch.Tensor,
+    *,
+    resolution: float = 1.0,
+    reading: Literal["standard", "literal"] = "standard",
+) -> float:
+    """Newman's modularity Q of given communities in a weighted undirected graph.
+
+    Q = sum_c [ in_c / 2m - resolution (tot_c / 2m)^2 ], computed from class-block sums, where
+    in_c is the weight sum over ordered pairs inside community c, tot_c the sum of its degrees
+    and 2m = sum_ij a_ij. This equals (1/2m) sum_ij (a_ij - d_i d_j / 2m) [c_i = c_j].
+
+    Args:
+        adjacency: (N, N) symmetric: array, tensor, scipy sparse, or a graph with
+            ``.adjacency()``. A diagonal entry is Newman's a_ii, twice a self-loop's weight.
+        labels: (N,) community of each node, any kind of value.
+        resolution: weight of the expected part.
+        reading: "standard" is what the paper's code computes and its figures show. "literal"
+            takes equation 1 at its word, where W = sum_ij a_ij stands for m and every edge is
+            counted twice: sum_c [ in_c / 4m - resolution (tot_c / 4m)^2 ], always below 1/2.
+
+    With weights >= 0 and resolution 1, Q lies in [-1/2, 1); one community for all gives 0 up to
+    rounding. Raises ValueError for a matrix that is not square, symmetric and finite, for no
+    positive total weight, or for the wrong number of labels.
+
+    Example:
+        >>> two_pairs = [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]]
+        >>> modularity(two_pairs, [0, 0, 1, 1])
+        0.5
+    """
+    if reading not in ("standard", "literal"):
+        raise ValueError(f'reading must be "standard" or "literal", got {reading!r}')
+    matrix = _square(adjacency)
+    if isinstance(labels, torch.Tensor):
+        labels = labels.detach().cpu().numpy()
+    labels = np.asarray(labels)
+    if labels.shape != (matrix.shape[0],):
+        raise ValueError(f"{matrix.shape[0]} nodes need as many labels, got {labels.shape}")
+    _, community = np.unique(labels, return_inverse=True)
+    total = float(matrix.data.sum())
+    if total <= 0:
+        raise ValueError(f"modularity needs a positive total weight, got {total:g}")
+    row, column = matrix.coords
+    of_row = community[row]
+    degrees = np.bincount(of_row, weights=matrix.data)
+    inside = matrix.data[of_row == community[column]].sum()
+    halves = 1.0 if reading == "standard" else 0.5
+    share = degrees / total * halves
+    return float(inside / total * halves - resolution * (share @ share))
+
+
+# --- a curve over layers --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class ModularityCurve:
+    """Modularity after each layer.
+
+    Attributes:
+        layers: (L,) module names, in the order given.
+        q: (L,) modularity of the classes in each layer's graph.
+        k: neighbours; samples: number of images.
+    """
+
+    layers: tuple[str, ...]
+    q: np.ndarray
+    k: int
+    samples: int
+
+
+def _passes(widths: dict[str, int], budget: int) -> Iterator[list[tuple[str, int, int]]]:
+    """(layer, first column, last column) pieces, grouped so that each group fits the budget."""
+    group, room = [], budget
+    for name, width in widths.items():
+        start = 0
+        while start < width:
+            if room == 0:
+                yield group
+                group, room = [], budget
+            stop = min(width, start + room)
+            group.append((name, start, stop))
+            room -= stop - start
+            start = stop
+    if group:
+        yield group
+
+
+def _similarities(
+    model: nn.Module,
+    modules: dict[str, nn.Module],
+    images: torch.Tensor,
+    batches: list[slice],
+    columns: int,
+    unit_rows: Callable[[torch.Tensor, str], torch.Tensor],
+    device: torch.device,
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Similarity matrix (N, N) of one layer after another, as soon as each is complete.
+
+    At most ``columns`` features a sample are held. Dot products add up over pieces of the
+    feature vector, so a layer too wide for that takes several passes over the images.
+    """
+    count = len(images)
+    widths = layer_widths(model, modules, _inputs(images[:1], device))
+    # MPS has no float64; elsewhere the sum over pieces adds no error of its own.
+    exact = torch.float32 if device.type == "mps" else torch.float64
+    total: torch.Tensor | float = 0.0
+    for group in _passes(widths, columns):
+        kept: dict[tuple[str, int, int], list[torch.Tensor]] = {piece: [] for piece in group}
+
+        def heard(name: str, output: torch.Tensor, kept: dict = kept) -> None:
+            rows = unit_rows(output, name)
+            for (layer, start, stop), parts in kept.items():
+                if layer == name:
+                    parts.append(rows[:, start:stop].clone())
+
+        with listening({name: modules[name] for name, _, _ in group}, heard):
+            for batch in batches:
+                model(_inputs(images[batch], device))
+        for name, start, stop in group:
+            rows = torch.cat(kept.pop((name, start, stop)))
+            if len(rows) != count:
+                raise ValueError(f"layer {name!r} does not return one row a sample")
+            total = total + (rows @ rows.T).to(exact)
+            if stop == widths[name]:
+                yield name, total
+                total = 0.0
+
+
+def _inputs(images: torch.Tensor, device: torch.device) -> torch.Tensor:
+    images = images.to(device)
+    return images.float() / 255 if images.dtype == torch.uint8 else images
+
+
+def modularity_curve(
+    model: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor | np.ndarray | Sequence[int],
+    *,
+    layers: Sequence[str] | None = None,
+    k: int = 3,
+    similarity: Similarity = "cosine",
+    symmetrise: Symmetrise = "mean",
+    zero_norm: ZeroNorm = "error",
+    batch_size: int = 100,
+    memory: float = 1.0,
+    device: str = "auto",
+) -> ModularityCurve:
+    """Modularity of the true classes in each layer's graph of samples.
+
+    Args:
+        model: any torch module, in evaluation mode; it is left as it was, on its device.
+        images: (N, ...) what the model takes; uint8 is turned into 0..1 first.
+        labels: (N,) classes, at least two different ones.
+        layers: module names as in ``model.named_modules()``; None for ``default_layers``.
+        k, similarity, symmetrise, zero_norm: as in ``knn_graph``.
+        batch_size: images a forward pass.
+        memory: GiB of features held at once. Wider networks take more forward passes, not more
+            memory; besides, a few matrices of 8 N^2 bytes exist at a time.
+        device: "auto" is cuda, then mps, then cpu.
+
+    The paper takes k = 3 and N = 500 (1,000 for CIFAR-100). Raises ValueError for a model in
+    training mode, an unknown layer, one that never runs or runs twice a pass, a single class,
+    fewer than k + 1 images, and features that are NaN or all zero.
+    """
+    images = torch.as_tensor(images)
+    labels = np.asarray(labels.cpu() if isinstance(labels, torch.Tensor) else labels)
+    if labels.shape != (len(images),):
+        raise ValueError(f"{len(images)} images need as many labels, got {labels.shape}")
+    _check_options(k, len(images), similarity, symmetrise, zero_norm)
+    if len(np.unique(labels)) < 2:
+        raise ValueError("all images have one class: modularity would be 0 for every layer")
+    if any(module.training for module in model.modules()):
+        raise ValueError("the model is in training mode: call model.eval() first")
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
+    if not memory > 0:
+        raise ValueError(f"memory must be above 0 GiB, got {memory}")
+    modules = find_modules(model, layers if layers is not None else default_layers(model))
+    if not modules:
+        raise ValueError("layers is empty: name at least one, or pass None")
+
+    target = torch.device(pick_device(device))
+    columns = max(1, int(memory * 2**30 / (4 * len(images))))
+    batches = [slice(i, i + batch_size) for i in range(0, len(images), batch_size)]
+
+    def unit_rows(output: torch.Tensor, name: str) -> torch.Tensor:
+        return _unit_rows(output, similarity, zero_norm, f"layer {name!r}")
+
+    home = next((p.device for p in model.parameters()), target)
+    try:
+        with torch.inference_mode():
+            curve = {
+                name: modularity(_nearest(matrix, k, symmetrise), labels)
+                for name, matrix in _similarities(
+                    model.to(target), modules, images, batches, columns, unit_rows, target
+                )
+            }
+    finally:
+        model.to(home)
+    q = np.array([curve[name] for name in modules])
+    return ModularityCurve(tuple(modules), q, int(k), len(images))

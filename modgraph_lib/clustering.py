@@ -239,8 +239,7 @@ def hash_seed(*parts: int) -> int:
 def _ncuts(graphs, ks, n_init, seeds, device) -> dict[int, list[float]]:
     """n-cuts of a batch of equally shaped graphs for each k, clustered together."""
     widest = max(ks)
-    points = np.stack([spectral.embedding(g, widest) for g in graphs]).astype(np.float32)
-    batch = torch.from_numpy(points).to(device)
+    batch = spectral.embeddings(graphs, widest, device=device)
     present = torch.from_numpy(np.stack([g.degrees() > 0 for g in graphs])).to(device)
     found = {}
     for k in ks:

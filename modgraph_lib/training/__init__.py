@@ -27,6 +27,7 @@ __all__ = [
     "TrainConfig",
     "Trained",
     "build",
+    "cache_path",
     "data_note",
     "evaluate",
     "fingerprint",
@@ -112,6 +113,12 @@ def single_thread():
         torch.set_num_threads(threads)
 
 
+def cache_path(config: TrainConfig, root: str | Path | None = None) -> Path:
+    """Where the trained network of a configuration is, or will be, kept."""
+    key = checkpoints.network_key([config], _data(config.data, root)[0])
+    return store.cache_root() / "networks" / f"{key}.safetensors"
+
+
 def fingerprint(data: str, root: str | Path | None = None) -> str:
     """One digest of the training and test set of a name, as results are keyed by it."""
     train_data, test_data = _data(data, root)
@@ -131,8 +138,7 @@ def _data(name: str, root: str | Path | None) -> tuple[datasets.Dataset, dataset
 def _trained_stack(configs, *, device, root, progress=None) -> list[Trained]:
     """Members from the cache; the missing ones trained together and cached one by one."""
     train_data, test_data = _data(configs[0].data, root)
-    folder = store.cache_root() / "networks"
-    paths = {c: folder / f"{checkpoints.network_key([c], train_data)}.safetensors" for c in configs}
+    paths = {c: cache_path(c, root) for c in configs}
     found = {c: _from_cache(c, path) for c, path in paths.items()}
     missing = [c for c in configs if found[c] is None]
     if missing:

@@ -19,7 +19,7 @@ class Tiny:
     k: int = parameter(4, "number of clusters", at_least=2)
     seeds: int = parameter(3, "networks per condition", at_least=1)
     dropout: float = parameter(0.5, "dropout rate", at_least=0.0, below=1.0)
-    widths: list[int] = parameter([8, 8], "hidden widths", at_least=1)  # noqa: RUF009
+    widths: list[int] = parameter([8, 8], "hidden widths", at_least=1)
     verbose: bool = parameter(False, "print progress")
 
     def __post_init__(self):

@@ -1,0 +1,136 @@
+"""What is measured: each case runs ours or the peer a user would otherwise write.
+
+Every case is a function ``case(contender) -> (seconds, outcome)``, run in a process of its own
+so that its memory peak is its own. ``outcome`` is a number on which both must agree.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from sklearn.cluster import SpectralClustering
+from torch.nn import functional
+
+from modgraph_lib import clustering, datasets, graphs, training
+from modgraph_lib.experiments import mlps
+from modgraph_lib.training import TrainConfig, loop
+
+SHUFFLES = 50
+CLUSTERS = 12
+
+
+def data_name() -> str:
+    """MNIST where it is at hand, else the digits that ship with scikit-learn."""
+    try:
+        datasets.load("mnist", "test")
+    except datasets.DataMissing:
+        return "digits"
+    return "mnist"
+
+
+def shuffle_test(contender: str) -> tuple[float, float]:
+    """50 shuffles of one pruned 4x256 MLP clustered at k=12; outcome: their mean n-cut."""
+    graph = graphs.weight_graph(_pruned_network()).without_isolated()[0]
+    if contender == "ours":
+        begin = time.perf_counter()
+        test = clustering.shuffle_test(graph, CLUSTERS, shuffles=SHUFFLES)
+        return time.perf_counter() - begin, float(test.shuffled.mean())
+    shuffled = [clustering.shuffle_graph(graph, seed=[0, i]) for i in range(SHUFFLES)]
+    adjacencies = [_for_sklearn(g.without_isolated()[0].adjacency()) for g in shuffled]
+    begin = time.perf_counter()
+    labels = [
+        SpectralClustering(
+            CLUSTERS, affinity="precomputed", eigen_solver="arpack", n_init=10, random_state=i
+        )
+        .fit(adjacency)
+        .labels_
+        for i, adjacency in enumerate(adjacencies)
+    ]
+    seconds = time.perf_counter() - begin
+    values = [clustering.ncut(a, x) for a, x in zip(adjacencies, labels, strict=True)]
+    return seconds, float(np.mean(values))
+
+
+def training_five(contender: str) -> tuple[float, float]:
+    """Five MLPs, one epoch plain and one pruning; outcome: their mean test accuracy."""
+    name = data_name()
+    configs = [TrainConfig(name, seed, epochs=1, prune_epochs=1) for seed in range(100, 105)]
+    # Loaded beforehand on both sides; worker processes of ours load it again, on the clock.
+    train_data, test_data = datasets.load(name, "train"), datasets.load(name, "test")
+    begin = time.perf_counter()
+    if contender == "ours":
+        networks = training.train_many(configs, device="cpu", workers=2)
+        accuracies = [n.metrics["pruned"]["test_accuracy"] for n in networks]
+    else:
+        accuracies = [_plain_loop(c, train_data, test_data) for c in configs]
+    return time.perf_counter() - begin, float(np.mean(accuracies))
+
+
+CASES = {
+    "shuffle_test": {
+        "function": shuffle_test,
+        "title": f"{SHUFFLES} shuffles of a pruned 4x256 MLP, k={CLUSTERS}",
+        "peer": 'scikit-learn SpectralClustering(eigen_solver="arpack", n_init=10), sparse input',
+        "outcome": "mean n-cut",
+    },
+    "training": {
+        "function": training_five,
+        "title": "training and pruning five 4x256 MLPs, 1 + 1 epochs",
+        "peer": "a plain PyTorch loop, one network after another",
+        "outcome": "mean test accuracy",
+    },
+}
+
+
+def _pruned_network():
+    """A pruned 4x256 MLP: the cached paper-scale one if it is there, else one epoch of each."""
+    config = mlps.condition(data_name(), "none", 0)
+    path = training.cache_path(config)
+    if not path.exists():
+        config = mlps.condition(data_name(), "none", 0, epochs=1, prune_epochs=1)
+    return training.trained(config).model("pruned")
+
+
+def _for_sklearn(adjacency):
+    """scikit-learn's graph code takes 32-bit indices only."""
+    adjacency.indices = adjacency.indices.astype(np.int32)
+    adjacency.indptr = adjacency.indptr.astype(np.int32)
+    return adjacency
+
+
+def _plain_loop(config: TrainConfig, train_data, test_data) -> float:
+    """Training and pruning as one would first write it: whole tensors, Adam, top-k masks."""
+    torch.manual_seed(config.seed)
+    model = loop.build(config, (1, *train_data.images.shape[1:]), 10)
+    images, labels = train_data.images.float() / 255, train_data.labels
+    kernels = [p for p in model.parameters() if p.ndim > 1]
+    steps = -(-len(images) // config.batch_size)
+    for pruning in (False, True):
+        optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, eps=1e-7)
+        masks = []
+        model.train()
+        for step, batch in enumerate(torch.randperm(len(images)).split(config.batch_size)):
+            if pruning and step % 10 == 0:
+                sparsity = config.schedule.sparsity(step, steps)
+                masks = [_top_mask(k, sparsity) for k in kernels]
+            loss = functional.cross_entropy(model(images[batch]), labels[batch])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            with torch.no_grad():
+                for kernel, mask in zip(kernels, masks, strict=bool(masks)):
+                    kernel.mul_(mask)
+    model.eval()
+    with torch.no_grad():
+        guesses = model(test_data.images.float() / 255).argmax(1)
+    return (guesses == test_data.labels).float().mean().item()
+
+
+def _top_mask(kernel: torch.Tensor, sparsity: float) -> torch.Tensor:
+    flat = kernel.detach().abs().flatten()
+    kept = flat.topk(round(flat.numel() * (1 - sparsity))).indices
+    mask = torch.zeros_like(flat)
+    mask[kept] = 1
+    return mask.view_as(kernel)

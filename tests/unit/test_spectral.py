@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from graphs_by_hand import random_layers, two_triangles
+from scipy.linalg import eigh
+
+from modgraph_lib import spectral
+from modgraph_lib.graphs import LayeredGraph
+
+
+def projector(points, degrees):
+    """Projector on the span of the eigenvectors behind an embedding."""
+    vectors = points * np.sqrt(degrees)[:, None]
+    vectors = vectors / np.linalg.norm(vectors, axis=0)
+    return vectors @ vectors.T
+
+
+@pytest.mark.parametrize("sizes", [(30, 20, 20, 5), (5, 20, 20, 30), (12, 12)])
+def test_the_bipartite_route_spans_the_leading_eigenspace(sizes):
+    graph = random_layers(sizes, seed=5).without_isolated()[0]
+    degrees = graph.degrees()
+    fast = spectral.embedding(graph, 4)
+    general = spectral.embedding(graph.adjacency(), 4)
+    np.testing.assert_allclose(projector(fast, degrees), projector(general, degrees), atol=1e-8)
+
+
+def test_columns_solve_the_generalised_problem():
+    graph = random_layers(seed=2).without_isolated()[0]
+    adjacency, degrees = graph.adjacency().toarray(), graph.degrees()
+    laplacian = np.diag(degrees) - adjacency
+    values = eigh(laplacian, np.diag(degrees), eigvals_only=True)[:3]
+    points = spectral.embedding(graph, 3)
+    np.testing.assert_allclose(
+        laplacian @ points, degrees[:, None] * points * values, atol=1e-8 * degrees.max()
+    )
+    assert np.ptp(points[:, 0]) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_batched_route_of_accelerators_agrees_graph_by_graph():
+    batch = [random_layers(seed=s) for s in range(3)]
+    points = spectral.embeddings_on_device(batch, 4, torch.device("cpu"))
+    for graph, found in zip(batch, points.numpy(), strict=True):
+        kept = graph.degrees() > 0
+        alone = spectral.embedding(graph, 4)
+        assert np.all(found[~kept] == 0)
+        degrees = graph.degrees()[kept]
+        np.testing.assert_allclose(
+            projector(found[kept], degrees), projector(alone[kept], degrees), atol=1e-6
+        )
+
+
+def test_arpack_and_dense_agree_above_the_dense_limit():
+    graph = random_layers((300, 150, 60), 0.1, 1)
+    skip = {**graph.blocks, (0, 2): np.random.default_rng(0).random((300, 60))}
+    with_skip = LayeredGraph(graph.layers, skip)
+    assert not with_skip.is_bipartite and with_skip.nodes > spectral.DENSE_LIMIT
+    points = spectral.embedding(with_skip, 3)
+    scale = np.sqrt(with_skip.degrees())
+    normalised = with_skip.adjacency().toarray() / scale[:, None] / scale[None]
+    _, vectors = eigh(normalised, subset_by_index=[with_skip.nodes - 3, with_skip.nodes - 1])
+    np.testing.assert_allclose(projector(points, scale**2), vectors @ vectors.T, atol=1e-7)
+
+
+def test_isolated_nodes_have_zero_rows():
+    adjacency = np.zeros((8, 8))
+    adjacency[:6, :6] = two_triangles()
+    points = spectral.embedding(scipy.sparse.csr_array(adjacency), 2)
+    assert np.all(points[6:] == 0) and np.all(np.abs(points[:6]).sum(1) > 0)
+
+
+def test_k_outside_the_graph_is_refused():
+    graph = random_layers()
+    for k in (0, graph.nodes + 1):
+        with pytest.raises(ValueError, match="k must be between 1 and"):
+            spectral.embedding(graph, k)

@@ -22,6 +22,11 @@ STYLE = """<style>
 .mg-verdict {font-weight: 600}
 .mg-filter {display: flex; flex-wrap: wrap; gap: .75rem; margin: 1rem 0}
 .mg-filter label {display: flex; gap: .4rem; align-items: center}
+tr[hidden] {display: none !important}
+@media (max-width: 40rem) {
+  .mg-claims :is(tr, th, td), table:has(.mg-id) :is(tr, th, td) {display: block; border: 0}
+  .mg-claims thead, table:has(.mg-id) thead {display: none}
+}
 @media print {.mg-filter {display: none}}
 </style>"""
 # Works on the tables that follow it; without scripts the page simply shows every row.

@@ -32,6 +32,7 @@ __all__ = [
     "initial_range",
     "initial_rows",
     "live",
+    "lowest",
     "paper_rows",
     "provenance",
     "say",
@@ -49,25 +50,26 @@ def say(text: str) -> Markdown:
     return Markdown(textwrap.dedent(text).strip())
 
 
-def status(section: str, *, minutes: str) -> Markdown:
+def status(section: str) -> Markdown:
     """The line under a chapter's title: paper, verdicts so far, evidence, cost, digests.
 
     Args:
         section: for instance "surprisingly_modular/01_clusterability".
-        minutes: cost by scale in words, for instance "quick 1, laptop 5, paper 60".
     """
     results = ledger.load_results()
-    counts = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
-    said = ", ".join(f"{count} {kind}" for kind, count in counts.drop("total").items() if count)
+    totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
+    said = ", ".join(f"{count} {kind}" for kind, count in totals.drop("total").items() if count)
     rows = results["mlp_ncut"]
+    paper = rows[rows["width"] == 256]
+    cost = f"{_work(paper)} for the rows at hand" if len(paper) else NOT_RUN_YET
     return say(
         f"""
         **Paper:** {PAPERS[section.split("/")[0]]}<br>
-        **Verdicts so far:** {said}, of {counts["total"]} claims<br>
-        **Evidence at hand:** {_evidence(rows)}<br>
-        **Cost in minutes on 2 cores:** {minutes}<br>
+        **Verdicts so far:** {said}, of {totals["total"]} claims<br>
+        **Evidence at hand:** {_evidence(paper)}<br>
+        **Cost:** this page about a minute on 2 cores; paper scale {cost}<br>
         **Digests:** library `{library_digest()}` (version {modgraph_lib.__version__}),
-        rows `{rows_digest(rows)}`
+        rows and their data `{rows_digest(rows)}`
         """
     )
 
@@ -246,6 +248,18 @@ def variants(name: str, *, like: str) -> Styler | Markdown:
     return _styled(table, f"{name.replace('/', '-')}-variants")
 
 
+def lowest(rows: pd.DataFrame, regularizer: str) -> Markdown:
+    """Lowest n-cut of any network of a condition, by data set and stage."""
+    rows = rows[rows["regularizer"] == regularizer] if len(rows) else rows
+    if rows.empty:
+        return Markdown("*Not run yet at the paper's scale.*")
+    said = "; ".join(
+        f"{style.data_name(data)}, {stage}: {values.min():.3f} (of {len(values)} networks)"
+        for (data, stage), values in rows.groupby(["data", "stage"], sort=False)["ncut"]
+    )
+    return Markdown(f"Lowest n-cut with {style.condition(regularizer)[2]}: {said}.")
+
+
 def initial_range(untrained: pd.DataFrame, trained: pd.DataFrame) -> Markdown:
     """Extremes of untrained networks, and which trained conditions lie above them."""
     if untrained.empty:
@@ -283,17 +297,12 @@ def provenance(rows: pd.DataFrame) -> Markdown:
     """Who ran what and when, from the rows themselves."""
     if rows.empty:
         return Markdown("*Not run yet at the paper's scale.*")
-    networks = rows.drop_duplicates("key")
-    trained = rows.drop_duplicates(["data", "regularizer", "variant", "seed", "epochs"])
-    hours = (networks["seconds"].sum() + trained["train_seconds"].sum()) / 3600
+    networks = len(rows.drop_duplicates(NETWORK))
     notes = "; ".join(sorted({note for note in rows["data_note"] if note}))
     dates = sorted({str(date)[:10] for date in rows["date"]})
     span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     commits = ", ".join(sorted({f"`{str(commit)[:8]}`" for commit in rows["commit"]}))
-    text = (
-        f"*{len(trained)} networks, {hours:.1f} hours of work on "
-        f"{', '.join(sorted(set(rows['device'])))}, {span}, commit {commits}.*"
-    )
+    text = f"*{networks} networks, {_work(rows)}, {span}, commit {commits}.*"
     return Markdown(f"{text} *Data: {notes}.*" if notes else text)
 
 
@@ -312,15 +321,23 @@ def rows_digest(rows: pd.DataFrame) -> str:
     return hashlib.sha256(keys.encode()).hexdigest()[:8]
 
 
+NETWORK = ["data", "regularizer", "variant", "seed", "epochs", "prune_epochs", "dropout"]
+
+
+def _work(rows: pd.DataFrame) -> str:
+    """Hours of work behind rows: each network's training once, each clustering once."""
+    clustering = rows.drop_duplicates("key")["seconds"].sum()
+    training = rows.drop_duplicates(NETWORK)["train_seconds"].sum()
+    devices = ", ".join(sorted(set(rows["device"])))
+    return f"{(clustering + training) / 3600:.1f} hours of work ({devices})"
+
+
 def _evidence(rows: pd.DataFrame) -> str:
-    paper = rows[rows["data"] != "digits"]
-    if paper.empty:
+    if rows.empty:
         return "the paper's scale is not run yet; digits only"
-    counts = paper.drop_duplicates(["data", "regularizer", "variant", "seed", "epochs"])["data"]
-    said = ", ".join(
-        f"{count} on {style.data_name(data)}" for data, count in counts.value_counts().items()
-    )
-    return f"trained networks: {said}; devices: {', '.join(sorted(set(paper['device'])))}"
+    found = rows.drop_duplicates(NETWORK)["data"].value_counts()
+    said = ", ".join(f"{count} on {style.data_name(data)}" for data, count in found.items())
+    return f"trained networks of the paper's size: {said}"
 
 
 def _plus_minus(frame: pd.DataFrame, value: str, deviation: str, who: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -313,6 +313,13 @@ def _dress_layout(axes: Axes, graph, title: str, isolated: int) -> None:
     axes.legend(
         handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, title=note
     )
+
+
+def layer_words(names: Sequence[str]) -> list[str]:
+    """Names a reader understands: the numbers of modules in a Sequential become layers."""
+    if len(names) < 2 or not all(name.isdigit() for name in names[1:]):
+        return list(names)
+    return [names[0], *(f"hidden {place}" for place in range(1, len(names) - 1)), "outputs"]
 
 
 def _number(axes: Axes, x: float, y: float, text: Any, colour: str, *, size: float = 8.5) -> None:

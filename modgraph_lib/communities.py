@@ -7,6 +7,7 @@ equation 1. Works on any torch module and any features.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -241,6 +242,10 @@ def _passes(widths: dict[str, int], budget: int) -> Iterator[list[tuple[str, int
         yield group
 
 
+class _Enough(Exception):
+    """Ends a forward pass once every layer it was started for has been heard."""
+
+
 def _similarities(
     model: nn.Module,
     modules: dict[str, nn.Module],
@@ -262,16 +267,23 @@ def _similarities(
     total: torch.Tensor | float = 0.0
     for group in _passes(widths, columns):
         kept: dict[tuple[str, int, int], list[torch.Tensor]] = {piece: [] for piece in group}
+        wanted = {name: modules[name] for name, _, _ in group}
+        waiting: set[str] = set()
 
-        def heard(name: str, output: torch.Tensor, kept: dict = kept) -> None:
+        def heard(name: str, output: torch.Tensor, kept: dict = kept, waiting: set = waiting):
             rows = unit_rows(output, name)
             for (layer, start, stop), parts in kept.items():
                 if layer == name:
                     parts.append(rows[:, start:stop].clone())
+            waiting.discard(name)
+            if not waiting:
+                raise _Enough
 
-        with listening({name: modules[name] for name, _, _ in group}, heard):
+        with listening(wanted, heard):
             for batch in batches:
-                model(_inputs(images[batch], device))
+                waiting.update(wanted)
+                with suppress(_Enough):
+                    model(_inputs(images[batch], device))
         for name, start, stop in group:
             rows = torch.cat(kept.pop((name, start, stop)))
             if len(rows) != count:

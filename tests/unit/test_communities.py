@@ -14,6 +14,9 @@ from torch import nn
 from modgraph_lib import communities, hooks
 from modgraph_lib.communities import knn_graph, modularity, modularity_curve
 
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
 
 def barbell(size=3):
     """Two cliques of ``size`` nodes joined by one edge, and which clique each node is in."""
@@ -154,7 +157,6 @@ def slow_graph(features, k, similarity, symmetrise):
     return s * weight
 
 
-@settings(deadline=None)
 @given(
     st.integers(0, 10_000),
     st.integers(1, 4),
@@ -354,7 +356,7 @@ def test_isolating_dead_samples(samples):
     assert 0.5 < curve.q[0] <= 2 / 3
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_random_labels_stay_within_bounds(seed):
     rng = np.random.RandomState(seed)

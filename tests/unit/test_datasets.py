@@ -27,6 +27,9 @@ from modgraph_lib.datasets import (
 )
 from modgraph_lib.datasets.__main__ import main
 
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
 
 @pytest.fixture
 def empty(tmp_path, monkeypatch):
@@ -483,7 +486,7 @@ def test_halving_refuses():
 # --- made sets ------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**31), st.integers(2, 5), st.integers(10, 60))
 def test_pairs_follow_their_rules(seed, classes, count):
     labels = np.random.RandomState(seed % 1000).permutation(np.arange(count) % classes)

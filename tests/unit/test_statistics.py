@@ -5,11 +5,14 @@ from math import inf, isnan
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from modgraph_lib import statistics as s
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 finite = st.floats(-1e6, 1e6)
 samples = st.lists(finite, min_size=2, max_size=20)

@@ -4,9 +4,12 @@ Two steps, each along one axis at a time (scikit-image 0.15 ``resize`` with its 
 a Gaussian blur of standard deviation (factor - 1) / 2, where factor is old size over new size,
 with mirrored edges, computed in the images' own uint8 (so every pass truncates); then linear
 interpolation at pixel centres. For 32 -> 28 the blur's deviation is 1/14 and its kernel, cut at
-four deviations, is a single 1: no blur takes place. Agreement with scikit-image 0.15 is by
-construction, not measured: a newer release blurs in floating point, which moves values by at
-most about one grey level a pass.
+four deviations, is a single 1: no blur takes place.
+
+Agreement, measured against scikit-image 0.26 on MNIST and CIFAR-10 test images: CIFAR-10 in
+grey within 1e-12 of a grey level before rounding; halves and 7x7 images equal to the last digit
+when that release is given our uint8 blur. Its own blur, in floating point since later releases, changes
+an eighth of the pixels of halves by one grey level, and 7x7 images by at most 1.6 levels.
 """
 
 import numpy as np
@@ -86,9 +89,11 @@ def halve_width(images: np.ndarray) -> np.ndarray:
     axis = images.ndim - 1
     for start in range(0, len(images), _CHUNK):
         part = slice(start, start + _CHUNK)
-        small[part] = interpolate(blur(images[part], width, axis), width, axis)
+        # To 0..1 first, by this very product: it decides which way halves are rounded below.
+        small[part] = interpolate(blur(images[part], width, axis) * (1 / 255), width, axis)
     peak = small.max(initial=0.0)
     if peak == 0:
         raise ValueError("halves need at least one image that is not all black")
-    small *= 255 / peak
+    small *= 255
+    small /= peak
     return np.rint(small, out=small).astype(np.uint8)

@@ -8,8 +8,8 @@ four deviations, is a single 1: no blur takes place.
 
 Agreement, measured against scikit-image 0.26 on MNIST and CIFAR-10 test images: CIFAR-10 in
 grey within 1e-12 of a grey level before rounding; halves and 7x7 images equal to the last digit
-when that release is given our uint8 blur. Its own blur, in floating point since later releases, changes
-an eighth of the pixels of halves by one grey level, and 7x7 images by at most 1.6 levels.
+when that release is given our uint8 blur. Its own blur, by now in floating point, changes an
+eighth of the pixels of halves by one grey level, and 7x7 images by at most 1.6 levels.
 """
 
 import numpy as np

@@ -1,0 +1,116 @@
+"""What chapters show: before anything has been run, and from rows made by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modgraph_lib import chapter, plots
+from modgraph_lib.experiments import mlps
+
+SECTION = "surprisingly_modular/01_clusterability"
+
+
+def row(**changes):
+    null = np.linspace(2.0, 2.1, 320)
+    base = {
+        "data": "mnist", "regularizer": "none", "variant": "described", "seed": 0,
+        "stage": "pruned", "k": 4, "method": "layer", "ncut": 1.95, "shuffle_mean": null.mean(),
+        "shuffle_std": null.std(), "shuffles": 320, "shuffled": null, "p_value": 1 / 321,
+        "z_score": -3.4, "significant": True, "train_accuracy": 0.99,
+        "train_accuracy_final": 1.0, "test_accuracy": 0.98, "cluster_sizes": (5, 5, 5, 5),
+        "nodes": 1800, "isolated": 18, "epochs": 20, "prune_epochs": 20, "dropout": 0.0,
+        "width": 256, "batch_size": 128, "device": "cpu", "seconds": 30.0,
+        "train_seconds": 60.0, "date": "2026-01-02T00:00:00", "commit": "abcdef123",
+        "data_note": "", "key": "k0",
+    }  # fmt: skip
+    return {**base, **changes}
+
+
+@pytest.fixture
+def nothing(monkeypatch):
+    empty = {"mlp_ncut": mlps.table([]), "mlp_initial_ncut": mlps.initial_table([])}
+    monkeypatch.setattr(chapter.ledger, "load_results", lambda: empty)
+    return empty
+
+
+@pytest.fixture
+def ten(monkeypatch):
+    rows = [row(seed=seed, key=f"k{seed}", ncut=1.9 + 0.01 * seed) for seed in range(10)]
+    table = pd.DataFrame(rows, columns=mlps.COLUMNS)
+    results = {"mlp_ncut": table, "mlp_initial_ncut": mlps.initial_table([])}
+    monkeypatch.setattr(chapter.ledger, "load_results", lambda: results)
+    return table
+
+
+def rows_of(**changes):
+    asked = {"data": ("mnist",), "regularizers": ("none",), "stages": ("pruned",), "ks": (4,)}
+    return chapter.paper_rows(**{**asked, **changes}, runs=10)
+
+
+def test_everything_can_be_shown_before_anything_is_run(nothing):
+    rows = rows_of()
+    assert rows.empty and list(rows.columns) == list(mlps.COLUMNS)
+    table = "surprisingly_modular/table_1"
+    assert "not run yet" in chapter.status(SECTION).data
+    assert "2.000 ± 0.035" in chapter.beside(table).to_html()
+    assert "not run yet" in chapter.beside(table).to_html()
+    assert chapter.variants(table, like="CIFAR").to_html()
+    for shown in (
+        chapter.provenance(rows),
+        chapter.differences(table),
+        chapter.spread(rows, name="a"),
+        chapter.counts(rows, (32, 320), name="b"),
+        chapter.accuracies(rows, name="c"),
+        chapter.lowest(rows, "l2"),
+        chapter.initial_range(chapter.initial_rows(k=4, runs=200), rows),
+    ):
+        assert "Not run yet" in shown.data
+    figure = chapter.drawn(rows, plots.null_against_networks)
+    assert "not run yet" in figure.axes[0].texts[0].get_text()
+
+
+def test_rows_at_the_papers_settings_are_found_and_told(ten):
+    rows = rows_of()
+    assert len(rows) == 10
+    assert "10 networks, 0.2 hours of work (cpu), 2026-01-02" in chapter.provenance(rows).data
+    html = chapter.beside("surprisingly_modular/table_1").to_html()
+    assert "1.945 ± 0.030" in html and "10 of 10" in html
+    assert "Of 6 cells 1 are run" in chapter.differences("surprisingly_modular/table_1").data
+    assert "MNIST" in chapter.spread(rows, name="a").to_html()
+    assert "below the first 32" in chapter.counts(rows, (32, 320), name="b").to_html()
+    assert "10 on MNIST" in chapter.status(SECTION).data
+
+
+def test_far_cells_are_named(ten):
+    ten["ncut"] += 0.5
+    assert "MNIST" in chapter.differences("surprisingly_modular/table_1").data.split("2 SD")[1]
+
+
+def test_other_scales_do_not_count(ten):
+    ten["epochs"] = 5
+    assert rows_of().empty
+
+
+def test_initial_range_names_trained_networks_above(ten):
+    untrained = pd.DataFrame({"seed": [0, 1], "ncut": [1.80, 1.945]})
+    told = chapter.initial_range(untrained, rows_of()).data
+    assert "between 1.800 and 1.945" in told and "(5 of 10)" in told
+
+
+def test_live_table_has_a_line_a_condition_and_a_fixed_id(ten):
+    html = [chapter.live(ten, name="x").to_html() for _ in range(2)]
+    assert html[0] == html[1]
+    assert "18 of 1818" in html[0]
+
+
+def test_bands_are_numbers_by_condition():
+    table = chapter.bands("surprisingly_modular/table_1")
+    first = table[(table["data"] == "mnist") & (table["regularizer"] == "none")].iloc[0]
+    assert (first["ncut_mean"], first["shuffle_ncut_std"]) == (2.0, 0.017)
+    later = chapter.bands("clusterability/table_a5", "clusterability/table_a6")
+    assert len(later) == 16 and later["ncut_std"].isna().all()
+    assert set(later["stage"]) == {"pruned", "unpruned"}
+
+
+def test_command_names_the_files():
+    assert f"-f notebooks/params/paper/{SECTION}.yaml" in chapter.command(SECTION).data

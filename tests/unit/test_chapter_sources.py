@@ -1,0 +1,114 @@
+"""The chapters' text sources keep the project's rules."""
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+import yaml
+
+from modgraph_lib import parameters
+from modgraph_lib.experiments import clusterability, surprisingly_modular
+
+ROOT = Path(__file__).resolve().parents[2] / "notebooks"
+SECTIONS = {
+    "surprisingly_modular/01_clusterability": surprisingly_modular.ClusterabilityParameters,
+    "clusterability/01_mlps": clusterability.MlpsParameters,
+}
+LONGEST = 16  # lines of code in a cell
+
+
+def notebook(section):
+    return jupytext.read(ROOT / "text" / f"{section}.md")
+
+
+def code_cells(section):
+    return [cell for cell in notebook(section).cells if cell.cell_type == "code"]
+
+
+def parameters_cell(section):
+    (cell,) = [c for c in code_cells(section) if "parameters" in c.metadata.get("tags", [])]
+    return cell.source
+
+
+def test_every_section_is_known():
+    found = {path.relative_to(ROOT / "text") for path in (ROOT / "text").rglob("*.md")}
+    assert {str(path.with_suffix("")) for path in found} == set(SECTIONS)
+
+
+@pytest.mark.parametrize(("section", "cls"), SECTIONS.items())
+def test_parameters_cell_mirrors_the_dataclass(section, cls):
+    assert parameters_cell(section) == parameters.cell(cls)
+
+
+@pytest.mark.parametrize(("section", "cls"), SECTIONS.items())
+@pytest.mark.parametrize("scale", ["laptop", "paper"])
+def test_parameter_files_pass_the_guard(section, cls, scale):
+    path = ROOT / "params" / scale / f"{section}.yaml"
+    given = yaml.safe_load(path.read_text())
+    defaults = {field.name: parameters.default_of(field) for field in dataclasses.fields(cls)}
+    values = parameters.read({**defaults, **given}, cls)
+    assert values.seeds == given["seeds"]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_cells_are_short_and_figures_described(section):
+    names = []
+    for cell in code_cells(section):
+        if "parameters" not in cell.metadata.get("tags", []):
+            assert len(cell.source.splitlines()) <= LONGEST, cell.source
+        assert all(len(line) <= 100 for line in cell.source.splitlines()), cell.source
+        figure = cell.metadata.get("mystnb", {}).get("figure")
+        last = cell.source.splitlines()[-1]
+        draws = last.startswith(("plots.", "chapter.drawn"))
+        assert draws == (figure is not None), cell.source
+        if figure:
+            names.append(figure["name"])
+            assert len(cell.metadata["mystnb"]["image"]["alt"]) > 40
+            assert figure["caption"].strip().endswith(".")
+    assert len(names) == len(set(names)) >= 5
+
+
+def test_figure_names_are_unique_over_the_book():
+    names = [
+        cell.metadata["mystnb"]["figure"]["name"]
+        for section in SECTIONS
+        for cell in code_cells(section)
+        if "figure" in cell.metadata.get("mystnb", {})
+    ]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_paths_are_not_relative_and_nothing_is_algorithmic(section):
+    for cell in code_cells(section):
+        assert not re.search(r"^\s*(def|class) ", cell.source, re.MULTILINE), cell.source
+        assert "open(" not in cell.source and "../" not in cell.source
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_help_and_refusal(section, tmp_path):
+    path = tmp_path / "section.ipynb"
+    nbformat.write(notebook(section), path)
+    papermill = [sys.executable, "-m", "papermill"]
+    # the kernel works in tmp_path, so it must be told where the library is
+    folders = [str(ROOT.parent), os.environ.get("PYTHONPATH", "")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
+    told = subprocess.run(
+        [*papermill, "--help-notebook", str(path)],
+        capture_output=True, text=True, check=True, env=env,
+    )  # fmt: skip
+    assert "seeds: int (default 3)" in told.stdout
+    assert "networks per data set and condition" in told.stdout
+    mistyped = ["--no-progress-bar", "-p", "sedes", "2"]
+    done = subprocess.run(
+        [*papermill, str(path), str(tmp_path / "out.ipynb"), *mistyped],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env=env,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "unknown parameter 'sedes'. Did you mean 'seeds'?" in done.stderr

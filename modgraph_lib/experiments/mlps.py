@@ -313,12 +313,15 @@ def initial_table(records: Iterable[dict]) -> pd.DataFrame:
             "inputs": record["config"]["inputs"],
             "device": record["provenance"]["device"],
             "date": record["provenance"]["date"],
+            "key": record["key"],
         }
         for record in records
         for k, values in record["result"]["ncuts"].items()
         for index, value in enumerate(values)
     ]
-    return pd.DataFrame(rows, columns=["seed", "k", "ncut", "width", "inputs", "device", "date"])
+    return pd.DataFrame(
+        rows, columns=["seed", "k", "ncut", "width", "inputs", "device", "date", "key"]
+    )
 
 
 def _key_config(config: NcutConfig, root: str | None) -> dict:

@@ -7,11 +7,10 @@ tolerances elsewhere.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -56,21 +55,27 @@ def verify(*, records: int = 4, limit_seconds: float = 20.0, seed: int = 0) -> l
     committed = [r for r in _committed(mlps.EXPERIMENT) if _cost(r) <= limit_seconds]
     committed = [r for r in committed if _available(r["config"]["train"]["data"])]
     order = np.random.default_rng(seed).permutation(len(committed))[:records]
-    with tempfile.TemporaryDirectory() as empty:
-        # An empty cache, so that nothing computed before can vouch for itself.
-        with mock.patch.dict(os.environ, {"MODGRAPH_CACHE": empty}):
-            found = [_initial(r) for r in _committed(mlps.INITIAL_EXPERIMENT)[:1]]
-            found += [_network(committed[i]) for i in order]
-    return found
+    with _empty_cache():
+        found = [_initial(r) for r in _committed(mlps.INITIAL_EXPERIMENT)[:1]]
+        return found + [_network(committed[i]) for i in order]
 
 
 def _committed(experiment: str) -> list[dict]:
     path = store.results_root() / f"{experiment}.jsonl"
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: no committed records to verify")
-    with tempfile.TemporaryDirectory() as empty:
-        with mock.patch.dict(os.environ, {"MODGRAPH_CACHE": str(Path(empty))}):
-            return store.read(experiment)
+    with _empty_cache():
+        return store.read(experiment)
+
+
+@contextlib.contextmanager
+def _empty_cache():
+    """Nothing computed before may vouch for itself."""
+    with (
+        tempfile.TemporaryDirectory() as empty,
+        mock.patch.dict(os.environ, {"MODGRAPH_CACHE": empty}),
+    ):
+        yield
 
 
 def _cost(record: dict) -> float:
@@ -117,6 +122,7 @@ def _compare(before: dict, now: dict) -> tuple[str, str]:
 
 
 def _initial(record: dict, networks: int = 5) -> Comparison:
+    networks = min(networks, record["config"]["networks"])
     config = mlps.InitialConfig(**{**record["config"], "networks": networks})
     now = mlps.run_initial([config], workers=1)[0]["result"]["ncuts"]
     before = {k: values[:networks] for k, values in record["result"]["ncuts"].items()}

@@ -14,6 +14,7 @@ from itertools import groupby
 import joblib
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from modgraph_lib import clustering, datasets, graphs, models, store, training
 from modgraph_lib.training import TrainConfig
@@ -33,6 +34,7 @@ INITIAL_EXPERIMENT, INITIAL_SCHEMA = "mlp_initial_ncut", 1
 REGULARIZERS = ("none", "dropout", "l1", "l2")
 VARIANTS = ("described", "published")
 PENALTY = 5e-5
+BAR_DELAY = 60
 INPUTS = {"digits": 64, "mnist": 784, "fashion_mnist": 784, "cifar10_grey": 784}
 
 
@@ -189,7 +191,9 @@ def run(
     # In the caller's order, so that the first tables asked for are the first to fill.
     groups.sort(key=lambda group: min(configs.index(c) for c in group))
     tasks = [joblib.delayed(_run_network)(group, device, root) for group in groups]
-    done = joblib.Parallel(n_jobs=workers or joblib.cpu_count())(tasks)
+    parallel = joblib.Parallel(n_jobs=workers or joblib.cpu_count(), return_as="generator")
+    # The bar waits, so that quick runs stay quiet.
+    done = tqdm(parallel(tasks), total=len(tasks), unit="network", delay=BAR_DELAY)
     by_config = {c: r for group, found in zip(groups, done, strict=True) for c, r in found.items()}
     return [by_config[c] for c in configs]
 

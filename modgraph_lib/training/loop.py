@@ -28,6 +28,7 @@ from modgraph_lib.datasets import Dataset
 from modgraph_lib.training import checkpoints
 from modgraph_lib.training.config import TrainConfig
 from modgraph_lib.training.pruning import magnitude_mask
+from modgraph_lib.training.state import State
 
 __all__ = ["Trained", "build", "evaluate", "train"]
 
@@ -115,7 +116,7 @@ def train(
     template = members[0].to(device)
     if common.precision == "bfloat16":
         template = template.to(memory_format=torch.channels_last)
-    state = _State.fresh(members, device, common.learning_rate)
+    state = State.fresh(members, device, common.learning_rate)
     done = checkpoints.load(checkpoint, configs, train_data) if checkpoint else None
     spent = 0.0
     if done is not None:
@@ -134,7 +135,7 @@ def train(
                     progress(phase, epoch + 1, epochs)
                 if checkpoint and time.perf_counter() - last_save > checkpoints.EVERY_SECONDS:
                     elapsed = spent + time.perf_counter() - start
-                    checkpoints.save(checkpoint, configs, train_data, state.tensors(elapsed))
+                    checkpoints.save(checkpoint, configs, train_data, state.snapshot(elapsed))
                     last_save = time.perf_counter()
             final = [
                 {
@@ -180,88 +181,6 @@ def evaluate(
             correct += int((output.argmax(1) == target).sum())
     model.train(was_training)
     return loss / len(images), correct / len(images) if labels.ndim == 1 else None
-
-
-class _State:
-    """The mutable middle of a run: stacked parameters, Adam, masks, and where it stands."""
-
-    def __init__(
-        self, names: list[str], parameters: list[torch.Tensor], learning_rate: float
-    ) -> None:
-        self.names = names
-        self.learning_rate = learning_rate
-        self.parameters = parameters
-        self.kernels = [i for i, p in enumerate(parameters) if p.ndim > 2]
-        self.masks: dict[int, torch.Tensor] = {}
-        self.finished: dict[str, tuple[dict[str, torch.Tensor], list[dict]]] = {}
-        self.running: list[dict[str, float | None]] = []
-        self.phase, self.epoch = "", 0
-        self.optimiser: torch.optim.Optimizer
-
-    @classmethod
-    def fresh(cls, members: list[nn.Module], device: str, learning_rate: float) -> _State:
-        names = [name for name, _ in members[0].named_parameters()]
-        stacked = [
-            torch.stack([dict(m.named_parameters())[name].detach().cpu() for m in members])
-            .to(device)
-            .requires_grad_()
-            for name in names
-        ]
-        return cls(names, stacked, learning_rate)
-
-    def begin(self, phase: str) -> None:
-        self.phase, self.epoch, self.masks = phase, 0, {}
-        self.optimiser = torch.optim.Adam(
-            self.parameters, lr=self.learning_rate, eps=1e-7, fused=True
-        )
-
-    def members(self) -> list[dict[str, torch.Tensor]]:
-        count = len(self.parameters[0])
-        return [
-            {n: p.detach()[m] for n, p in zip(self.names, self.parameters, strict=True)}
-            for m in range(count)
-        ]
-
-    @torch.no_grad()
-    def apply_masks(self) -> None:
-        for index, mask in self.masks.items():
-            self.parameters[index].mul_(mask)
-
-    def finish(self, phase: str, metrics: list[dict]) -> None:
-        weights = {n: p.detach().clone() for n, p in zip(self.names, self.parameters, strict=True)}
-        self.finished[phase] = (weights, metrics)
-
-    def tensors(self, seconds: float) -> checkpoints.Snapshot:
-        adam = [self.optimiser.state[p] for p in self.parameters]
-        return checkpoints.Snapshot(
-            phase=self.phase,
-            epoch=self.epoch,
-            seconds=seconds,
-            running=self.running,
-            parameters=[p.detach() for p in self.parameters],
-            adam=[(s["step"], s["exp_avg"], s["exp_avg_sq"]) for s in adam],
-            masks=self.masks,
-            finished=self.finished,
-        )
-
-    def restore(self, saved: checkpoints.Snapshot) -> float:
-        device = self.parameters[0].device
-        for parameter, value in zip(self.parameters, saved.parameters, strict=True):
-            parameter.data.copy_(value)
-        self.begin(saved.phase)
-        for parameter, (step, mean, square) in zip(self.parameters, saved.adam, strict=True):
-            self.optimiser.state[parameter] = {
-                "step": step.to(device if parameter.is_cuda else "cpu"),
-                "exp_avg": mean.to(device),
-                "exp_avg_sq": square.to(device),
-            }
-        self.epoch, self.running = saved.epoch, saved.running
-        self.masks = {i: m.to(device) for i, m in saved.masks.items()}
-        self.finished = {
-            phase: ({n: w.to(device) for n, w in weights.items()}, metrics)
-            for phase, (weights, metrics) in saved.finished.items()
-        }
-        return saved.seconds
 
 
 def _epoch(state, template, configs, images, labels, epoch, epochs) -> list[dict]:
@@ -329,7 +248,7 @@ def _stacked(state, template, images, labels, index, common):
 
 
 @torch.no_grad()
-def _penalise(state: _State, common: TrainConfig) -> None:
+def _penalise(state: State, common: TrainConfig) -> None:
     """Add the gradients of l1 sum|w| + l2 sum w^2 over kernels, as Keras regularisers do."""
     if not (common.l1 or common.l2):
         return
@@ -344,7 +263,7 @@ def _penalise(state: _State, common: TrainConfig) -> None:
             gradient.add_(weight, alpha=2 * l2)
 
 
-def _update_masks(state: _State, common: TrainConfig, step: int, steps: int) -> None:
+def _update_masks(state: State, common: TrainConfig, step: int, steps: int) -> None:
     """Recompute masks where the schedule says so, then re-apply them before the forward pass.
 
     Masks are taken from the weights as the optimiser left them, so a pruned weight can regrow

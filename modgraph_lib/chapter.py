@@ -135,28 +135,24 @@ def bands(*names: str) -> pd.DataFrame:
 
 
 def beside(name: str, rows: pd.DataFrame | None = None, *, variant: str = "described") -> Styler:
-    """A table of the paper beside ours: for each quantity the printed value, then the measured."""
+    """A table of the paper with ours under it, line by line: one pair of lines a cell.
+
+    Args:
+        name: a table that ``ledger.paper_beside_ours`` knows.
+        rows: as ``experiments.mlps.table`` gives them; None reads the store.
+        variant: "described" or "published".
+    """
     rows = ledger.load_results()["mlp_ncut"] if rows is None else rows
     frame = ledger.paper_beside_ours(name, rows, variant=variant)
-    shown = {}
-    for who in ("paper", "ours"):
-        shown["n-cut", who] = _plus_minus(frame, "n-cut", "SD", who)
-        shown["shuffles' n-cut", who] = _plus_minus(frame, "shuffles", "shuffles SD", who)
-        below, runs = frame["below all shuffles", who], frame["networks", who]
-        shown["below all", who] = [
-            f"{beat:.0f} of {count:.0f}" if pd.notna(beat) else MISSING
-            for beat, count in zip(below, runs, strict=True)
-        ]
-        for quantity, short in (("training accuracy", "train"), ("test accuracy", "test")):
-            shown[f"{short} acc.", who] = [_number(x, 3) for x in frame[quantity, who]]
-    quantities = list(dict.fromkeys(quantity for quantity, _ in shown))
-    order = [(quantity, who) for quantity in quantities for who in ("paper", "ours")]
-    table = pd.DataFrame(shown, index=frame.index)[order]
-    incomplete = frame["scale", "ours"] != "paper"
-    if incomplete.any():
-        table["", "scale"] = frame["scale", "ours"]
-    table.index.name = None
-    return _styled(table, name.replace("/", "-"))
+    short = [words.removesuffix(", pruned") for words in frame.index]
+    words = short if all(", pruned" in index for index in frame.index) else list(frame.index)
+    lines = {}
+    for word, (_, row) in zip(words, frame.iterrows(), strict=True):
+        lines[word, "paper"] = _facts(row, "paper")
+        lines[word, "ours"] = _facts(row, "ours")
+        if row["scale", "ours"] != "paper":
+            lines[word, "ours"]["n-cut"] += f" ({row['scale', 'ours']})"
+    return _styled(_paired(lines), name.replace("/", "-"))
 
 
 def live(table: pd.DataFrame, *, name: str) -> Styler:
@@ -240,12 +236,11 @@ def variants(name: str, *, like: str) -> Styler | Markdown:
     lines = {}
     for variant in ("described", "published"):
         frame = ledger.paper_beside_ours(name, rows, variant=variant)
-        for cell_name, row in frame[frame.index.str.contains(like, regex=False)].iterrows():
-            if variant == "described":
-                lines[cell_name, "paper"] = _facts(row, "paper")
-            lines[cell_name, f"ours, {variant}"] = _facts(row, "ours")
-    table = pd.DataFrame(lines).T.sort_index(level=0, sort_remaining=False)
-    return _styled(table, f"{name.replace('/', '-')}-variants")
+        for word, row in frame[frame.index.str.contains(like, regex=False)].iterrows():
+            lines.setdefault((word, "paper"), _facts(row, "paper"))
+            lines[word, f"ours, {variant}"] = _facts(row, "ours")
+    ordered = {key: lines[key] for key in sorted(lines, key=lambda key: key[0])}
+    return _styled(_paired(ordered), f"{name.replace('/', '-')}-variants")
 
 
 def lowest(rows: pd.DataFrame, regularizer: str) -> Markdown:
@@ -340,17 +335,14 @@ def _evidence(rows: pd.DataFrame) -> str:
     return f"trained networks of the paper's size: {said}"
 
 
-def _plus_minus(frame: pd.DataFrame, value: str, deviation: str, who: str) -> list[str]:
-    return [
-        MISSING
-        if pd.isna(mean)
-        else f"{mean:.3f}" + ("" if pd.isna(spread) else f" ± {spread:.3f}")
-        for mean, spread in zip(frame[value, who], frame[deviation, who], strict=True)
-    ]
+def _plus_minus(mean: float, deviation: float) -> str:
+    if pd.isna(mean):
+        return MISSING
+    return f"{mean:.3f}" + ("" if pd.isna(deviation) else f" ± {deviation:.3f}")
 
 
-def _number(value: float, digits: int) -> str:
-    return MISSING if pd.isna(value) else f"{value:.{digits}f}"
+def _number(value: float) -> str:
+    return MISSING if pd.isna(value) else f"{value:.3f}"
 
 
 def _spread(values: pd.Series) -> str:
@@ -359,15 +351,22 @@ def _spread(values: pd.Series) -> str:
 
 
 def _facts(row: pd.Series, who: str) -> dict[str, str]:
-    frame = pd.DataFrame([row])
+    """One line of a table as text; `who` is "paper" or "ours"."""
     below, networks = row["below all shuffles", who], row["networks", who]
     return {
-        "n-cut": _plus_minus(frame, "n-cut", "SD", who)[0],
-        "shuffles' n-cut": _plus_minus(frame, "shuffles", "shuffles SD", who)[0],
+        "n-cut": _plus_minus(row["n-cut", who], row["SD", who]),
+        "shuffles' n-cut": _plus_minus(row["shuffles", who], row["shuffles SD", who]),
         "below all": MISSING if pd.isna(below) else f"{below:.0f} of {networks:.0f}",
-        "train acc.": _number(row["training accuracy", who], 3),
-        "test acc.": _number(row["test accuracy", who], 3),
+        "train acc.": _number(row["training accuracy", who]),
+        "test acc.": _number(row["test accuracy", who]),
     }
+
+
+def _paired(lines: dict[tuple[str, str], dict[str, str]]) -> pd.DataFrame:
+    """Lines by (cell, source) in their order, without index names."""
+    table = pd.DataFrame(list(lines.values()))
+    table.index = pd.MultiIndex.from_tuples(lines)
+    return table
 
 
 def _reading(rows, read, name, words, forms) -> Styler | Markdown:
@@ -385,12 +384,9 @@ def _reading(rows, read, name, words, forms) -> Styler | Markdown:
 
 
 def _styled(table: pd.DataFrame, name: str) -> Styler:
-    """A Styler with a fixed id, so that two executions give the same page."""
-    columns: Sequence = list(table.columns)
-    ours = [column for column in columns if isinstance(column, tuple) and column[1] == "ours"]
-    bold = {"font-weight": "bold"}
-    return (
-        table.style.set_uuid(name).set_properties(subset=ours, **bold)
-        if ours
-        else (table.style.set_uuid(name))
-    )
+    """A Styler with a fixed id, so that two executions give the same page; ours in bold."""
+    styled = table.style.set_uuid(name)
+    if table.index.nlevels > 1:
+        ours = [index for index in table.index if index[-1].startswith("ours")]
+        styled = styled.set_properties(subset=(ours, slice(None)), **{"font-weight": "bold"})
+    return styled

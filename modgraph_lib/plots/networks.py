@@ -292,7 +292,8 @@ def _edges(graph, starts, labels, positions, rank, colours, edges_per_block):
 def _dress_layout(axes: Axes, graph, title: str, isolated: int) -> None:
     axes.set_xlim(-0.5, len(graph.layers) - 0.6)
     axes.set_ylim(1.01, -0.01)
-    names = [f"{name}\n{size} nodes" for name, size in zip(graph.names, graph.layers, strict=True)]
+    words = layer_words(graph.names)
+    names = [f"{word}\n{size} nodes" for word, size in zip(words, graph.layers, strict=True)]
     axes.set_xticks(range(len(graph.layers)), names)
     axes.tick_params(axis="x", length=0)
     axes.set_yticks([])

@@ -56,6 +56,10 @@ verify: env ## recompute a sample of the committed result rows and compare
 sync: env ## notebooks/<paper>/*.ipynb anew from notebooks/text/<paper>/*.md  [SECTION=...]
 	@$(PY) -m book.scripts.sync $(SECTION)
 
+.PHONY: picture
+picture: env ## draw the opening picture anew from trained networks (needs MNIST and Fashion-MNIST)
+	@MPLBACKEND=Agg $(PY) -m book.scripts.opening
+
 .PHONY: serve
 serve: ## serve the rendered site on http://127.0.0.1:8000
 	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html 8000

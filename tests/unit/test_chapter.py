@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modgraph_lib import chapter, plots
+from modgraph_lib import chapter, ledger, plots
 from modgraph_lib.experiments import mlps
 
 SECTION = "surprisingly_modular/01_clusterability"
@@ -29,7 +29,7 @@ def row(**changes):
 @pytest.fixture
 def nothing(monkeypatch):
     empty = {"mlp_ncut": mlps.table([]), "mlp_initial_ncut": mlps.initial_table([])}
-    monkeypatch.setattr(chapter.ledger, "load_results", lambda: empty)
+    monkeypatch.setattr(ledger, "load_results", lambda: empty)
     return empty
 
 
@@ -38,7 +38,7 @@ def ten(monkeypatch):
     rows = [row(seed=seed, key=f"k{seed}", ncut=1.9 + 0.01 * seed) for seed in range(10)]
     table = pd.DataFrame(rows, columns=mlps.COLUMNS)
     results = {"mlp_ncut": table, "mlp_initial_ncut": mlps.initial_table([])}
-    monkeypatch.setattr(chapter.ledger, "load_results", lambda: results)
+    monkeypatch.setattr(ledger, "load_results", lambda: results)
     return table
 
 

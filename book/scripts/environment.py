@@ -57,7 +57,8 @@ def install(venv: Path = VENV, root: Path = ROOT) -> None:
     """
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
     pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install"]
-    pip += ["--quiet", "--constraint", str(root / "constraints.txt")]
+    # Twice quiet: errors only. Extra indexes that lack a package are warned about one by one.
+    pip += ["-qq", "--constraint", str(root / "constraints.txt")]
     # setuptools first and no build isolation: the build, too, uses the locked version only.
     subprocess.run([*pip, "setuptools"], check=True)
     subprocess.run([*pip, "--no-build-isolation", "--editable", f"{root}[all]"], check=True)

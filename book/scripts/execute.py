@@ -77,10 +77,12 @@ def run_notebook(source: Path, output: Path, *, cwd: Path, timeout: int) -> nbfo
     from traitlets.config import Config
 
     # Kernels talk over files, not TCP ports: parallel kernels race for ports, and about one run
-    # in a hundred loses. The folder's name is short: a socket's path may have 107 characters.
-    config = Config({"KernelManager": {"transport": "ipc"}})
+    # in a hundred loses. `ip` is then the sockets' path. It must be given: the default is a fixed
+    # name in the working folder, which parallel kernels would share. It must be short: a socket's
+    # path may have 107 characters.
     with tempfile.TemporaryDirectory(prefix="mg-", dir="/tmp") as runtime:
         os.environ["JUPYTER_RUNTIME_DIR"] = runtime
+        config = Config({"KernelManager": {"transport": "ipc", "ip": f"{runtime}/k"}})
         return papermill.execute_notebook(
             str(source),
             str(output),

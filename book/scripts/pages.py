@@ -16,7 +16,13 @@ import nbformat
 
 # The public face of the library: module -> names, in the order of DESIGN section 6.
 PUBLIC = {
-    "graphs": ("LayeredGraph", "weight_graph", "activation_graph", "rolled_graph", "unrolled_graph"),
+    "graphs": (
+        "LayeredGraph",
+        "weight_graph",
+        "activation_graph",
+        "rolled_graph",
+        "unrolled_graph",
+    ),
     "clustering": ("spectral_clustering", "ncut", "shuffle_test", "ShuffleTest"),
     "communities": ("knn_graph", "modularity", "modularity_curve"),
     "signatures": ("weighted_degree", "eigenvector_centrality", "signature"),

@@ -9,7 +9,6 @@ site takes the place of the old one.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -22,7 +21,7 @@ import nbformat
 import yaml
 
 from book.scripts import pages
-from book.scripts.sections import ROOT, all_sections, read_executed
+from book.scripts.sections import MARKER, ROOT, all_sections, inputs_digest, read_executed
 
 STAMP = ".modgraph-digest"
 
@@ -59,7 +58,7 @@ def stage(source: Path, root: Path = ROOT) -> None:
     for name, notebook in executed.items():
         target = source / "notebooks" / f"{name}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(notebook, target)
+        nbformat.write(for_readers(notebook), target)
 
     results = root / "data" / "results"
     for name, text in (
@@ -75,14 +74,28 @@ def stage(source: Path, root: Path = ROOT) -> None:
         raise RenderError(f"in _toc.yml but not there: {', '.join(absent)}")
 
 
-def tree_digest(*folders: Path, extra: str = "") -> str:
-    """SHA-256 over names and contents of all files in ``folders``."""
-    sha = hashlib.sha256(extra.encode())
-    for folder in folders:
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            if "__pycache__" not in path.parts:
-                sha.update(f"{path.relative_to(folder).as_posix()}\0".encode())
-                sha.update(hashlib.sha256(path.read_bytes()).digest())
+def for_readers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook without the marks that only the notebook tests read. Changes it in place."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and MARKER in cell.source:
+            lines = cell.source.splitlines()
+            cell.source = "\n".join(line for line in lines if line.strip() != MARKER)
+    return notebook
+
+
+def site_digest(root: Path = ROOT) -> str:
+    """SHA-256 over everything that the site is made from.
+
+    That is the book's own files, the executed notebooks, and all that the computed pages read:
+    the library (docstrings, ledger), its results and claims, the locked versions.
+    """
+    files = [root / name for name in ("_config.yml", "_toc.yml", "CHANGELOG.md")]
+    files += (path for path in (root / "book").rglob("*") if "__pycache__" not in path.parts)
+    files += (section.executed for section in all_sections(root))
+    sha = hashlib.sha256(inputs_digest(root).encode())
+    for path in sorted(path for path in files if path.is_file()):
+        sha.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        sha.update(hashlib.sha256(path.read_bytes()).digest())
     return sha.hexdigest()
 
 
@@ -92,7 +105,8 @@ def build(source: Path, output: Path, log: Path) -> Path:
     Raises:
         RenderError: a warning or an error; the end of the log is in the message.
     """
-    command = [sys.executable, "-m", "jupyter_book", "build", str(source)]
+    start = "from jupyter_book.cli.main import main; main()"  # the package has no __main__
+    command = [sys.executable, "-c", start, "build", str(source)]
     command += ["--path-output", str(output), "--warningiserror", "--keep-going", "--quiet"]
     environment = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -129,19 +143,15 @@ def render(root: Path = ROOT) -> Path:
         RenderError: see :func:`stage`, :func:`build`; or a promised page is missing.
     """
     html, source, output = (root / "_build" / name for name in ("html", "source", "render"))
+    toc = yaml.safe_load((root / "_toc.yml").read_text("utf8"))
+    digest, stamp = site_digest(root), html / STAMP
+    if stamp.exists() and stamp.read_text() == digest and not missing_pages(html, toc):
+        print("book: the site is up to date")
+        return html
     for folder in (source, output):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     stage(source, root)
-    toc = yaml.safe_load((source / "_toc.yml").read_text("utf8"))
-    version = importlib.metadata.version("jupyter-book")
-    # The library is read too (docstrings), and these scripts decide how pages are made.
-    folders = (source, root / "modgraph_lib", root / "book" / "scripts")
-    digest = tree_digest(*folders, extra=f"{version} {(root / 'constraints.txt').read_text()}")
-    stamp = html / STAMP
-    if stamp.exists() and stamp.read_text() == digest and not missing_pages(html, toc):
-        print("book: the site is up to date")
-        return html
     start = time.monotonic()
     built = build(source, output, root / "_build" / "logs" / "render.log")
     absent = missing_pages(built, toc)

@@ -14,6 +14,8 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "_build"
+# Marks a code cell whose output is a reference for the notebook tests (nbval).
+MARKER = "# NBVAL_CHECK_OUTPUT"
 # A change in any of these may change what a section prints. Everything a notebook can import or
 # read that is under version control is here; downloads and trained networks are keyed by content.
 INPUTS = ("modgraph_lib/**/*.py", "data/results/**/*", "data/papers/**/*", "constraints.txt")

@@ -19,9 +19,8 @@ import jupytext
 import nbformat
 
 from book.scripts.execute import CELL_TIMEOUT, run_notebook, write_atomically
-from book.scripts.sections import ROOT, Section, all_sections
+from book.scripts.sections import MARKER, ROOT, Section, all_sections
 
-MARKER = "# NBVAL_CHECK_OUTPUT"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 

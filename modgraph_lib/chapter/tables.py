@@ -93,9 +93,10 @@ def variants(name: str, *, like: str) -> Styler | Markdown:
     for variant in ("described", "published"):
         frame = ledger.paper_beside_ours(name, rows, variant=variant)
         for word, row in frame[frame.index.str.contains(like, regex=False)].iterrows():
-            lines.setdefault((word, "paper"), _facts(row, "paper"))
-            lines[word, f"ours, {variant}"] = _facts(row, "ours")
-    ordered = {key: lines[key] for key in sorted(lines, key=lambda key: key[0])}
+            cell_words = _cell_words(word, frame.index)
+            lines.setdefault((*cell_words, "paper"), _facts(row, "paper"))
+            lines[*cell_words, f"ours, {variant}"] = _facts(row, "ours")
+    ordered = {key: lines[key] for key in sorted(lines, key=lambda key: key[:2])}
     return _styled(_paired(ordered), f"{name.replace('/', '-')}-variants")
 
 
@@ -120,9 +121,10 @@ def _cell_words(words: str, all_words: Iterable[str]) -> tuple[str, str]:
 
 
 def _paired(lines: dict[tuple[str, ...], dict[str, str]]) -> pd.DataFrame:
-    """Lines by (cell, source) in their order, without index names."""
+    """Lines by (data set, cell, source) in their order; a data set that never changes is left out."""
     table = pd.DataFrame(list(lines.values()))
-    table.index = pd.MultiIndex.from_tuples(lines)
+    index = pd.MultiIndex.from_tuples(lines)
+    table.index = index.droplevel(0) if index.nlevels > 2 and len(index.levels[0]) == 1 else index
     return table
 
 

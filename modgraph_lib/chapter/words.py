@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -26,17 +26,18 @@ def say(text: str) -> Markdown:
     return Markdown(textwrap.dedent(text).strip())
 
 
-def status(section: str) -> Markdown:
+def status(section: str, *, data: Sequence[str]) -> Markdown:
     """The line under a chapter's title: paper, verdicts so far, evidence, cost, digests.
 
     Args:
         section: for instance "surprisingly_modular/01_clusterability".
+        data: data sets of the paper's tables in this section.
     """
     results = ledger.load_results()
     totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
     said = ", ".join(f"{count} {kind}" for kind, count in totals.drop("total").items() if count)
     rows = results["mlp_ncut"]
-    paper = rows[rows["width"] == 256]
+    paper = rows[(rows["width"] == 256) & rows["data"].isin(data)]
     cost = f"{_work(paper)} for the rows at hand" if len(paper) else NOT_RUN_YET
     return say(
         f"""
@@ -45,7 +46,7 @@ def status(section: str) -> Markdown:
         **Evidence at hand:** {_evidence(paper)}<br>
         **Cost:** this page about a minute on 2 cores; paper scale {cost}<br>
         **Digests:** library `{library_digest()}` (version {modgraph_lib.__version__}),
-        rows and their data `{rows_digest(rows)}`
+        rows and their data `{rows_digest(paper)}`
         """
     )
 

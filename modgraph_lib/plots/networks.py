@@ -129,7 +129,7 @@ def small_graph(
     if len(names) != count:
         raise ValueError(f"{count} nodes need {count} names, got {len(names)}")
     graph = nx.from_numpy_array(adjacency)
-    positions = nx.kamada_kawai_layout(graph)
+    positions = nx.kamada_kawai_layout(graph, weight=None)
     clusters = _clusters(labels)
     colours = style.cluster_colours(len(clusters))
     with style.styled():

@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -140,8 +141,13 @@ def _stray_names(namespace: Mapping[str, Any], fields: Mapping[str, Any]) -> lis
     ]
 
 
-def _unknown(name: str, fields: Mapping[str, Any]) -> str:
-    return f"unknown parameter {name!r}.{suggestion(name, tuple(fields))}"
+def _unknown(name: str, fields: Mapping[str, dataclasses.Field]) -> str:
+    """The name, and a declared one that looks alike or is explained with that very word."""
+    hint = suggestion(name, tuple(fields))
+    for field in fields.values():
+        if not hint and name.lower() in re.findall(r"\w+", field.metadata.get("help", "").lower()):
+            hint = f" Did you mean {field.name!r} ({field.metadata['help']})?"
+    return f"unknown parameter {name!r}.{hint}"
 
 
 def _checked(name: str, value: Any, hint: Any, rules: Mapping[str, Any]) -> tuple[Any, list[str]]:

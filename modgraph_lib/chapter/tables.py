@@ -121,7 +121,7 @@ def _cell_words(words: str, all_words: Iterable[str]) -> tuple[str, str]:
 
 
 def _paired(lines: dict[tuple[str, ...], dict[str, str]]) -> pd.DataFrame:
-    """Lines by (data set, cell, source) in their order; a data set that never changes is left out."""
+    """Lines by (data set, cell, source) in their order; a single data set is not named."""
     table = pd.DataFrame(list(lines.values()))
     index = pd.MultiIndex.from_tuples(lines)
     table.index = index.droplevel(0) if index.nlevels > 2 and len(index.levels[0]) == 1 else index

@@ -51,6 +51,7 @@ def test_int_is_accepted_for_a_float_and_becomes_one():
         ({"seed": 3}, "unknown parameter 'seed'. Did you mean 'seeds'?"),
         ({"Widhts": [2]}, "unknown parameter 'Widhts'. Did you mean 'widths'?"),
         ({"zzz": None}, "unknown parameter 'zzz'.\n"),
+        ({"rate": 0.5}, "unknown parameter 'rate'. Did you mean 'dropout' (dropout rate)?"),
         ({"seeds": "two"}, "seeds must be an int, got 'two' (str)"),
         ({"seeds": True}, "seeds must be an int, got True (bool)"),
         ({"seeds": 2.0}, "seeds must be an int, got 2.0 (float)"),

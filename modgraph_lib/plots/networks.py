@@ -141,7 +141,7 @@ def small_graph(
                 *ends.T,
                 color=style.INK if inside else style.FAINT,
                 linestyle="-" if inside else "--",
-                linewidth=1.2 * np.sqrt(weight),
+                linewidth=max(0.9, 1.2 * np.sqrt(weight)),
                 zorder=1,
             )
         for place, cluster in enumerate(clusters):

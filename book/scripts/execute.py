@@ -34,8 +34,10 @@ from book.scripts.sections import (
 )
 
 VERSIONS = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "networkx", "papermill")
-# Generous: a section at quick scale takes under a minute. A hang must still end.
-CELL_TIMEOUT = 900
+# Generous: a whole section at quick scale takes under a minute. A hang must still end.
+CELL_TIMEOUT = 240
+# Exit status of a worker whose kernel died or fell silent: nothing that a cell of ours raised.
+LOST_KERNEL = 75
 
 
 def write_atomically(notebook: nbformat.NotebookNode, path: Path) -> None:
@@ -120,8 +122,25 @@ def execute(section: Section, digest: str, *, timeout: int = CELL_TIMEOUT) -> fl
     return seconds
 
 
+def work(name: str, digest: str) -> int:
+    """What a worker process does; returns its exit status."""
+    from papermill import PapermillExecutionError
+
+    try:
+        print(f"{name}: {execute(Section(name), digest):.1f} s")
+    except PapermillExecutionError:
+        raise
+    except (RuntimeError, TimeoutError) as error:  # nbclient's words for a lost kernel
+        print(f"{name}: the kernel was lost: {error!r}")
+        return LOST_KERNEL
+    return 0
+
+
 def run_worker(section: Section, digest: str, lock_fd: int) -> tuple[int, float]:
     """Run one section in a new process; return its exit status and wall seconds.
+
+    Messages between a kernel and its client are lost once in a great while, on a busy machine
+    above all. That says nothing about the section, so it gets a second and last try.
 
     The worker inherits the build's lock: where this process is killed and a worker lives on, the
     next build waits for that worker instead of repeating its section beside it.
@@ -131,18 +150,23 @@ def run_worker(section: Section, digest: str, lock_fd: int) -> tuple[int, float]
     environment = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     environment.setdefault("OMP_NUM_THREADS", "1")  # one process a core, one thread a process
     start = time.monotonic()
-    with section.log.open("w") as log:
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            pass_fds=(lock_fd,),
-            check=False,
-        )
-    return done.returncode, time.monotonic() - start
+    for attempt in (1, 2):
+        with section.log.open("w") as log:
+            status = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                pass_fds=(lock_fd,),
+                check=False,
+            ).returncode
+        if status != LOST_KERNEL:
+            break
+        if attempt == 1:
+            print(f"{section.name}: the kernel was lost, once more", flush=True)
+    return status, time.monotonic() - start
 
 
 def build_all(jobs: int, *, force: bool = False) -> int:
@@ -191,9 +215,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--worker", nargs=2, metavar=("SECTION", "DIGEST"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.worker:
-        name, digest = options.worker
-        print(f"{name}: {execute(Section(name), digest):.1f} s")
-        return 0
+        return work(*options.worker)
     if options.jobs < 1:
         parser.error(f"--jobs must be at least 1, not {options.jobs}")
     failed = build_all(options.jobs, force=options.force)

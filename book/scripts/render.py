@@ -75,12 +75,27 @@ def stage(source: Path, root: Path = ROOT) -> None:
 
 
 def for_readers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook without the marks that only the notebook tests read. Changes it in place."""
+    """The notebook without what only a live run or a test needs. Changes it in place.
+
+    Left out: the marks of the notebook tests, and progress bars, which a static page would show
+    frozen in all their stages (standard error with carriage returns).
+    """
     for cell in notebook.cells:
-        if cell.cell_type == "code" and MARKER in cell.source:
-            lines = cell.source.splitlines()
-            cell.source = "\n".join(line for line in lines if line.strip() != MARKER)
+        if cell.cell_type != "code":
+            continue
+        lines = cell.source.splitlines()
+        cell.source = "\n".join(line for line in lines if line.strip() != MARKER)
+        cell.outputs = [output for output in cell.outputs if not is_progress(output)]
     return notebook
+
+
+def is_progress(output: nbformat.NotebookNode) -> bool:
+    """Whether an output is (a piece of) a progress bar."""
+    return (
+        output.output_type == "stream"
+        and output.name == "stderr"
+        and ("\r" in output.text or not output.text.strip())
+    )
 
 
 def site_digest(root: Path = ROOT) -> str:

@@ -6,13 +6,16 @@ network is; the symmetric sparse adjacency is made only when asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 import torch
 from torch import nn
+
+from modgraph_lib import tracing
 
 __all__ = ["LayeredGraph", "weight_graph"]
 
@@ -109,80 +112,138 @@ class LayeredGraph:
         return replace(self, layers=tuple(int(p.sum()) for p in parts), blocks=blocks), kept
 
 
-def weight_graph(model: Weights, *, kernel_norm: str = "l1") -> LayeredGraph:
-    """The graph of a feed-forward network: absolute weights between consecutive layers.
+def weight_graph(
+    model: Weights,
+    *,
+    kernel_norm: str = "l1",
+    fold_batch_norm: bool = True,
+    dense: bool = False,
+    depthwise: str = "scale",
+    residual: str = "walk",
+    example: Any = None,
+) -> LayeredGraph:
+    """The graph of a feed-forward network: nodes are units or channels, edges absolute weights.
 
-    A network of linear layers gives one node per input, hidden unit and output. A network with
-    convolutions gives one node per convolution channel: the first kernel (from the image) and
-    the dense layers are left out, and the edge between two channels is the norm of the 2-D
-    kernel slice that joins them. Biases are not part of the graph.
+    *Nodes.* A network of linear layers has one node per input, hidden unit and output. A network
+    with convolutions has one node per output channel of each convolution; the first kernel
+    (from the image) and the dense layers, which read (N, features), are left out. A linear layer
+    applied at every position (transformers, ConvNeXt) is a 1x1 convolution. Biases are no part
+    of the graph.
+
+    *Edges.* The edge between two channels is the norm of the 2-D kernel slice that joins them.
+    Activations, dropout, pooling and reshaping are passed through, and so are:
+
+    - a residual sum: the next layers are joined to every layer that was added up;
+    - a concatenation: each part keeps its own channels;
+    - a batch norm: the channel's outgoing weights are multiplied by |gamma| / sqrt(var + eps);
+      gamma of the other norms, and tensors multiplied on per channel (layer scale), alike;
+    - a depthwise convolution cannot mix channels, so each kernel's norm is a factor on its
+      channel. As a layer of nodes it would be a diagonal block, which a shuffle scatters: the
+      null would then say more about the architecture than about the weights;
+    - a gate (squeeze and excitation): the gating layer's channels go on beside the gated ones;
+    - attention: queries, keys and values are nodes, and the values' channels reach the output
+      projection. Queries and keys decide where to look; no weight leads on from them;
+    - a grouped convolution has edges within its groups only. The shuffle "layer" moves weights
+      across groups; "layer_nonzero" keeps them inside.
 
     Args:
-        model: a module whose linear or convolution layers follow one another, or the weight
-            matrices themselves, each (outputs, inputs) as torch keeps them.
+        model: a module, or weight matrices that follow one another, each (outputs, inputs) as
+            torch keeps them. A module that is no plain chain is run once on a random input.
         kernel_norm: for convolutions "l1" (sum of absolute values, as the paper says),
             "matrix_l1" (largest column sum, what the published code computes under that name)
             or "l2" (spectral norm).
+        fold_batch_norm: whether fixed factors (batch norm and its like) are folded in.
+        dense: include the dense layers of a network with convolutions; their edges sum the
+            absolute weights over positions.
+        depthwise: "scale", or "nodes" to give depthwise convolutions nodes of their own.
+        residual: "walk" as above, or "merge": channels that are added up become one node, named
+            after the first layer. A deep stream (transformers) is far smaller then.
+        example: shape of one sample, (channels, height, width), or the input tensors of the
+            model's forward; by default common sizes are tried.
 
     Raises:
         TypeError: neither a module nor a sequence of matrices.
-        ValueError: no usable layer, layers that do not follow one another, NaN weights.
+        ValueError: no usable layer, layers that do not follow one another, NaN weights, an
+            unknown option; ``tracing.TracingError`` where an architecture cannot be followed.
 
     Source: Neural networks are surprisingly modular, section 2; Clusterability in Neural
-    Networks, sections 1.1 and 3.
+    Networks, sections 1.1 and 3. Both are silent on everything after the batch norm; residual
+    sums are walked through as in the published code.
     """
+    tracing.check_option("kernel_norm", kernel_norm, tracing.KERNEL_NORMS)
     if isinstance(model, nn.Module):
+        if not (_is_chain(model) and not dense):
+            layers, blocks, names = tracing.trace(
+                model,
+                kernel_norm=kernel_norm,
+                fold_batch_norm=fold_batch_norm,
+                dense=dense,
+                depthwise=depthwise,
+                residual=residual,
+                example=example,
+            )
+            _check_blocks(blocks)
+            return LayeredGraph(layers, blocks, names)
         names, matrices = _kernels(model)
     elif isinstance(model, Sequence) and not isinstance(model, str | bytes):
         matrices = list(model)
-        names = [f"weights[{i}]" for i in range(len(matrices))]
+        names = ["inputs", *(f"weights[{i}]" for i in range(len(matrices)))]
     else:
         raise TypeError(
             f"weight_graph takes a torch module or a list of weight matrices, got {type(model)}"
         )
-    if not matrices:
-        raise ValueError("no weights between layers: need a linear layer or two convolutions")
-    strengths = [_strength(name, w, kernel_norm) for name, w in zip(names, matrices, strict=True)]
-    for (before, after), (left, right) in zip(
-        zip(names[:-1], names[1:], strict=True),
-        zip(strengths[:-1], strengths[1:], strict=True),
-        strict=True,
-    ):
+    _check_blocks(matrices)
+    strengths = [
+        tracing.strength(name, w, kernel_norm=kernel_norm)
+        for name, w in zip(names[1:], matrices, strict=True)
+    ]
+    for place, (left, right) in enumerate(zip(strengths[:-1], strengths[1:], strict=True), 1):
         if left.shape[1] != right.shape[0]:
             raise ValueError(
-                f"{after} takes {right.shape[0]} inputs but {before} gives {left.shape[1]}: these "
-                "layers do not follow one another (a skip connection or a branch?); pass the "
-                "weight matrices of one chain as a list"
+                f"{names[place + 1]} takes {right.shape[0]} inputs but {names[place]} gives "
+                f"{left.shape[1]}: these layers do not follow one another (a skip connection or "
+                "a branch?); pass the module, or the weight matrices of one chain as a list"
             )
     layers = (strengths[0].shape[0], *(s.shape[1] for s in strengths))
     blocks = {(i, i + 1): strength for i, strength in enumerate(strengths)}
-    return LayeredGraph(layers, blocks, ("inputs", *names))
+    return LayeredGraph(layers, blocks, tuple(names))
 
 
-def _kernels(model: nn.Module) -> tuple[list[str], list[torch.Tensor]]:
-    layers = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+def _check_blocks(blocks: Sized) -> None:
+    if not blocks:
+        raise ValueError("no weights between layers: need a linear layer or two convolutions")
+
+
+def _is_chain(model: nn.Module) -> bool:
+    """Whether a module is a plain sequence, whose weights can be read off without running it."""
+    return isinstance(model, nn.Sequential) and all(
+        type(part) in _CHAINABLE and getattr(part, "groups", 1) == 1 for part in model
+    )
+
+
+def _kernels(model: nn.Sequential) -> tuple[list[str], list[torch.Tensor]]:
+    """Names of all layers of a chain, and the kernels between them."""
+    layers = [(n, m) for n, m in model.named_children() if isinstance(m, nn.Linear | nn.Conv2d)]
     convolutions = [(n, m) for n, m in layers if isinstance(m, nn.Conv2d)]
     if convolutions:
-        grouped = [name for name, m in convolutions if m.groups > 1]
-        if grouped:
-            raise ValueError(f"grouped convolutions are not supported here: {', '.join(grouped)}")
-        layers = convolutions[1:]
-    return [name for name, _ in layers], [m.weight for _, m in layers]
+        return [n for n, _ in convolutions], [m.weight for _, m in convolutions[1:]]
+    return ["inputs", *(n for n, _ in layers)], [m.weight for _, m in layers]
 
 
-def _strength(name: str, weight: np.ndarray | torch.Tensor, kernel_norm: str) -> np.ndarray:
-    """(inputs, outputs) edge strengths of one kernel (outputs, inputs, ...)."""
-    array = np.asarray(torch.as_tensor(weight).detach().cpu().double())
-    if array.ndim == 2:
-        return np.ascontiguousarray(np.abs(array).T)
-    if array.ndim != 4:
-        raise ValueError(f"{name} has shape {array.shape}; expected a matrix or a 4-D kernel")
-    if kernel_norm == "l1":
-        norms = np.abs(array).sum((2, 3))
-    elif kernel_norm == "matrix_l1":
-        norms = np.abs(array).sum(2).max(2)
-    elif kernel_norm == "l2":
-        norms = np.linalg.norm(array, ord=2, axis=(2, 3))
-    else:
-        raise ValueError(f"kernel_norm is l1, matrix_l1 or l2; got {kernel_norm!r}")
-    return np.ascontiguousarray(norms.T)
+_CHAINABLE = (
+    nn.Conv2d,
+    nn.Linear,
+    nn.Flatten,
+    nn.ReLU,
+    nn.Tanh,
+    nn.Sigmoid,
+    nn.GELU,
+    nn.Identity,
+    nn.Dropout,
+    nn.Dropout2d,
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+    nn.AdaptiveAvgPool2d,
+    nn.Softmax,
+    nn.LogSoftmax,
+)

@@ -89,8 +89,6 @@ def test_other_bad_input_says_what_to_do():
         LayeredGraph((1, 2), {(0, 1): np.ones((1, 1))})
     with pytest.raises(ValueError, match="kernel_norm"):
         graphs.weight_graph(models.small_cnn(channels=2, seed=0), kernel_norm="frobenius")
-    with pytest.raises(ValueError, match="grouped"):
-        graphs.weight_graph(nn.Sequential(nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1, groups=2)))
 
 
 def test_a_layer_of_zeros_is_a_documented_result():

@@ -48,6 +48,10 @@ run: env ## run one section through papermill  SECTION=clusterability/01_mlps [S
 bench: env ## measured ratios against the peers a user would otherwise write -> data/results/bench.json
 	@$(PY) -m tests.benchmarks $(ARGS)
 
+.PHONY: results
+results: env ## gather the local result rows into data/results, to be committed
+	@$(PY) -m modgraph_lib.experiments commit
+
 .PHONY: verify
 verify: env ## recompute a sample of the committed result rows and compare
 	@$(PY) -m modgraph_lib.experiments verify $(ARGS)

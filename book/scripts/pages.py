@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -173,9 +174,7 @@ def environment_tables(executed: Mapping[str, nbformat.NotebookNode]) -> list[st
     def spread(values: Iterable[object]) -> str:
         return ", ".join(dict.fromkeys(map(str, values)))
 
-    machine = [
-        (key, spread(run["machine"][key] for run in runs)) for key in runs[0]["machine"]
-    ]
+    machine = [(key, spread(run["machine"][key] for run in runs)) for key in runs[0]["machine"]]
     versions = [("Python", spread(run["python"] for run in runs))]
     versions += [
         (name, spread(run["versions"].get(name, "–") for run in runs))
@@ -191,36 +190,35 @@ def environment_tables(executed: Mapping[str, nbformat.NotebookNode]) -> list[st
 
 
 def bench_table(path: Path) -> str:
-    """The table that ``make bench`` wrote, or how to get it.
-
-    ``bench.json`` is an object with ``rows`` (a list of flat objects, one per comparison, keys
-    as column names in the order they come) and any facts about the run beside it.
-    """
+    """The table that ``make bench`` wrote (``tests/benchmarks``), or how to get it."""
     if not path.exists():
         return "Not measured yet: `make bench` writes `data/results/bench.json`."
     bench = json.loads(path.read_text("utf8"))
-    rows = bench["rows"]
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    names = [column.replace("_", " ") for column in columns]
-    cells = [[shown(row.get(column)) for column in columns] for row in rows]
-    facts = {key: value for key, value in bench.items() if key != "rows"}
-    lines = [f"- {key.replace('_', ' ')}: {shown(value)}" for key, value in facts.items()]
+    rows = [
+        (
+            row["title"],
+            row["peer"],
+            f"{row['ratio']:.1f}×",
+            duration(statistics.median(row["ours_seconds"])),
+            duration(statistics.median(row["peer_seconds"])),
+            f"{row['outcome_name']}: {row['ours_outcome']:.4g} and {row['peer_outcome']:.4g}",
+            f"{row['ours_memory_mib']} and {row['peer_memory_mib']} MiB",
+        )
+        for row in bench["rows"]
+    ]
+    columns = ("what", "peer", "ratio", "ours", "peer's", "agreement, ours and peer", "peak memory")
+    origin = bench.get("provenance", {})
+    facts = [
+        f"Data: {bench.get('data', 'not recorded')}",
+        f"{bench.get('cores', '?')} cores, {origin.get('processor', 'processor not recorded')}",
+        f"{max((row['repeats'] for row in bench['rows']), default=0)} repeats, medians",
+        str(origin.get("date", ""))[:10],
+    ]
     intro = (
-        "Each line pairs ours with what one would otherwise write, in one run, on one machine "
-        "(`make bench`). A ratio above 1 means ours is faster or smaller."
+        "Each line pairs ours with what one would otherwise write, in turn, on one machine "
+        "(`make bench`). The ratio is the peer's seconds over ours: above 1, ours is faster."
     )
-    return "\n\n".join([intro, table(names, cells), "\n".join(lines)])
-
-
-def shown(value: object) -> object:
-    """A number at a readable precision, anything else as it is."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in value.items())
-    return value
+    return "\n\n".join([intro, table(columns, rows), "; ".join(filter(None, facts)) + "."])
 
 
 def records_table(results: Path) -> str:
@@ -238,9 +236,7 @@ def records_table(results: Path) -> str:
             ", ".join(str(note[key]) for key in ("device", "processor") if note.get(key))
             for note in notes
         )
-        rows.append(
-            (f"`{path.stem}`", len(notes), duration(sum(seconds)), span, "; ".join(where))
-        )
+        rows.append((f"`{path.stem}`", len(notes), duration(sum(seconds)), span, "; ".join(where)))
     if not rows:
         return "No rows are committed yet."
     return table(("experiment", "rows", "seconds in all", "dates", "ran on"), rows)

@@ -271,7 +271,7 @@ class TestPages:
         assert "12 s" in text and "2.13.0" in text and "a\\|b" in text
         assert "Not measured yet" in text and "No rows are committed yet" in text
 
-    def test_records_and_bench(self, tmp_path):
+    def test_records(self, tmp_path):
         notes = [
             {"seconds": 50, "date": "2026-01-03T00:00:00", "device": "cpu", "processor": "P"},
             {"seconds": 75, "date": "2026-01-02T00:00:00", "device": "cpu", "processor": "P"},
@@ -280,11 +280,28 @@ class TestPages:
         (tmp_path / "mlp_ncut.jsonl").write_text("\n".join(lines) + "\n")
         row = pages.records_table(tmp_path).splitlines()[-1]
         assert row == "| `mlp_ncut` | 2 | 2 min 05 s | 2026-01-02 to 2026-01-03 | cpu, P |"
-        bench = {"processor": "P", "rows": [{"what": "w", "ratio": 8.12345}, {"what": "v", "n": 1}]}
+
+    def test_bench(self, tmp_path):
+        row = {
+            "title": "50 shuffles",
+            "peer": "scikit-learn",
+            "ratio": 8.12345,
+            "repeats": 3,
+            "ours_seconds": [1.0, 5.0, 2.0],
+            "peer_seconds": [16.0, 17.0, 15.0],
+            "outcome_name": "mean n-cut",
+            "ours_outcome": 9.16001,
+            "peer_outcome": 9.16102,
+            "ours_memory_mib": 300,
+            "peer_memory_mib": 400,
+        }
+        origin = {"processor": "P", "date": "2026-01-02T03:04:05Z"}
+        bench = {"rows": [row], "data": "mnist", "cores": 2, "provenance": origin}
         (tmp_path / "bench.json").write_text(json.dumps(bench))
         text = pages.bench_table(tmp_path / "bench.json")
-        assert "| what | ratio | n |" in text and "| w | 8.123 | – |" in text
-        assert "- processor: P" in text
+        assert "| 50 shuffles | scikit-learn | 8.1× | 2.0 s | 16 s | mean n-cut: 9.16 and" in text
+        assert "300 and 400 MiB" in text
+        assert text.endswith("Data: mnist; 2 cores, P; 3 repeats, medians; 2026-01-02.")
 
     def test_api_names_every_public_name(self):
         text = pages.api()

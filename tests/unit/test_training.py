@@ -96,6 +96,21 @@ def test_a_pruned_network_has_nine_tenths_of_every_kernel_zero(digits):
     )
 
 
+@pytest.mark.parametrize("changes", [{}, {"l1": 1e-2}])
+def test_a_pruned_weight_never_comes_back(digits, monkeypatch, changes):
+    kept = []
+    plain = loop._update_masks
+
+    def watched(state, common, step, steps):
+        plain(state, common, step, steps)
+        kept.append([mask.bool() for mask in state.masks.values()])
+
+    monkeypatch.setattr(loop, "_update_masks", watched)
+    training.train([config(**changes)], *digits)
+    for before, after in zip(kept[:-1], kept[1:], strict=True):
+        assert not any((now & ~old).any() for old, now in zip(before, after, strict=True))
+
+
 def test_a_stack_trains_each_member_as_it_would_train_alone(digits):
     configs = [config(seed) for seed in (5, 9)]
     together = training.train(configs, *digits)

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "ADDED_LATER",
     "cache_root",
     "canonical",
     "commit_records",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+ADDED_LATER = {"added_later": True}
 PACKAGES = ("modgraph_lib", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "networkx")
 
 
@@ -55,12 +57,19 @@ def results_root() -> Path:
 def canonical(config: Any) -> Any:
     """Plain JSON value of a configuration: dataclasses to dicts, tuples to lists.
 
+    A field declared with ``metadata=ADDED_LATER`` is left out while it has its default, so that
+    a new option leaves the keys of all earlier records as they were.
+
     Raises:
         TypeError: a value that has no JSON form (an array, a module, a function).
         ValueError: a float that is not finite.
     """
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
-        return {f.name: canonical(getattr(config, f.name)) for f in dataclasses.fields(config)}
+        return {
+            f.name: canonical(getattr(config, f.name))
+            for f in dataclasses.fields(config)
+            if not (f.metadata.get("added_later") and getattr(config, f.name) == f.default)
+        }
     if isinstance(config, Mapping):
         return {str(k): canonical(v) for k, v in config.items()}
     if isinstance(config, list | tuple):

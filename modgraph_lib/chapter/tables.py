@@ -86,11 +86,13 @@ def accuracies(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
     return _reading(rows, readings.accuracy_definitions, name, {}, {})
 
 
-def variants(name: str, *, like: str) -> Styler | Markdown:
-    """Rows of a table whose cell contains `like`: paper, text as described, code as published."""
+def variants(
+    name: str, *, like: str, others: Sequence[str] = ("published",)
+) -> Styler | Markdown:
+    """Rows of a table whose cell contains `like`: paper, text as described, other readings."""
     rows = ledger.load_results()["mlp_ncut"]
     lines = {}
-    for variant in ("described", "published"):
+    for variant in ("described", *others):
         frame = ledger.paper_beside_ours(name, rows, variant=variant)
         for word, row in frame[frame.index.str.contains(like, regex=False)].iterrows():
             cell_words = _cell_words(word, frame.index)

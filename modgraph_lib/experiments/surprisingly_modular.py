@@ -38,7 +38,7 @@ class ClusterabilityParameters:
     )
     variant: str = parameter(
         "described",
-        "described (the text) or published (the released code)",
+        "described (text), published (code) or regrowth (other pruning order)",
         choices=mlps.VARIANTS,
     )
     seed: int = parameter(0, "first network seed; later ones count up", at_least=0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from modgraph_lib import store
 from modgraph_lib.training.pruning import PruningSchedule
 
 __all__ = ["ARCHITECTURES", "LOSSES", "TrainConfig"]
@@ -22,7 +23,9 @@ class TrainConfig:
 
     ``l1`` and ``l2`` multiply sum|w| and sum w^2 (no factor 1/2) over kernels. With
     ``first_layer_l1`` the first kernel gets its L2 strength as an L1 penalty: what the
-    published code of Clusterability in Neural Networks does in its "L2" condition.
+    published code of Clusterability in Neural Networks does in its "L2" condition. With
+    ``regrowth`` masks are taken from the weights as the optimiser left them, so that a pruned
+    weight can come back; without it a pruned weight stays pruned (Zhu and Gupta, section 3).
     """
 
     data: str
@@ -43,6 +46,7 @@ class TrainConfig:
     initial_sparsity: float = 0.5
     final_sparsity: float = 0.9
     precision: str = "float32"
+    regrowth: bool = field(default=False, metadata=store.ADDED_LATER)
 
     def __post_init__(self) -> None:
         _one_of("architecture", self.architecture, ARCHITECTURES)

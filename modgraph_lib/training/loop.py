@@ -200,9 +200,11 @@ def _epoch(state, template, configs, images, labels, epoch, epochs) -> list[dict
         loss, hits = forward(state, template, images, labels, index, common)
         _penalise(state, common)
         state.optimiser.step()
-        state.apply_masks()
+        if not common.regrowth:
+            state.apply_masks()
         totals[0] += loss * index.shape[1]
         totals[1] += hits
+    state.apply_masks()
     losses, accuracies = (totals / count).tolist()
     if not np.isfinite(losses).all():
         raise FloatingPointError(
@@ -267,16 +269,19 @@ def _update_masks(state: State, common: TrainConfig, step: int, steps: int) -> N
     """Recompute masks where the schedule says so, and apply them before the forward pass.
 
     Weights arrive with the last masks applied, so a pruned weight stays pruned, as Zhu and Gupta
-    describe it (masked weights are not updated). Under L1 the order matters: where most weights
-    are smaller than one optimiser step, masks taken from the weights as Adam left them would
-    trade decayed weights for freshly pushed ones.
+    describe it (masked weights are not updated). The order matters under L1: where most weights
+    are smaller than one optimiser step, masks taken from the weights as Adam left them
+    (``regrowth``) trade decayed weights for freshly pushed ones.
     """
-    if not common.schedule.updates_at(step):
-        return
-    sparsity = common.schedule.sparsity(step, steps)
-    # As floats: multiplying by booleans is several times slower.
-    state.masks = {i: magnitude_mask(state.parameters[i], sparsity).float() for i in state.kernels}
-    state.apply_masks()
+    if common.schedule.updates_at(step):
+        sparsity = common.schedule.sparsity(step, steps)
+        # As floats: multiplying by booleans is several times slower.
+        state.masks = {
+            i: magnitude_mask(state.parameters[i], sparsity).float() for i in state.kernels
+        }
+        state.apply_masks()
+    elif common.regrowth:
+        state.apply_masks()
 
 
 def _final(template, weights, common, train_set, test_set) -> dict[str, float | None]:

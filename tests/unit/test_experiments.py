@@ -40,6 +40,7 @@ def test_the_conditions_of_the_papers():
     l2 = mlps.condition("mnist", "l2", 0)
     assert (l2.l1, l2.l2, l2.first_layer_l1) == (0, 5e-5, False)
     assert mlps.condition("mnist", "l2", 0, variant="published").first_layer_l1
+    assert mlps.condition("mnist", "l1", 0, variant="regrowth").regrowth
     for bad, message in [
         (("mnsit", "none"), "Did you mean 'mnist'"),
         (("mnist", "l3"), "regularizer is one of"),

@@ -1,5 +1,5 @@
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -31,6 +31,15 @@ def test_a_key_depends_on_content_alone():
     assert key == store.config_key("a", 1, {"widths": [4, 4], "data": "digits"})
     others = [("b", 1, Config()), ("a", 2, Config()), ("a", 1, Config("mnist"))]
     assert len({key, *(store.config_key(*o) for o in others)}) == 4
+
+
+def test_an_option_added_later_leaves_old_keys_alone():
+    @dataclass(frozen=True)
+    class Grown(Config):
+        regrowth: bool = field(default=False, metadata=store.ADDED_LATER)
+
+    assert store.canonical(Grown()) == store.canonical(Config())
+    assert store.canonical(Grown(regrowth=True))["regrowth"] is True
 
 
 @pytest.mark.parametrize("value", [np.zeros(2), torch.zeros(1), len])

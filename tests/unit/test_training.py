@@ -96,7 +96,7 @@ def test_a_pruned_network_has_nine_tenths_of_every_kernel_zero(digits):
     )
 
 
-@pytest.mark.parametrize("changes", [{}, {"l1": 1e-2}])
+@pytest.mark.parametrize("changes", [{}, {"l1": 0.1, "epochs": 10}])
 def test_a_pruned_weight_never_comes_back(digits, monkeypatch, changes):
     kept = []
     plain = loop._update_masks
@@ -106,9 +106,16 @@ def test_a_pruned_weight_never_comes_back(digits, monkeypatch, changes):
         kept.append([mask.bool() for mask in state.masks.values()])
 
     monkeypatch.setattr(loop, "_update_masks", watched)
+
+    def came_back():
+        pairs = zip(kept[:-1], kept[1:], strict=True)
+        return any((b & ~a).any() for old, new in pairs for a, b in zip(old, new, strict=True))
+
     training.train([config(**changes)], *digits)
-    for before, after in zip(kept[:-1], kept[1:], strict=True):
-        assert not any((now & ~old).any() for old, now in zip(before, after, strict=True))
+    assert not came_back()
+    kept.clear()
+    training.train([config(regrowth=True, **changes)], *digits)
+    assert came_back() == bool(changes)  # without L1 every threshold is above one step
 
 
 def test_a_stack_trains_each_member_as_it_would_train_alone(digits):

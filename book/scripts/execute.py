@@ -35,7 +35,7 @@ from book.scripts.sections import (
 
 VERSIONS = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "networkx", "papermill")
 # Generous: a whole section at quick scale takes under a minute. A hang must still end.
-CELL_TIMEOUT = 240
+CELL_TIMEOUT = 600
 # Exit status of a worker whose kernel died or fell silent: nothing that a cell of ours raised.
 LOST_KERNEL = 75
 

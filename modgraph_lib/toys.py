@@ -1,16 +1,21 @@
-"""Graphs whose clusters are known, to calibrate a measure before trusting it."""
+"""Graphs and networks whose answers are known, to calibrate a measure before trusting it."""
 
 from __future__ import annotations
 
 import copy
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["rescaled", "straggler", "strands", "two_triangles"]
+from modgraph_lib.lesions import Submodule
+
+__all__ = ["Relay", "relay", "rescaled", "straggler", "strands", "two_triangles"]
+
+HIDDEN = 3  # hidden layers of a relay
 
 
 def two_triangles() -> np.ndarray:
@@ -94,3 +99,67 @@ def rescaled(model: nn.Module, *, spread: float, seed: int) -> nn.Module:
             before.bias *= factors
             after.weight /= factors[None, :]
     return twin
+
+
+@dataclass(frozen=True, eq=False)
+class Relay:
+    """A network of separate strands, one a class, with its four kinds of image.
+
+    Attributes:
+        model: linear layers and ReLUs; one more output than classes, for "none of these".
+        images: (classes, classes), image c has a one at pixel c.
+        labels: (classes,).
+        parts: what strand c has in each hidden layer, by layer and then by strand.
+    """
+
+    model: nn.Sequential
+    images: torch.Tensor
+    labels: torch.Tensor
+    parts: tuple[Submodule, ...]
+
+
+def relay(classes: int, *, units: int, bias: float = 0.0) -> Relay:
+    """Each class has a strand of `units` units in three hidden layers that hands its pixel on.
+
+    A strand answers while at least one of its units is left in every layer, so that lesioning a
+    whole strand anywhere costs its class and nothing else, and a random set of as many units
+    costs nothing.  With a `bias` the units of the first hidden layer are on by themselves and
+    their weights hold them down: without these weights they are stuck at `bias`.
+
+    Raises:
+        ValueError: fewer than two classes, fewer than two units, or a negative bias.
+    """
+    if classes < 2 or units < 2 or bias < 0:
+        raise ValueError(
+            f"need at least 2 classes, 2 units and a bias of 0 or more, got {classes}, {units} "
+            f"and {bias}"
+        )
+    width = classes * units
+    strand = torch.arange(width) // units
+    same = (strand[:, None] == strand[None, :]).float() / units
+    own = (strand[:, None] == torch.arange(classes)[None, :]).float()
+    answer = torch.cat([own.T / units, torch.zeros(1, width)])
+    nothing = torch.zeros(classes + 1)
+    nothing[-1] = 0.5 / units  # below what a single unit can say
+    first = nn.Linear(classes, width)
+    parts: list[nn.Module] = [first, nn.ReLU()]
+    with torch.no_grad():
+        first.weight.copy_(own - bias)
+        first.bias.fill_(bias)
+        for _ in range(HIDDEN - 1):
+            layer = nn.Linear(width, width)
+            layer.weight.copy_(same)
+            layer.bias.zero_()
+            parts += [layer, nn.ReLU()]
+        last = nn.Linear(width, classes + 1)
+        last.weight.copy_(answer)
+        last.bias.copy_(nothing)
+    model = nn.Sequential(*parts, last).eval()
+    everyone = np.arange(width)
+    strands_of = [np.flatnonzero(strand.numpy() == c) for c in range(classes)]
+    pieces = tuple(
+        Submodule(str(2 * depth), depth + 1, c, strands_of[c], everyone, width)
+        for depth in range(HIDDEN)
+        for c in range(classes)
+    )
+    return Relay(model, torch.eye(classes), torch.arange(classes), pieces)

@@ -96,13 +96,16 @@ def trace(
         except TracingError:
             raise
         except Exception as error:  # whatever a foreign forward raises on an unfit input
-            failures.append(f"{[tuple(x.shape) for x in inputs]}: {type(error).__name__}: {error}")
+            failures.append((_sizes(inputs), f"{type(error).__name__}: {error}"))
+            if [text for _, text in failures[-3:]].count(failures[-1][1]) == 3:
+                break  # not a matter of size
             continue
         _check_nothing_lost(model, recorder, options, inputs)
         return assembled(recorder)
+    tried = "; ".join(f"{size}: {text}" for size, text in failures)
     raise TracingError(
         f"{type(model).__name__} could not be run on an example input; pass example=(channels, "
-        f"height, width), or the input tensors themselves. Tried {'; '.join(failures)}"
+        f"height, width), or the input tensors themselves. Tried {tried}"
     )
 
 
@@ -168,6 +171,10 @@ def _examples(model: nn.Module, example: Any) -> list[list[torch.Tensor]]:
         [torch.randn((2, *shape), generator=generator).to(weight.device, weight.dtype)]
         for shape in shapes
     ]
+
+
+def _sizes(inputs: Sequence[torch.Tensor]) -> str:
+    return ", ".join(str(tuple(value.shape)) for value in inputs)
 
 
 def _shapes(model: nn.Module) -> list[tuple[int, ...]]:

@@ -273,9 +273,9 @@ def unknown(recorder, func, args, kwargs):
 def _twins(recorder: Recorder, value: Any) -> Any:
     """Arguments with each tensor of numbers replaced by its tags."""
     if isinstance(value, torch.Tensor):
-        if not torch.is_floating_point(value):
-            return value.cpu()
         tags = recorder.tags(value)
+        if tags is None and not torch.is_floating_point(value):
+            return value.cpu()
         tags = torch.zeros((1,) * value.ndim, dtype=torch.float64) if tags is None else tags
         return tags.expand(value.shape)
     if isinstance(value, tuple | list) and type(value) in (tuple, list):

@@ -13,7 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from modgraph_lib.ledger import clusterability, identities, networks, surprisingly_modular
+from modgraph_lib.ledger import (
+    clusterability,
+    identities,
+    lesions,
+    networks,
+    surprisingly_modular,
+)
 from modgraph_lib.ledger.criteria import COMPARATORS, Criterion
 from modgraph_lib.ledger.rows import MEASUREMENTS
 from modgraph_lib.store import REPOSITORY
@@ -55,7 +61,7 @@ PAPERS = {
 FACTS_DIGEST = "a0ada7d9bc6b6440e06e2863e15e12dbb5021d364fdf1bd1a93b412e5fd87968"
 
 # Importing these modules registers their measurements.
-_REGISTERED = (clusterability, identities, networks, surprisingly_modular)
+_REGISTERED = (clusterability, identities, lesions, networks, surprisingly_modular)
 
 
 def papers_root() -> Path:

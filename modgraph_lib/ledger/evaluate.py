@@ -36,11 +36,14 @@ Judged = tuple[Criterion, Part, str]
 def load_results() -> dict[str, pd.DataFrame]:
     """Tables of all committed and local result rows, by experiment; empty ones included."""
     # experiments pull in torch, which a caller with rows of its own does not need
-    from modgraph_lib.experiments import mlps
+    from modgraph_lib.experiments import lesions, mlps
 
+    lesioned = store.read(lesions.EXPERIMENT)
     return {
         "mlp_ncut": mlps.table(store.read("mlp_ncut")),
         "mlp_initial_ncut": mlps.initial_table(store.read("mlp_initial_ncut")),
+        "mlp_lesions": lesions.table(lesioned),
+        "mlp_lesion_pairs": lesions.pairs_table(lesioned),
     }
 
 
@@ -53,7 +56,7 @@ def verdicts(
     """One row per claim, in the order of the table of claims.
 
     Args:
-        results: tables by experiment ("mlp_ncut", "mlp_initial_ncut"); None reads the store;
+        results: tables by experiment, as ``load_results`` gives them; None reads the store;
             an empty mapping is fine and leaves every claim about networks "not run yet".
         section: only the claims tested there, for instance "clusterability/01_mlps".
         ids: only these claims, for instance ("SM-22", "SM-26").

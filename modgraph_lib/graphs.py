@@ -6,7 +6,7 @@ network is; the symmetric sparse adjacency is made only when asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import nn
 
 from modgraph_lib import tracing
 
-__all__ = ["LayeredGraph", "weight_graph"]
+__all__ = ["LayeredGraph", "kernel_shuffles", "weight_graph"]
 
 Weights = nn.Module | Sequence["np.ndarray | torch.Tensor"]
 
@@ -173,7 +173,7 @@ def weight_graph(
     tracing.check_option("kernel_norm", kernel_norm, tracing.KERNEL_NORMS)
     if isinstance(model, nn.Module):
         if not (_is_chain(model) and not dense):
-            layers, blocks, names = tracing.trace(
+            recorder = tracing.record(
                 model,
                 kernel_norm=kernel_norm,
                 fold_batch_norm=fold_batch_norm,
@@ -182,8 +182,7 @@ def weight_graph(
                 residual=residual,
                 example=example,
             )
-            _check_blocks(blocks)
-            return LayeredGraph(layers, blocks, names)
+            return _recorded_graph(recorder)
         names, matrices = _kernels(model)
     elif isinstance(model, Sequence) and not isinstance(model, str | bytes):
         matrices = list(model)
@@ -207,6 +206,36 @@ def weight_graph(
     layers = (strengths[0].shape[0], *(s.shape[1] for s in strengths))
     blocks = {(i, i + 1): strength for i, strength in enumerate(strengths)}
     return LayeredGraph(layers, blocks, tuple(names))
+
+
+def kernel_shuffles(
+    model: nn.Module, *, seeds: Sequence[Any], **options: Any
+) -> Iterator[LayeredGraph]:
+    """Graphs of a module with the entries of every kernel permuted, one for each seed.
+
+    Where several layers read a sum, one kernel gives several blocks of the graph, equal up to
+    batch norm. ``clustering.shuffle_graph`` permutes each block by itself and so also breaks
+    these ties, which come from the architecture: even an untrained network with skip connections
+    is then unlike its shuffles. Here a kernel is permuted once and read by all, within groups
+    where it has groups; fixed factors stay with their channels.
+
+    Args:
+        model: a torch module.
+        seeds: one seed (an int or a list of ints) for each graph.
+        options: those of ``weight_graph``.
+
+    Raises:
+        ValueError: as ``weight_graph``.
+    """
+    recorder = tracing.record(model, **options)
+    for seed in seeds:
+        yield _recorded_graph(recorder, np.random.default_rng(seed))
+
+
+def _recorded_graph(recorder, rng: np.random.Generator | None = None) -> LayeredGraph:
+    layers, blocks, names = tracing.assembled(recorder, rng)
+    _check_blocks(blocks)
+    return LayeredGraph(layers, blocks, names)
 
 
 def _check_blocks(blocks: Sized) -> None:

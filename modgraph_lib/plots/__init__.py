@@ -5,7 +5,15 @@ same on a light page, a dark page and in print), one palette per role (`style`),
 paired with a marker or a position, widths that fit the text column of the book.
 """
 
+from modgraph_lib.plots.clusters import clusters_by_layer
 from modgraph_lib.plots.conditions import ncut_against_accuracy, ncut_by_condition
+from modgraph_lib.plots.lesions import (
+    all_pairs,
+    class_bars,
+    dependency_graphs,
+    lesion_maps,
+    pair_matrix,
+)
 from modgraph_lib.plots.networks import block_matrices, layered_layout, small_graph
 from modgraph_lib.plots.nulls import initial_ncuts, null_against_networks, null_histogram
 from modgraph_lib.plots.states import State, state_grid
@@ -13,13 +21,19 @@ from modgraph_lib.plots.style import placeholder
 
 __all__ = [
     "State",
+    "all_pairs",
     "block_matrices",
+    "class_bars",
+    "clusters_by_layer",
+    "dependency_graphs",
     "initial_ncuts",
     "layered_layout",
+    "lesion_maps",
     "ncut_against_accuracy",
     "ncut_by_condition",
     "null_against_networks",
     "null_histogram",
+    "pair_matrix",
     "placeholder",
     "small_graph",
     "state_grid",

@@ -21,7 +21,7 @@ from modgraph_lib.tracing.recorder import Options, Recorder, TracingError, on_ax
 from modgraph_lib.tracing.rules import RULES
 from modgraph_lib.tracing.sources import IMAGE
 
-__all__ = ["MAX_EDGES", "TracingError", "strength", "trace"]
+__all__ = ["MAX_EDGES", "TracingError", "check_option", "record", "strength", "assembled"]
 
 # Side lengths of images tried in turn; the graph does not depend on it where several work.
 SIDES = (64, 224, 32, 28, 96, 128, 299, 256, 384, 518, 16, 8)
@@ -35,8 +35,6 @@ _CONVOLUTIONS = (
     nn.ConvTranspose2d,
     nn.ConvTranspose3d,
 )
-
-Layered = tuple[tuple[int, ...], dict[tuple[int, int], np.ndarray], tuple[str, ...]]
 
 
 def strength(name: str, weight: np.ndarray | torch.Tensor, *, kernel_norm: str) -> np.ndarray:
@@ -58,7 +56,7 @@ def strength(name: str, weight: np.ndarray | torch.Tensor, *, kernel_norm: str) 
     return np.ascontiguousarray(norms.T)
 
 
-def trace(
+def record(
     model: nn.Module,
     *,
     kernel_norm: str = "l1",
@@ -67,10 +65,11 @@ def trace(
     depthwise: str = "scale",
     residual: str = "walk",
     example: Any = None,
-) -> Layered:
-    """Layer sizes, blocks {(i, j): (n_i, n_j)} and layer names of a module's weight graph.
+) -> Recorder:
+    """Run a module once and record its layers, kernels and what they read.
 
-    Arguments and definitions are those of ``graphs.weight_graph``.
+    Arguments and definitions are those of ``graphs.weight_graph``; ``assembled`` makes the graph
+    of a recording.
 
     Raises:
         TracingError: names the layer or the operation that cannot be followed, and what to do.
@@ -101,7 +100,7 @@ def trace(
                 break  # not a matter of size
             continue
         _check_nothing_lost(model, recorder, options, inputs)
-        return assembled(recorder)
+        return recorder
     tried = "; ".join(f"{size}: {text}" for size, text in failures)
     raise TracingError(
         f"{type(model).__name__} could not be run on an example input; pass example=(channels, "

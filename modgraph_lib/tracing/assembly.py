@@ -37,8 +37,13 @@ class Nodes:
     sizes: np.ndarray
 
 
-def assembled(recorder: Recorder) -> tuple[tuple[int, ...], Blocks, tuple[str, ...]]:
+def assembled(
+    recorder: Recorder, rng: np.random.Generator | None = None
+) -> tuple[tuple[int, ...], Blocks, tuple[str, ...]]:
     """Layer sizes, blocks {(i, j): (n_i, n_j)} and layer names of a recorded pass.
+
+    Args:
+        rng: permute the entries of every kernel first.
 
     Raises:
         TracingError: more than ``MAX_EDGES`` places for edges, or an edge inside a layer.
@@ -48,7 +53,8 @@ def assembled(recorder: Recorder) -> tuple[tuple[int, ...], Blocks, tuple[str, .
     _check_size(nodes, read)
     blocks: Blocks = {}
     for layer, readings in read:
-        for (i, j), block in _edges(nodes, layer, *readings):
+        strengths = layer.kernel.strengths if rng is None else layer.kernel.shuffled(rng)
+        for (i, j), block in _edges(nodes, layer, strengths, *readings):
             pair, block = ((i, j), block) if i < j else ((j, i), block.T)
             if i == j:
                 raise TracingError(
@@ -66,11 +72,16 @@ def assembled(recorder: Recorder) -> tuple[tuple[int, ...], Blocks, tuple[str, .
 
 
 def _edges(
-    nodes: Nodes, layer: Layer, sources: np.ndarray, columns: np.ndarray, values: np.ndarray
+    nodes: Nodes,
+    layer: Layer,
+    strengths: np.ndarray,
+    sources: np.ndarray,
+    columns: np.ndarray,
+    values: np.ndarray,
 ) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
     """Blocks that one kernel adds: from each layer it reads to each layer its channels are in."""
     ends = np.arange(layer.first, layer.first + layer.size)
-    strengths = layer.kernel.strengths * nodes.factor[ends]
+    strengths = strengths * nodes.factor[ends]
     # A factor folded into a channel's incoming weights does not act again on the way out.
     folded = nodes.factor[sources]
     values = np.divide(values, folded, out=np.ones_like(values), where=folded > 0)

@@ -35,10 +35,21 @@ class Kernel:
     Attributes:
         strengths: (inputs, outputs) edge strength of each input channel to each output.
         tags: (inputs,) where each input channel comes from.
+        groups: equal groups of channels within which the kernel has its weights.
     """
 
     strengths: np.ndarray
     tags: np.ndarray
+    groups: int = 1
+
+    def shuffled(self, rng: np.random.Generator) -> np.ndarray:
+        """The strengths permuted, within each group."""
+        made = np.zeros_like(self.strengths)
+        rows, columns = (size // self.groups for size in made.shape)
+        for group in range(self.groups):
+            part = np.s_[group * rows : (group + 1) * rows, group * columns : (group + 1) * columns]
+            made[part] = rng.permutation(self.strengths[part].ravel()).reshape(rows, columns)
+        return made
 
 
 @dataclass(eq=False)
@@ -131,7 +142,14 @@ class Recorder(TorchFunctionMode):
     # -- layers with weights
 
     def read(
-        self, name: str, strengths: np.ndarray, tags: torch.Tensor, axis: int, ndim: int
+        self,
+        name: str,
+        strengths: np.ndarray,
+        tags: torch.Tensor,
+        axis: int,
+        ndim: int,
+        *,
+        groups: int = 1,
     ) -> torch.Tensor:
         """A kernel reads the channels on ``axis``; compact tags of its output channels."""
         channels = self.channels(tags, axis, len(strengths)).numpy().astype(int)
@@ -148,7 +166,7 @@ class Recorder(TorchFunctionMode):
                 "convolutions are left out; include them with dense=True"
             )
         made = self.start(name, strengths.shape[1])
-        self.layers[-1].kernel = Kernel(strengths, channels)
+        self.layers[-1].kernel = Kernel(strengths, channels, groups)
         return on_axis(made, axis, ndim)
 
     def channels(self, tags: torch.Tensor, axis: int, size: int) -> torch.Tensor:

@@ -57,7 +57,8 @@ def conv(recorder, func, args, kwargs):
         made = recorder.sources.scale(channels[:, None], factors).reshape(-1)
         return recorder.put(result, on_axis(made, axis, result.ndim))
     whole = strengths[0] if groups == 1 else _block_diagonal(strengths)
-    return recorder.put(result, recorder.read(name, whole, tags, axis, result.ndim))
+    made = recorder.read(name, whole, tags, axis, result.ndim, groups=groups)
+    return recorder.put(result, made)
 
 
 def embedding(recorder, func, args, kwargs):

@@ -1,0 +1,69 @@
+"""Where in a deep network its clusters lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from modgraph_lib.plots import style
+from modgraph_lib.plots.networks import layer_words
+from modgraph_lib.plots.nulls import null_histogram
+
+MOST_NAMES = 24
+
+
+def clusters_by_layer(
+    sizes: pd.DataFrame, *, ncut: float, shuffled: Sequence[float], k: int, title: str = ""
+) -> Figure:
+    """The share of every layer that lies in each cluster, over the n-cut beside its null.
+
+    Args:
+        sizes: one row a layer, columns 1..k with the nodes of each cluster, and "nodes".
+        ncut: n-cut of the network.
+        shuffled: n-cuts of its shuffles.
+        k: number of clusters.
+
+    Networks of many layers fit, since a layer is one column of a matrix.
+
+    Raises:
+        ValueError: columns that are not the clusters 1..k.
+    """
+    missing = [cluster for cluster in range(1, k + 1) if cluster not in sizes]
+    if missing or "nodes" not in sizes:
+        raise ValueError(f"sizes needs the columns 1..{k} and 'nodes', got {list(sizes.columns)}")
+    with style.styled():
+        side = 0.6 + 0.24 * k
+        figure, (above, below) = style.axes(
+            2, 1, height=side + 3.0, height_ratios=[side + 0.6, 2.0]
+        )
+        _draw_shares(above, sizes, k)
+        above.set_title(f"{title}: share of each layer in each cluster".lstrip(": "))
+        null_histogram(ncut, shuffled, k=k, ax=below)
+    return figure
+
+
+def _draw_shares(axes: Axes, sizes: pd.DataFrame, k: int) -> None:
+    shares = sizes[range(1, k + 1)].to_numpy(float).T / sizes["nodes"].to_numpy(float)
+    picture = axes.imshow(
+        shares, cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="nearest"
+    )
+    colours = style.cluster_colours(k)
+    totals = sizes[range(1, k + 1)].sum().to_numpy()
+    for place, colour in enumerate(colours):
+        axes.plot([-0.5, -0.5], [place - 0.46, place + 0.46], color=colour, lw=5, clip_on=False)
+    axes.set_yticks(range(k), [f"{n + 1}  ({total} nodes)" for n, total in enumerate(totals)])
+    names = layer_words(list(sizes.index))
+    every = max(1, int(np.ceil(len(names) / MOST_NAMES)))
+    shown = range(0, len(names), every)
+    axes.set_xticks(shown, [names[i] for i in shown], rotation=55, ha="right", fontsize=7)
+    axes.tick_params(length=0)
+    axes.set_ylabel("cluster")
+    for edge in np.arange(0.5, k - 1):
+        axes.axhline(edge, color="white", linewidth=1.2)
+    axes.figure.colorbar(picture, ax=axes, label="share of the layer", shrink=0.8, pad=0.01)
+    for side in axes.spines.values():
+        side.set_visible(False)

@@ -1,0 +1,348 @@
+"""A clusterability report of one's own network.
+
+Five lines::
+
+    from modgraph_lib import report
+
+    model = report.load_model("torchvision.models:resnet18", weights="resnet18.safetensors")
+    found = report.clusterability(model, k=12, shuffles=50)
+    print(found.summary())
+    found.figure()
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import importlib.util
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+from types import ModuleType
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import safetensors
+import safetensors.torch
+import torch
+from matplotlib.figure import Figure
+from torch import nn
+
+from modgraph_lib import clustering
+from modgraph_lib.graphs import LayeredGraph, kernel_shuffles, weight_graph
+from modgraph_lib.plots.clusters import clusters_by_layer
+
+__all__ = ["Report", "clusterability", "load_model", "load_weights"]
+
+NESTED = ("state_dict", "model_state_dict", "model", "module")
+SHOWN = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """How clusterable one network is.
+
+    Attributes:
+        name: what the network is called.
+        k: number of clusters.
+        ncut: n-cut of the network's clustering.
+        p: (r + 1) / (S + 1), r of S shuffles at or below the network's n-cut.
+        z: distance to the shuffles' mean in their standard deviations; negative: clusterable.
+        shuffled: (S,) n-cuts of the shuffles.
+        cluster_sizes: one row a layer; columns 1..k (clusters, the largest first), isolated, nodes.
+        labels: (N,) cluster 1..k of each node, in the order of the layers; 0 for isolated nodes.
+        graph: the graph, isolated nodes included.
+        method: how weights were shuffled.
+        seconds: of wall time, for the graph and for the shuffle test.
+    """
+
+    name: str
+    k: int
+    ncut: float
+    p: float
+    z: float
+    shuffled: np.ndarray = field(repr=False)
+    cluster_sizes: pd.DataFrame = field(repr=False)
+    labels: np.ndarray = field(repr=False)
+    graph: LayeredGraph = field(repr=False)
+    method: str
+    seconds: float
+
+    def summary(self) -> str:
+        """The report in words, a few lines."""
+        sizes = self.cluster_sizes.drop(columns=["isolated", "nodes"]).sum()
+        beaten = int((self.shuffled > self.ncut).sum())
+        isolated = int(self.cluster_sizes["isolated"].sum())
+        edges = sum(int(np.count_nonzero(block)) for block in self.graph.blocks.values())
+        notes = "" if not isolated else f", {isolated} of them isolated and left out"
+        null = f"{self.shuffled.mean():.3f} ± {self.shuffled.std():.3f}"
+        return "\n".join(
+            [
+                f"{self.name}: {len(self.graph.layers)} layers, {self.graph.nodes} nodes{notes}, "
+                f"{edges} edges",
+                f"n-cut at k = {self.k}: {self.ncut:.3f}; its shuffles: {null} "
+                f"({len(self.shuffled)}, method {self.method!r})",
+                f"below {beaten} of {len(self.shuffled)} shuffles: p = {self.p:.3f}, "
+                f"z = {self.z:.1f}",
+                f"an edge end leaves its cluster with probability {self.ncut / self.k:.2f} on "
+                f"average over clusters; {self.shuffled.mean() / self.k:.2f} in shuffles",
+                f"cluster sizes: {', '.join(str(int(size)) for size in sizes)}",
+                f"{self.seconds:.1f} s",
+            ]
+        )
+
+    def figure(self) -> Figure:
+        """Which layers each cluster lies in, and the n-cut beside its null."""
+        return clusters_by_layer(
+            self.cluster_sizes, ncut=self.ncut, shuffled=self.shuffled, k=self.k, title=self.name
+        )
+
+
+def clusterability(
+    network: nn.Module | LayeredGraph | Sequence[Any],
+    k: int = 12,
+    shuffles: int = 50,
+    seed: int = 0,
+    *,
+    method: str = "",
+    n_init: int = 10,
+    name: str = "",
+    workers: int | None = None,
+    **graph_options: Any,
+) -> Report:
+    """The clusterability report of a network.
+
+    Args:
+        network: a torch module, a list of weight matrices, or a graph made before.
+        k: number of clusters.
+        shuffles: size of the null sample; p can be no smaller than 1 / (shuffles + 1).
+        seed: fixes shuffles and k-means.
+        method: "layer" (the papers'), "layer_nonzero" where zeros belong to the architecture, or
+            "kernel", which also keeps ties that skip connections make between layers
+            (``graphs.kernel_shuffles``; modules only). "" chooses "layer" for a graph without
+            skip connections or zeros in its blocks, else "kernel".
+        n_init: k-means restarts.
+        name: for text and picture; by default the class of the module.
+        workers: threads; by default one per core.
+        graph_options: of ``graphs.weight_graph`` (residual="merge", example=(1, 28, 28), ...).
+
+    Raises:
+        TypeError: graph options together with a graph.
+        ValueError: what ``graphs.weight_graph`` or ``clustering.shuffle_test`` cannot take.
+    """
+    start = time.perf_counter()
+    if isinstance(network, LayeredGraph):
+        if graph_options:
+            raise TypeError(f"a graph is made already; drop {', '.join(graph_options)}")
+        graph = network
+    else:
+        graph = weight_graph(network, **graph_options)
+    method = method or _fitting_method(network, graph)
+    settings = {"n_init": n_init, "seed": seed, "workers": workers}
+    if method == "kernel":
+        test = _kernel_test(network, graph, k, shuffles, graph_options, **settings)
+    else:
+        test = clustering.shuffle_test(graph, k, shuffles=shuffles, method=method, **settings)
+    labels = _by_size(test.labels, k)
+    return Report(
+        name=name or (type(network).__name__ if isinstance(network, nn.Module) else "network"),
+        k=k,
+        ncut=test.ncut,
+        p=test.p_value,
+        z=test.z_score,
+        shuffled=test.shuffled,
+        cluster_sizes=_sizes(graph, labels, k),
+        labels=labels,
+        graph=graph,
+        method=method,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def load_model(
+    factory: str | Callable[..., nn.Module],
+    weights: str | Path = "",
+    arguments: Mapping[str, Any] | None = None,
+) -> nn.Module:
+    """A module made by a factory, with weights from a file if there is one; in evaluation mode.
+
+    Args:
+        factory: "package.module:function" or "path/to/file.py:Class" (either is imported, which
+            runs its code), or the function itself.
+        weights: a .safetensors file, or one that ``torch.load(weights_only=True)`` reads.
+            Without it the network keeps the weights its factory gives.
+        arguments: keyword arguments of the factory.
+
+    Raises:
+        ValueError: no such factory, arguments it does not take, or something else than a module.
+        FileNotFoundError: no such weights file.
+        ValueError: weights whose names or shapes do not fit, all of them in one message.
+    """
+    make = factory if callable(factory) else _imported(factory)
+    arguments = dict(arguments or {})
+    try:
+        model = make(**arguments)
+    except TypeError as error:
+        raise ValueError(f"{factory} with the arguments {arguments}: {error}") from error
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"{factory} gave a {type(model).__name__}, not a torch module")
+    if weights:
+        _fill(model, load_weights(weights), str(weights))
+    return model.eval()
+
+
+def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
+    """Tensors by name, from safetensors or a pickle read with ``weights_only=True``.
+
+    A dictionary nested under "state_dict" or "model", and the prefix "module." of
+    DataParallel, are taken off.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a file that cannot be read safely, or holds no tensors by name.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights file {path.absolute()}")
+    try:
+        if path.suffix == ".safetensors":
+            found = safetensors.torch.load_file(path)
+        else:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except (safetensors.SafetensorError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise ValueError(
+            f"{path} cannot be read as safetensors or weights: {str(error).splitlines()[0]}; save "
+            "model.state_dict() with safetensors.torch.save_file"
+        ) from None
+    for name in NESTED:
+        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
+            found = found[name]
+    if not isinstance(found, Mapping) or not found:
+        raise ValueError(f"{path} holds a {type(found).__name__}, not tensors by name")
+    if all(name.startswith("module.") for name in found):
+        found = {name.removeprefix("module."): value for name, value in found.items()}
+    return dict(found)
+
+
+def _fitting_method(network: Any, graph: LayeredGraph) -> str:
+    chain = all(j == i + 1 for i, j in graph.blocks)
+    if not isinstance(network, nn.Module) or chain:
+        return "layer"
+    return "kernel"
+
+
+def _kernel_test(
+    network: Any,
+    graph: LayeredGraph,
+    k: int,
+    shuffles: int,
+    options: Mapping[str, Any],
+    *,
+    n_init: int,
+    seed: int,
+    workers: int | None,
+) -> clustering.ShuffleTest:
+    """``clustering.shuffle_test`` against networks whose kernels are permuted."""
+    if not isinstance(network, nn.Module):
+        raise ValueError("method 'kernel' permutes a module's kernels; pass the module itself")
+    if shuffles < 1:
+        raise ValueError(f"a shuffle test needs at least 1 shuffle, got {shuffles}")
+    labels = clustering.spectral_clustering(graph, k, n_init=n_init, seed=seed)
+    seeds = [[seed, index] for index in range(shuffles)]
+
+    def ncut(shuffled: LayeredGraph, pair: list[int]) -> float:
+        start = clustering.hash_seed(*pair)
+        found = clustering.spectral_clustering(shuffled, k, n_init=n_init, seed=start)
+        return clustering.ncut(shuffled, found)
+
+    made = kernel_shuffles(network, seeds=seeds, **options)
+    tasks = (joblib.delayed(ncut)(*pair) for pair in zip(made, seeds, strict=True))
+    null = joblib.Parallel(workers or joblib.cpu_count(), prefer="threads", pre_dispatch=2)(tasks)
+    return clustering.ShuffleTest(
+        k, clustering.ncut(graph, labels), labels, np.array(null), "kernel"
+    )
+
+
+def _fill(model: nn.Module, given: Mapping[str, torch.Tensor], where: str) -> None:
+    """Load weights after comparing every name and shape."""
+    wanted = model.state_dict()
+    # Counters that a batch norm does not need to evaluate; older files lack them.
+    missing = [n for n in wanted if n not in given and not n.endswith("num_batches_tracked")]
+    unexpected = [name for name in given if name not in wanted]
+    shapes = [
+        f"{name} is {tuple(given[name].shape)}, the model has {tuple(value.shape)}"
+        for name, value in wanted.items()
+        if name in given and given[name].shape != value.shape
+    ]
+    problems = [
+        f"{len(found)} {word}: {', '.join(found[:SHOWN])}{' ...' if len(found) > SHOWN else ''}"
+        for word, found in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", shapes),
+        )
+        if found
+    ]
+    if problems:
+        raise ValueError(
+            f"{where} does not fit {type(model).__name__}; {'; '.join(problems)}. Other arguments "
+            "of the factory (classes, width)?"
+        )
+    model.load_state_dict(dict(given), strict=False)
+
+
+def _imported(factory: str) -> Callable[..., Any]:
+    """The object behind "package.module:name" or "file.py:name"."""
+    place, _, name = factory.rpartition(":")
+    if not place or not name:
+        raise ValueError(
+            f"factory {factory!r}: write 'package.module:function', for instance "
+            "'torchvision.models:resnet18', or 'path/to/file.py:Class'"
+        )
+    module = _module(place, factory)
+    try:
+        return functools.reduce(getattr, name.split("."), module)
+    except AttributeError:
+        close = difflib.get_close_matches(name, [n for n in dir(module) if n[0] != "_"], n=3)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        raise ValueError(f"{place} has no {name!r}{hint}") from None
+
+
+def _module(place: str, factory: str) -> ModuleType:
+    if place.endswith(".py"):
+        path = Path(place)
+        if not path.is_file():
+            raise ValueError(f"factory {factory!r}: no file {path.absolute()}")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    if place.split(".")[0] == "torchvision":
+        importlib.import_module("modgraph_lib._torchvision")  # before torchvision itself
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"factory {factory!r}: {error}; is it installed here, and spelt as in an import?"
+        ) from None
+
+
+def _by_size(labels: np.ndarray, k: int) -> np.ndarray:
+    """Labels 1..k, the largest cluster first; 0 for isolated nodes."""
+    order = np.argsort(-np.bincount(labels[labels >= 0], minlength=k), kind="stable")
+    rank = np.empty(k, dtype=int)
+    rank[order] = np.arange(1, k + 1)
+    return np.where(labels >= 0, rank[labels], 0)
+
+
+def _sizes(graph: LayeredGraph, labels: np.ndarray, k: int) -> pd.DataFrame:
+    parts = np.split(labels, graph.offsets[1:-1])
+    counts = np.array([np.bincount(part, minlength=k + 1) for part in parts])
+    frame = pd.DataFrame(counts[:, 1:], columns=range(1, k + 1), index=list(graph.names))
+    frame.index.name = "layer"
+    return frame.assign(isolated=counts[:, 0], nodes=list(graph.layers))

@@ -191,7 +191,8 @@ def two_strands_with_a_skip(leak: float = 0.1) -> nn.Module:
 
     Every kernel joins channel to channel with weight 1 and across with ``leak``, so that each
     strand is a triangle: first to second, second to third, and over the skip first to third.
-    At k = 2 the n-cut is 2 * 6 leak / 2 / (6 + 6 leak / 2).
+    At k = 2 each strand has volume 6 + 6 leak, of which 6 leak leave, so that the n-cut is
+    2 leak / (1 + leak).
     """
 
     class Residual(nn.Module):

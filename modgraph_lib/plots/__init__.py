@@ -5,7 +5,7 @@ same on a light page, a dark page and in print), one palette per role (`style`),
 paired with a marker or a position, widths that fit the text column of the book.
 """
 
-from modgraph_lib.plots.clusters import clusters_by_layer
+from modgraph_lib.plots.clusters import cluster_profiles, clusters_by_layer
 from modgraph_lib.plots.conditions import ncut_against_accuracy, ncut_by_condition
 from modgraph_lib.plots.lesions import (
     all_pairs,
@@ -24,6 +24,7 @@ __all__ = [
     "all_pairs",
     "block_matrices",
     "class_bars",
+    "cluster_profiles",
     "clusters_by_layer",
     "dependency_graphs",
     "initial_ncuts",

@@ -46,6 +46,43 @@ def clusters_by_layer(
     return figure
 
 
+def cluster_profiles(sizes: pd.DataFrame, flows: np.ndarray, clusters: Sequence[int]) -> Figure:
+    """For each chosen cluster: which layers it lies in, and where its edge weight goes.
+
+    Args:
+        sizes: one row a layer, columns 1..k and "nodes".
+        flows: (k, k) edge weight between clusters; row c is cluster c + 1.
+        clusters: numbers to show, 1..k.
+
+    Raises:
+        ValueError: no cluster, or one that there is not.
+    """
+    known = [int(c) for c in sizes.columns if isinstance(c, int | np.integer)]
+    unknown = [cluster for cluster in clusters if cluster not in known]
+    if not len(clusters) or unknown:
+        raise ValueError(f"choose clusters from 1 to {max(known)}, got {list(clusters)}")
+    colours = style.cluster_colours(len(known))
+    with style.styled():
+        figure, grid = style.axes(
+            len(clusters), 2, height=1.15 * len(clusters) + 0.7, width_ratios=[3, 2]
+        )
+        for line, cluster in enumerate(clusters):
+            left, right = grid[2 * line], grid[2 * line + 1]
+            share = (sizes[cluster] / sizes["nodes"]).to_numpy(float)
+            left.bar(range(len(share)), share, color=colours[cluster - 1], width=0.9)
+            left.set_ylim(0, 1)
+            left.set_xlim(-0.6, len(share) - 0.4)
+            left.set_title(f"cluster {cluster}: {int(sizes[cluster].sum())} nodes", fontsize=9)
+            row = flows[cluster - 1] / max(flows[cluster - 1].sum(), 1e-300)
+            shades = [style.NETWORK if c == cluster else style.SHUFFLE for c in known]
+            right.bar(known, row, color=shades)
+            right.set_ylim(0, 1)
+            right.set_title(f"{row[cluster - 1]:.0%} of its weight stays inside", fontsize=9)
+        grid[-2].set_xlabel("layer, in order (bar: share of the layer's nodes)")
+        grid[-1].set_xlabel("cluster at the other end")
+    return figure
+
+
 def _draw_shares(axes: Axes, sizes: pd.DataFrame, k: int) -> None:
     shares = sizes[range(1, k + 1)].to_numpy(float).T / sizes["nodes"].to_numpy(float)
     picture = axes.imshow(

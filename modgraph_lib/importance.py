@@ -38,7 +38,7 @@ class Rules:
 
     def is_drop(self, loss: float) -> bool:
         """Whether a loss of accuracy is large enough to matter."""
-        return loss >= self.drop - ROUNDING if self.inclusive else loss > self.drop + ROUNDING
+        return bool(loss >= self.drop - ROUNDING if self.inclusive else loss > self.drop + ROUNDING)
 
     def is_small(self, size: int, proportion: float) -> bool:
         """Whether a sub-module is too small to be called important."""
@@ -80,15 +80,10 @@ def classify(
         return "complete"
     if rules.is_small(size, proportion):
         return "small"
-    significant = lowest(p_value, controls)
-    match significant, rules.is_drop(loss):
-        case True, True:
-            return "important"
-        case True, False:
-            return "sig-but-not-diff"
-        case False, True:
-            return "diff-but-not-sig"
-    return "other"
+    significant, drop = lowest(p_value, controls), rules.is_drop(loss)
+    if significant:
+        return "important" if drop else "sig-but-not-diff"
+    return "diff-but-not-sig" if drop else "other"
 
 
 def rules_of(variant: str) -> Rules:

@@ -379,6 +379,10 @@ def test_classes_of_importance(loss, p, size, proportion, described, published):
             loss, p, controls=100, size=size, proportion=proportion, variant=variant
         )
         assert found == expected in lesions.IMPORTANCES
+        numpy = lesions.classify(
+            np.float64(loss), p, controls=100, size=size, proportion=proportion, variant=variant
+        )
+        assert numpy == expected
 
 
 def test_the_papers_table_follows_from_the_rules():

@@ -159,7 +159,15 @@ def build_table(executed: Mapping[str, nbformat.NotebookNode]) -> str:
         run = notebook.metadata["modgraph"]
         cells = sum(cell.cell_type == "code" for cell in notebook.cells)
         link = f"[{name}](../notebooks/{name}.ipynb)"
-        rows.append((link, run["scale"], duration(run["seconds"]), cells, run["date"][:16]))
+        rows.append(
+            (
+                link,
+                run["scale"],
+                duration(run["seconds"]),
+                cells,
+                run["date"][:16].replace("T", " "),
+            )
+        )
     if not rows:
         return "No section has been executed."
     return table(("section", "scale", "wall time", "code cells", "executed (UTC)"), rows)

@@ -76,7 +76,7 @@ class YourOwnParameters:
         "torchvision.models:shufflenet_v2_x0_5", "package.module:function or file.py:Class"
     )
     weights: str = parameter("", "a .safetensors or .pt file; empty: as the factory made it")
-    arguments: str = parameter('{"num_classes": 10}', "keyword arguments of the factory, as JSON")
+    arguments: str = parameter("{}", "keyword arguments of the factory, as JSON")
     clusters: int = parameter(12, "number of clusters k (paper: 12)", at_least=2)
     shuffles: int = parameter(10, "shuffled networks (paper: 50, ImageNet 100)", at_least=1)
     method: str = parameter("auto", "null: auto, layer, layer_nonzero or kernel", choices=METHODS)
@@ -92,8 +92,8 @@ class YourOwnParameters:
         [], "channels, height, width of one image; empty: found by trying", may_be_empty=True
     )
     architectures: list[str] = parameter(
-        ["squeezenet1_1", "mobilenet_v3_small", "shufflenet_v2_x0_5"],
-        "torchvision networks to try; all: the whole list",
+        ["squeezenet1_1", "shufflenet_v2_x0_5"],
+        "networks to try, or all",
         choices=(*ARCHITECTURES, "all"),
     )
     seed: int = parameter(0, "fixes random weights, shuffles and k-means", at_least=0)

@@ -10,7 +10,7 @@ import importlib
 import inspect
 import json
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import nbformat
@@ -78,10 +78,10 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
-def scorecard() -> str:
-    """The scorecard, as the ledger computes it from the committed rows."""
+def scorecard(sections: Collection[str]) -> str:
+    """The scorecard, as the ledger computes it from the committed rows, linked to ``sections``."""
     ledger = importlib.import_module("modgraph_lib.ledger")
-    text = ledger.scorecard_markdown()
+    text = ledger.scorecard_markdown(sections=sections)
     return text if text.lstrip().startswith("# ") else f"# Scorecard\n\n{text}"
 
 

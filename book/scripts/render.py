@@ -60,15 +60,16 @@ def stage(source: Path, root: Path = ROOT) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(for_readers(notebook), target)
 
+    toc = yaml.safe_load((root / "_toc.yml").read_text("utf8"))
+    sections = {f.removeprefix("notebooks/") for f in toc_files(toc)}
     results = root / "data" / "results"
     for name, text in (
-        ("scorecard", pages.scorecard()),
+        ("scorecard", pages.scorecard(sections)),
         ("run_times", pages.run_times(executed, results)),
         ("api", pages.api()),
     ):
         (source / "book" / f"{name}.md").write_text(text, "utf8")
 
-    toc = yaml.safe_load((root / "_toc.yml").read_text("utf8"))
     absent = [f for f in toc_files(toc) if not any(source.glob(f"{f}.*"))]
     if absent:
         raise RenderError(f"in _toc.yml but not there: {', '.join(absent)}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,12 +89,18 @@ def claims_table(section: str, results: Results | None = None) -> Html:
     return Html(text, plain)
 
 
-def scorecard_markdown(results: Results | None = None, *, root: str = "../") -> str:
+def scorecard_markdown(
+    results: Results | None = None,
+    *,
+    root: str = "../",
+    sections: Collection[str] | None = None,
+) -> str:
     """The scorecard page: counts by paper and verdict, then all claims by paper, in MyST markdown.
 
     Args:
         results: as for ``verdicts``.
         root: relative path from the page to the root of the site, for links to the evidence.
+        sections: the sections that the site has; claims of others get no link. Default: all.
     """
     frame = _joined(verdicts(results))
     options = "".join(f"<option>{kind}</option>" for kind in SIGNS)
@@ -112,7 +118,7 @@ def scorecard_markdown(results: Results | None = None, *, root: str = "../") -> 
         lines = [f"| {' | '.join(HEADS)} |", "| :--- | :--- | :--- | :--- |"]
         for claim in chosen.itertuples(index=False):
             name = f'<span class="mg-id" id="{claim.id.lower()}">{claim.id}</span>'
-            if claim.evidence:
+            if claim.evidence and (sections is None or claim.section in sections):
                 name = f'<a href="{root}{claim.evidence}">{name}</a>'
             lines.append(
                 f"| {name} | {_markdown(claim.claim)}<br><small>{_markdown(claim.where)}</small> "

@@ -64,11 +64,14 @@ def add_reference_outputs(notebook: nbformat.NotebookNode, section: Section) -> 
         nbformat.write(notebook, source)
         done = run_notebook(source, output, cwd=section.root, timeout=CELL_TIMEOUT)
     outputs = {cell["id"]: cell.outputs for cell in done.cells if cell.cell_type == "code"}
-    for cell in filter(is_checked, notebook.cells):
-        cell.outputs = outputs[cell["id"]]
-        for one in cell.outputs:
-            if "execution_count" in one:
-                one["execution_count"] = None
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code, 1):
+        if is_checked(cell):
+            cell.outputs = outputs[cell["id"]]
+            # nbval wants a cell with outputs to look as if it had been run.
+            for one in (cell, *cell.outputs):
+                if "execution_count" in one:
+                    one["execution_count"] = number
 
 
 def differences(section: Section) -> list[str]:
@@ -90,6 +93,10 @@ def differences(section: Section) -> list[str]:
         if theirs.cell_type == "code" and bool(theirs.outputs) != is_checked(theirs):
             state = "has no reference output" if is_checked(theirs) else "holds outputs"
             found.append(f"{section.name}: {theirs['id']} {state}")
+        elif theirs.cell_type == "code" and bool(theirs.execution_count) != is_checked(theirs):
+            found.append(f"{section.name}: {theirs['id']} has a wrong execution count")
+        elif is_checked(theirs) and theirs.execution_count is None:
+            found.append(f"{section.name}: {theirs['id']} looks as if it had never run")
     return found
 
 

@@ -4,8 +4,10 @@ import ast
 
 import nbformat
 import pytest
+import yaml
 
 from book.scripts import sync
+from book.scripts.render import toc_files
 from book.scripts.sections import ROOT, Section, all_sections
 
 NAMES = [section.name for section in all_sections()]
@@ -28,6 +30,12 @@ def test_notebook_agrees_with_its_text(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_notebook_has_a_text(name):
     assert Section(name).text.exists()
+
+
+def test_every_notebook_is_in_the_book():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
+    listed = {f.removeprefix("notebooks/") for f in toc_files(toc) if f.startswith("notebooks/")}
+    assert listed == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,8 +67,6 @@ def test_outputs_are_checked_by_something(name):
 @pytest.mark.parametrize("scale", ["laptop", "paper"])
 @pytest.mark.parametrize("name", NAMES)
 def test_larger_scales_name_known_parameters(name, scale):
-    import yaml
-
     path = ROOT / "notebooks" / "params" / scale / f"{name}.yaml"
     given = yaml.safe_load(path.read_text("utf8"))
     (cell,) = [c for c in read(name).cells if "parameters" in c.metadata.get("tags", [])]

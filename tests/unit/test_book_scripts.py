@@ -143,6 +143,7 @@ class TestSync:
     def test_edited_text_is_a_difference(self, section):
         notebook = sync.from_text(section)
         notebook.cells[2].outputs = [new_output("stream", text="1\n")]
+        notebook.cells[2].execution_count = 2
         execute.write_atomically(notebook, section.notebook)
         assert sync.differences(section) == []
         section.text.write_text(TEXT.replace("seed + 1", "seed + 2"), "utf8")
@@ -152,6 +153,7 @@ class TestSync:
         notebook = sync.from_text(section)
         for cell in notebook.cells[2:]:
             cell.outputs = [new_output("stream", text="1\n")]
+            cell.execution_count = 2
         execute.write_atomically(notebook, section.notebook)
         assert sync.differences(section) == ["paper/01_topic: cell-003 holds outputs"]
 
@@ -166,7 +168,8 @@ class TestSync:
         kept = [len(c.outputs) for c in notebook.cells if c.cell_type == "code"]
         assert kept == [0, 2, 0]
         stream, result = notebook.cells[2].outputs
-        assert stream.text == "1\n" and result.execution_count is None
+        assert stream.text == "1\n" and result.execution_count == 2
+        assert [c.execution_count for c in notebook.cells[1:]] == [None, 2, None]
 
 
 class TestExecute:

@@ -78,7 +78,7 @@ class YourOwnParameters:
     weights: str = parameter("", "a .safetensors or .pt file; empty: as the factory made it")
     arguments: str = parameter("{}", "keyword arguments of the factory, as JSON")
     clusters: int = parameter(12, "number of clusters k (paper: 12)", at_least=2)
-    shuffles: int = parameter(10, "shuffled networks (paper: 50, ImageNet 100)", at_least=1)
+    shuffles: int = parameter(20, "shuffled networks (paper: 50, ImageNet 100)", at_least=1)
     method: str = parameter("auto", "null: auto, layer, layer_nonzero or kernel", choices=METHODS)
     residual: str = parameter(
         "walk", "residual sums: walk through or merge", choices=("walk", "merge")

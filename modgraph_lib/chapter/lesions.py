@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 
 import pandas as pd
@@ -10,12 +11,16 @@ from pandas.io.formats.style import Styler
 
 from modgraph_lib import ledger
 from modgraph_lib.chapter.tables import MISSING, _styled
+from modgraph_lib.ledger.claims import criteria_of
+from modgraph_lib.ledger.criteria import MET, NOT_MET, Criterion, judge
 from modgraph_lib.ledger.lesions import lesion_pairs, lesion_rows
-from modgraph_lib.ledger.rows import Results
+from modgraph_lib.ledger.rows import MEASUREMENTS, Results
 
 __all__ = [
+    "claims_by_kind",
     "classes_beside",
     "edges_beside",
+    "graph_panels",
     "kinds_compared",
     "lesion_provenance",
     "one_network",
@@ -26,6 +31,7 @@ __all__ = [
     "submodules_listed",
 ]
 
+SECTION = "surprisingly_modular/04_lesions"
 NOT_RUN = "*Not run yet at the paper's scale.*"
 CLASSES = ("important", "small", "sig-but-not-diff", "diff-but-not-sig", "other")
 
@@ -183,6 +189,39 @@ def rules_compared(results: Results, *, name: str) -> Styler | Markdown:
     return _styled(both, name)
 
 
+def claims_by_kind(results: Results, *, name: str) -> Styler | Markdown:
+    """The claims' tests under both definitions of a lesion; "bias kept" decides the verdicts."""
+    words = {"weights": "bias kept", "weights_and_biases": "activation zero"}
+    if any(lesion_rows(results, kind=kind).empty for kind in words):
+        return Markdown(NOT_RUN)
+    lines = []
+    claims = ledger.load_claims()
+    for claim in claims[claims["section"] == SECTION].itertuples(index=False):
+        for criterion in criteria_of(claim):
+            measure = MEASUREMENTS[criterion.measurement]
+            if "kind" not in inspect.signature(measure).parameters:
+                continue
+            line = {"claim": claim.id}
+            for kind, word in words.items():
+                arguments = {**dict(criterion.arguments), "kind": kind}
+                (part,) = measure(results, runs=criterion.runs, **arguments)
+                mark = {MET: "✓", NOT_MET: "✗"}.get(judge(part, criterion), MISSING)
+                line |= {"measured": part.name, word: f"{part.observed:.3g} {mark}"}
+            lines.append({**line, "asked for": _bounds(criterion)})
+    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+
+
+def graph_panels(
+    pairs: pd.DataFrame, singles: pd.DataFrame
+) -> dict[str, tuple[pd.DataFrame, list[str]]]:
+    """The paper's dependency graph and ours, as ``plots.dependency_graphs`` takes them."""
+    both = {"paper": (printed_pairs(), printed_submodules()), "ours": (pairs, singles)}
+    return {
+        title: (links, rows.loc[rows["importance"] == "important", "name"].tolist())
+        for title, (links, rows) in both.items()
+    }
+
+
 def lesion_provenance(rows: pd.DataFrame) -> Markdown:
     """Who ran what and when, from the rows themselves."""
     if rows.empty:
@@ -198,6 +237,20 @@ def lesion_provenance(rows: pd.DataFrame) -> Markdown:
         f"commit {commits}.*"
     )
     return Markdown(text)
+
+
+def _bounds(criterion: Criterion) -> str:
+    low, high, tolerance = criterion.low, criterion.high, criterion.tolerance
+    match criterion.test:
+        case "within":
+            return f"{low:g} ± {tolerance:g}"
+        case "between":
+            return f"{low:g} to {high:g}"
+        case "at_most":
+            return f"at most {high:g}"
+        case "at_least":
+            return f"at least {low:.2g}"
+    return f"{criterion.test} {low:g}"
 
 
 def _profile(rows: pd.DataFrame) -> Mapping[str, str]:

@@ -77,13 +77,13 @@ class LesionParameters:
     clusters: int = parameter(10, "clusters of the weight graph (paper: 10)", at_least=2)
     kind: str = parameter(
         "weights",
-        "lesion: weights (section 4.1), activations (section 4) or weights_and_biases (the code)",
+        "lesion: weights (bias kept), activations or weights_and_biases (code)",
         choices=lesions.KINDS,
     )
     single_controls: int = parameter(100, "random sets per sub-module (paper: 100)", at_least=1)
     double_controls: int = parameter(50, "random sets per member of a pair (paper: 50)", at_least=1)
     pairs: str = parameter(
-        "important", "pairs lesioned: important (figure 6) or all (figure A.6)", choices=PAIRS
+        "all", "pairs lesioned: important (figure 6) or all (figure A.6)", choices=PAIRS
     )
     epochs: int = parameter(20, "epochs before pruning (paper: 20)", at_least=1)
     prune_epochs: int = parameter(20, "epochs with pruning (paper: 20)", at_least=1)

@@ -87,9 +87,11 @@ def lesion_pairs(results: Results, **options: object) -> pd.DataFrame:
 
 
 @measurement
-def submodule_count(results: Results, *, k: int, runs: int, importance: str) -> list[Part]:
+def submodule_count(
+    results: Results, *, k: int, runs: int, importance: str, kind: str = "weights"
+) -> list[Part]:
     """Mean number of sub-modules of one class ("all": of any) in a network."""
-    rows = lesion_rows(results, k=k)
+    rows = lesion_rows(results, k=k, kind=kind)
     words = "sub-modules" if importance == "all" else f"{importance} sub-modules"
     if rows.empty:
         return [part(words, [rows], lambda: 0.0)]
@@ -99,9 +101,11 @@ def submodule_count(results: Results, *, k: int, runs: int, importance: str) -> 
 
 
 @measurement
-def largest_lesion(results: Results, *, k: int, runs: int, what: str) -> list[Part]:
+def largest_lesion(
+    results: Results, *, k: int, runs: int, what: str, kind: str = "weights"
+) -> list[Part]:
     """Of each network's most damaging single lesion: mean "loss", or share in layer 1 ("first")."""
-    rows = lesion_rows(results, k=k)
+    rows = lesion_rows(results, k=k, kind=kind)
     names = {"loss": "largest loss of accuracy", "first": "in the first hidden layer"}
     if rows.empty:
         return [part(names[what], [rows], lambda: 0.0)]
@@ -111,9 +115,9 @@ def largest_lesion(results: Results, *, k: int, runs: int, what: str) -> list[Pa
 
 
 @measurement
-def pair_count(results: Results, *, k: int, runs: int) -> list[Part]:
+def pair_count(results: Results, *, k: int, runs: int, kind: str = "weights") -> list[Part]:
     """Mean number of cross-layer pairs of important sub-modules in a network."""
-    rows = lesion_rows(results, k=k)
+    rows = lesion_rows(results, k=k, kind=kind)
     name = "pairs of important sub-modules in different layers"
     if rows.empty:
         return [part(name, [rows], lambda: 0.0)]
@@ -143,17 +147,21 @@ def printed_pair_count(results: Results, *, runs: int) -> list[Part]:
 
 
 @measurement
-def edges_within_modules(results: Results, *, k: int, runs: int) -> list[Part]:
+def edges_within_modules(
+    results: Results, *, k: int, runs: int, kind: str = "weights"
+) -> list[Part]:
     """Share of important pairs of one module, in different layers, joined by an edge."""
-    rows = lesion_pairs(results, k=k)
+    rows = lesion_pairs(results, k=k, kind=kind)
     same = rows[rows["same_module"].astype(bool)] if len(rows) else rows
     return [_share("pairs inside a module with an edge", same)]
 
 
 @measurement
-def edges_within_against_between(results: Results, *, k: int, runs: int) -> list[Part]:
+def edges_within_against_between(
+    results: Results, *, k: int, runs: int, kind: str = "weights"
+) -> list[Part]:
     """The same minus the share among pairs of different modules."""
-    rows = lesion_pairs(results, k=k)
+    rows = lesion_pairs(results, k=k, kind=kind)
     name = "inside a module minus between modules"
     if rows.empty:
         return [part(name, [rows], lambda: 0.0)]
@@ -166,9 +174,9 @@ def edges_within_against_between(results: Results, *, k: int, runs: int) -> list
 
 
 @measurement
-def lesion_identity(results: Results, *, k: int, runs: int) -> list[Part]:
+def lesion_identity(results: Results, *, k: int, runs: int, kind: str = "weights") -> list[Part]:
     """Largest |delta(X,Y) - delta(Y,X) - (l(X) - l(Y))| over our pairs."""
-    rows = lesion_rows(results, k=k, experiment="mlp_lesion_pairs")
+    rows = lesion_rows(results, k=k, kind=kind, experiment="mlp_lesion_pairs")
     name = "largest deviation, our pairs"
     if rows.empty:
         return [part(name, [rows], lambda: 0.0)]

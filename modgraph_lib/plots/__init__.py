@@ -7,15 +7,10 @@ paired with a marker or a position, widths that fit the text column of the book.
 
 from modgraph_lib.plots.clusters import cluster_profiles, clusters_by_layer
 from modgraph_lib.plots.conditions import ncut_against_accuracy, ncut_by_condition
-from modgraph_lib.plots.lesions import (
-    all_pairs,
-    class_bars,
-    dependency_graphs,
-    lesion_maps,
-    pair_matrix,
-)
+from modgraph_lib.plots.lesions import class_bars, lesion_maps, lesion_null, two_kinds
 from modgraph_lib.plots.networks import block_matrices, layered_layout, small_graph
 from modgraph_lib.plots.nulls import initial_ncuts, null_against_networks, null_histogram
+from modgraph_lib.plots.pairs import all_pairs, dependency_graphs, pair_matrix
 from modgraph_lib.plots.states import State, state_grid
 from modgraph_lib.plots.style import placeholder
 
@@ -30,6 +25,7 @@ __all__ = [
     "initial_ncuts",
     "layered_layout",
     "lesion_maps",
+    "lesion_null",
     "ncut_against_accuracy",
     "ncut_by_condition",
     "null_against_networks",
@@ -38,4 +34,5 @@ __all__ = [
     "placeholder",
     "small_graph",
     "state_grid",
+    "two_kinds",
 ]

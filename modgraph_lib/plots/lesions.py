@@ -1,4 +1,4 @@
-"""Lesions: what each sub-module costs, what pairs cost, and who depends on whom."""
+"""Single lesions: what each sub-module costs, and which classes pay."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
+from matplotlib.patches import Patch
 
 from modgraph_lib.plots import style
 
-__all__ = ["all_pairs", "class_bars", "dependency_graphs", "lesion_maps", "pair_matrix"]
+__all__ = ["class_bars", "lesion_maps", "lesion_null", "two_kinds"]
 
 # Class of importance -> (colour, marker, size).
 IMPORTANCE = {
@@ -26,12 +26,6 @@ IMPORTANCE = {
     "complete": ("#7B3FA0", "P", 40),
 }
 HALO = [effects.withStroke(linewidth=2.5, foreground="white")]
-# What an edge of the dependency graph stands for -> (colour, line style).
-EDGES = {
-    "the earlier one is not needed without the later": ("#0072B2", "-"),
-    "the later one is not needed without the earlier": ("#D55E00", "--"),
-    "neither is needed without the other": ("#222222", ":"),
-}
 
 
 def lesion_maps(panels: Mapping[str, pd.DataFrame], *, named: Sequence[str] = ()) -> Figure:
@@ -47,7 +41,7 @@ def lesion_maps(panels: Mapping[str, pd.DataFrame], *, named: Sequence[str] = ()
     Raises:
         ValueError: no panel, or an empty one.
     """
-    _check_panels(panels)
+    check_panels(panels)
     with style.styled():
         figure, all_axes = style.axes(1, len(panels), height=3.9, sharex=True, sharey=True)
         for axes, (title, rows) in zip(all_axes, panels.items(), strict=True):
@@ -73,168 +67,15 @@ def lesion_maps(panels: Mapping[str, pd.DataFrame], *, named: Sequence[str] = ()
                     s=size,
                     zorder=3,
                 )
+            # linear up to one point, so that the many small losses do not lie on each other
+            axes.set_yscale("symlog", linthresh=1, subs=[2, 5])
+            axes.yaxis.set_major_formatter("{x:g}")
             _print_names(axes, rows[(rows["importance"] == "important") | rows["name"].isin(named)])
             axes.set_title(title)
             axes.set_xlabel("share of the layer's units")
             axes.margins(0.08)
         all_axes[0].set_ylabel("loss of accuracy, points")
         figure.legend(handles=_importance_handles(panels), loc="outside lower center", ncols=4)
-    return figure
-
-
-def pair_matrix(panels: Mapping[str, pd.DataFrame]) -> Figure:
-    """Conditional importance of pairs: two numbers a cell, bold where the lesion still matters.
-
-    Args:
-        panels: title -> columns x, y (names "layer-module"), delta_x, delta_y (fractions),
-            x_important, y_important.
-
-    The upper number is what lesioning the row's (earlier) sub-module costs once the column's is
-    gone, the lower number the reverse. A cell in which at least one does not matter is shaded.
-
-    Source: SM figure 6(a), table A.19.
-
-    Raises:
-        ValueError: no panel, or an empty one.
-    """
-    _check_panels(panels)
-    with style.styled():
-        sizes = [(len(_ordered(rows["x"])), len(_ordered(rows["y"]))) for rows in panels.values()]
-        figure, all_axes = style.axes(
-            len(panels), 1, height=sum(0.42 * rows + 0.75 for rows, _ in sizes)
-        )
-        for axes, (title, rows) in zip(all_axes, panels.items(), strict=True):
-            first, second = _ordered(rows["x"]), _ordered(rows["y"])
-            for row in rows.itertuples(index=False):
-                place = (second.index(row.y), first.index(row.x))
-                depends = not (row.x_important and row.y_important)
-                axes.add_patch(_cell(place, "#FBE3D6" if depends else "white"))
-                for offset, delta, matters in (
-                    (-0.2, row.delta_x, row.x_important),
-                    (0.2, row.delta_y, row.y_important),
-                ):
-                    axes.text(
-                        place[0],
-                        place[1] + offset,
-                        f"{100 * delta + 0:.1f} {'✓' if matters else '×'}",
-                        ha="center",
-                        va="center",
-                        fontsize=8,
-                        fontweight="bold" if matters else "normal",
-                        color=style.INK if matters else "#6E6E6E",
-                        fontfamily="DejaVu Sans",
-                    )
-            axes.set_xlim(-0.5, len(second) - 0.5)
-            axes.set_ylim(len(first) - 0.5, -0.5)
-            axes.set_xticks(range(len(second)), second)
-            axes.set_yticks(range(len(first)), first)
-            axes.tick_params(length=0)
-            axes.set_xlabel("Y, the later one")
-            axes.set_ylabel("X")
-            axes.set_title(title)
-    return figure
-
-
-def dependency_graphs(panels: Mapping[str, tuple[pd.DataFrame, Sequence[str]]]) -> Figure:
-    """Sub-modules in columns by layer, an arrow where one depends on the other.
-
-    Args:
-        panels: title -> (pairs, names): pairs as for ``pair_matrix``, names of all important
-            sub-modules, so that those without an edge are drawn too.
-
-    A node's number and colour are its module's; arrows inside a module are thick.
-
-    Source: SM figure 6(b).
-
-    Raises:
-        ValueError: no panel, or a panel without a name.
-    """
-    if not panels or any(not len(names) for _, names in panels.values()):
-        raise ValueError("dependency_graphs needs at least one panel with at least one name")
-    modules = sorted({_module(name) for _, names in panels.values() for name in names})
-    colours = dict(zip(modules, style.cluster_colours(len(modules)), strict=True))
-    with style.styled():
-        figure, all_axes = style.axes(1, len(panels), height=4.0)
-        for axes, (title, (pairs, names)) in zip(all_axes, panels.items(), strict=True):
-            places = _columns(names)
-            for row in pairs.itertuples(index=False):
-                if row.x_important and row.y_important:
-                    continue
-                _arrow(axes, places[row.x], places[row.y], _edge(row), _same(row))
-            for name, (x, y) in places.items():
-                axes.scatter([x], [y], s=560, color=colours[_module(name)], zorder=3)
-                axes.text(
-                    x, y, name, ha="center", va="center", color="white", fontweight="bold", zorder=4
-                )
-            layers = sorted({_layer(name) for name in names})
-            axes.set_xticks(layers, [f"layer {layer}" for layer in layers])
-            axes.set_xlim(min(layers) - 0.4, max(layers) + 0.4)
-            axes.set_ylim(-0.12, 1.12)
-            axes.set_yticks([])
-            axes.tick_params(length=0)
-            for side in ("left", "bottom"):
-                axes.spines[side].set_visible(False)
-            axes.set_title(title)
-        handles = [
-            Line2D([], [], color=colour, linestyle=line, label=words)
-            for words, (colour, line) in EDGES.items()
-        ]
-        handles.append(
-            Line2D([], [], color=style.INK, linewidth=3.2, label="thick: inside one module")
-        )
-        figure.legend(handles=handles, loc="outside lower center", ncols=2)
-    return figure
-
-
-def all_pairs(names: Sequence[str], singles: pd.DataFrame, pairs: pd.DataFrame) -> Figure:
-    """Every pair of sub-modules of different layers: what the row's adds to the column's.
-
-    Args:
-        names: rows and columns, in order.
-        singles: columns name, loss; on the diagonal.
-        pairs: columns x, y, delta_x, delta_y, p_x, p_y, lowest (the smallest possible p).
-
-    A star: worse than every random set. A question mark: better than every one. Pairs of one
-    layer are left empty, since nothing can depend there.
-
-    Source: SM figure A.6.
-    """
-    place = {name: index for index, name in enumerate(names)}
-    values = np.full((len(names), len(names)), np.nan)
-    signs = np.full(values.shape, "", dtype=object)
-    for row in singles.itertuples(index=False):
-        values[place[row.name], place[row.name]] = 100 * row.loss
-    for row in pairs.itertuples(index=False):
-        for one, two, delta, p in (
-            (row.x, row.y, row.delta_x, row.p_x),
-            (row.y, row.x, row.delta_y, row.p_y),
-        ):
-            values[place[one], place[two]] = 100 * delta
-            star = p < 1.5 * row.lowest
-            signs[place[one], place[two]] = "*" if star else "?" if p > 1 - 1e-9 else ""
-    with style.styled():
-        figure, (axes,) = style.axes(height=style.WIDTH * 0.98)
-        top = float(np.nanquantile(np.abs(values), 0.97)) or 1.0
-        picture = axes.imshow(values, cmap="RdBu_r", vmin=-top, vmax=top)
-        for row, column in np.ndindex(values.shape):
-            if signs[row, column]:
-                dark = abs(values[row, column]) > 0.6 * top
-                axes.text(
-                    column,
-                    row,
-                    signs[row, column],
-                    ha="center",
-                    va="center",
-                    color="white" if dark else style.INK,
-                    fontsize=7.5,
-                )
-        axes.set_xticks(range(len(names)), names, rotation=90)
-        axes.set_yticks(range(len(names)), names)
-        axes.tick_params(labelsize=7, length=2)
-        axes.set_xlabel("lesioned already")
-        axes.set_ylabel("lesioned in addition")
-        bar = figure.colorbar(picture, ax=axes, shrink=0.6, extend="both")
-        bar.set_label("additional loss, points")
     return figure
 
 
@@ -275,6 +116,8 @@ def class_bars(
             axes.barh(places[~lost], values[~lost], color=style.NETWORK, height=0.62)
             axes.barh(places[lost], values[lost], color="#D55E00", height=0.62, hatch="////",
                       edgecolor="white")  # fmt: skip
+            for place in places[lost & (np.nan_to_num(values) == 0)]:
+                axes.text(0.015, place, "0", va="center", color="#D55E00", fontweight="bold")
             axes.plot(intact, places, linestyle="none", marker="|", markersize=9, color=style.INK)
             axes.set_title(title, fontsize=8.5)
             axes.set_xlim(0, 1.03)
@@ -290,80 +133,83 @@ def class_bars(
     return figure
 
 
-def _check_panels(panels: Mapping[str, pd.DataFrame]) -> None:
+def lesion_null(accuracy: float, random: Sequence[float], *, name: str) -> Figure:
+    """Accuracy with one sub-module lesioned, over the histogram for random sets of its size.
+
+    Args:
+        accuracy: a fraction.
+        random: (R,) fractions.
+        name: of the sub-module.
+
+    Raises:
+        ValueError: no random set.
+    """
+    if not len(random):
+        raise ValueError("lesion_null needs at least one random set")
+    with style.styled():
+        figure, (axes,) = style.axes(height=2.6)
+        axes.hist(
+            100 * np.asarray(random),
+            bins="auto" if len(random) > 1 else 1,
+            color=style.SHUFFLE,
+            alpha=0.75,
+            label=f"{len(random)} random sets",
+        )
+        axes.axvline(100 * accuracy, color=style.NETWORK, linewidth=2, label=f"without {name}")
+        axes.plot([100 * accuracy], [0], marker="o", color=style.NETWORK, clip_on=False, zorder=5)
+        axes.set_xlabel("accuracy with the lesion, %")
+        axes.set_ylabel("random sets")
+        axes.legend(loc="best")
+    return figure
+
+
+def two_kinds(weights: pd.DataFrame, zero: pd.DataFrame) -> Figure:
+    """Loss of every sub-module under the two definitions of a lesion, one mark a sub-module.
+
+    Args:
+        weights: bias kept; columns seed, name, depth, loss (a fraction).
+        zero: activation zero; the same columns, for the same networks or some of them.
+
+    Raises:
+        ValueError: no sub-module is in both.
+    """
+    both = weights.merge(zero, on=["seed", "name", "depth"], suffixes=("_weights", "_zero"))
+    if both.empty:
+        raise ValueError("no sub-module was lesioned in both ways")
+    colours = style.cluster_colours(int(both["depth"].max()))
+    with style.styled():
+        figure, (axes,) = style.axes(height=3.9, width=0.72 * style.WIDTH)
+        both[["loss_weights", "loss_zero"]] *= 100
+        ends = [
+            both[["loss_weights", "loss_zero"]].min().min(),
+            both[["loss_weights", "loss_zero"]].max().max(),
+        ]
+        axes.plot(ends, ends, color=style.FAINT, linewidth=0.9, zorder=0)
+        for depth, rows in both.groupby("depth"):
+            axes.scatter(
+                rows["loss_zero"],
+                rows["loss_weights"],
+                color=colours[depth - 1],
+                marker="os^Dv*"[(depth - 1) % 6],
+                s=30,
+                alpha=0.85,
+                label=f"layer {depth}",
+            )
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_yscale("symlog", linthresh=1)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:g}")
+        axes.set_xlabel("loss with activations at zero, points")
+        axes.set_ylabel("loss with the bias kept, points")
+        axes.legend()
+    return figure
+
+
+def check_panels(panels: Mapping[str, pd.DataFrame]) -> None:
     if not panels:
         raise ValueError("need at least one panel")
     if empty := [title for title, rows in panels.items() if not len(rows)]:
         raise ValueError(f"nothing to draw for {', '.join(empty)}")
-
-
-def _layer(name: str) -> int:
-    return int(name.partition("-")[0])
-
-
-def _module(name: str) -> int:
-    return int(name.partition("-")[2])
-
-
-def _ordered(names: pd.Series) -> list[str]:
-    return sorted(set(names), key=lambda name: (_layer(name), _module(name)))
-
-
-def _same(row) -> bool:
-    return _module(row.x) == _module(row.y)
-
-
-def _edge(row) -> tuple[str, str]:
-    """Style of an edge by which of the two is not important given the other."""
-    words = list(EDGES)
-    if row.y_important:
-        return EDGES[words[0]]
-    return EDGES[words[1]] if row.x_important else EDGES[words[2]]
-
-
-def _columns(names: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """name -> (layer, height); sub-modules of a layer spread over the column, by module."""
-    ordered = _ordered(pd.Series(list(names)))
-    places = {}
-    for layer in sorted({_layer(name) for name in ordered}):
-        here = [name for name in ordered if _layer(name) == layer]
-        # columns are shifted against each other, so that few arrows run through a node
-        shift = 0.05 * (layer % 2)
-        few = np.linspace(1, 0, len(here) + 2)[1:-1] - shift
-        heights = few if len(here) < 3 else np.linspace(1 - shift, shift, len(here))
-        places |= {name: (layer, float(y)) for name, y in zip(here, heights, strict=True)}
-    return places
-
-
-def _arrow(axes: Axes, one, two, look: tuple[str, str], inside: bool) -> None:
-    colour, line = look
-    far = two[0] - one[0] > 1
-    axes.add_patch(
-        FancyArrowPatch(
-            one,
-            two,
-            arrowstyle="-|>",
-            mutation_scale=13,
-            shrinkA=12,
-            shrinkB=12,
-            color=colour,
-            linestyle=line,
-            linewidth=3.2 if inside else 1.4,
-            connectionstyle=f"arc3,rad={-0.16 if far else 0.0}",
-            zorder=2,
-        )
-    )
-
-
-def _cell(place: tuple[int, int], colour: str) -> Rectangle:
-    return Rectangle(
-        (place[0] - 0.5, place[1] - 0.5),
-        1,
-        1,
-        facecolor=colour,
-        edgecolor=style.FAINT,
-        linewidth=0.6,
-    )
 
 
 def _print_names(axes: Axes, rows: pd.DataFrame) -> None:

@@ -16,6 +16,7 @@ from torch.nn import functional
 from modgraph_lib import clustering, datasets, graphs, training
 from modgraph_lib.experiments import mlps
 from modgraph_lib.training import TrainConfig, loop
+from tests.benchmarks.lesions import lesions
 
 SHUFFLES = 50
 CLUSTERS = 12
@@ -80,6 +81,12 @@ CASES = {
         "title": "training and pruning five 4x256 MLPs, 1 + 1 epochs",
         "peer": "a plain PyTorch loop, one network after another",
         "outcome": "mean test accuracy",
+    },
+    "lesions": {
+        "function": lesions,
+        "title": "lesions of a pruned 4x256 MLP: its sub-modules at k=10, 5 random sets each",
+        "peer": "a copy of the network and one forward pass for each lesion",
+        "outcome": "mean accuracy",
     },
 }
 

@@ -67,11 +67,26 @@ def add_reference_outputs(notebook: nbformat.NotebookNode, section: Section) -> 
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for number, cell in enumerate(code, 1):
         if is_checked(cell):
-            cell.outputs = outputs[cell["id"]]
+            cell.outputs = merged_streams(outputs[cell["id"]])
             # nbval wants a cell with outputs to look as if it had been run.
             for one in (cell, *cell.outputs):
                 if "execution_count" in one:
                     one["execution_count"] = number
+
+
+def merged_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """``outputs`` with neighbouring pieces of one stream put together.
+
+    How a cell's printing is cut into pieces depends on the moment; a derived file must not.
+    """
+    merged: list[nbformat.NotebookNode] = []
+    for one in outputs:
+        last = merged[-1] if merged else None
+        if last and one.output_type == last.output_type == "stream" and one.name == last.name:
+            last.text += one.text
+            continue
+        merged.append(nbformat.from_dict(one))
+    return merged
 
 
 def differences(section: Section) -> list[str]:

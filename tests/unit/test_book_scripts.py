@@ -172,6 +172,14 @@ class TestSync:
         assert [c.execution_count for c in notebook.cells[1:]] == [None, 2, None]
 
 
+    def test_pieces_of_a_stream_are_put_together(self):
+        pieces = [("stdout", "a\n"), ("stdout", "b\n"), ("stderr", "c\n"), ("stdout", "d\n")]
+        outputs = [new_output("stream", name=name, text=text) for name, text in pieces]
+        merged = sync.merged_streams(outputs)
+        assert [one.text for one in merged] == ["a\nb\n", "c\n", "d\n"]
+        assert outputs[0].text == "a\n"
+
+
 class TestExecute:
     def test_result_appears_whole_with_its_metadata(self, section):
         execute.execute(section, "digest")

@@ -27,11 +27,14 @@ __all__ = [
     "pairs_listed",
     "printed_pairs",
     "printed_submodules",
+    "random_sets_by_layer",
     "rules_compared",
     "submodules_listed",
+    "which_definition",
 ]
 
 SECTION = "surprisingly_modular/04_lesions"
+KIND_WORDS = {"weights": "bias kept", "weights_and_biases": "activation zero"}
 NOT_RUN = "*Not run yet at the paper's scale.*"
 CLASSES = ("important", "small", "sig-but-not-diff", "diff-but-not-sig", "other")
 
@@ -178,6 +181,40 @@ def kinds_compared(results: Results, *, name: str) -> Styler | Markdown:
     return _styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
+def random_sets_by_layer(results: Results, *, name: str) -> Styler | Markdown:
+    """Mean loss under random sets in points, averaged over a layer's sub-modules by definition."""
+    means = _random_means(results)
+    if len(means.columns) < 2:
+        return Markdown(NOT_RUN)
+    return _styled(means.rename(index="layer {}".format), name).format("{:.2f}", na_rep=MISSING)
+
+
+def which_definition(results: Results) -> Markdown:
+    """Which definition's random sets are nearer to the printed ones, in a sentence."""
+    means = _random_means(results)
+    if len(means.columns) < 3:
+        return Markdown(NOT_RUN)
+    off = {word: (means[word] - means["paper"]).abs().max() for word in KIND_WORDS.values()}
+    near = min(off, key=lambda word: off[word])
+    listed = " and ".join(f"{value:.1f} points ({word})" for word, value in off.items())
+    return Markdown(
+        f"Largest difference to the paper in any layer: {listed}. Nearer to the printed numbers is "
+        f'the definition "{near}".'
+    )
+
+
+def _random_means(results: Results) -> pd.DataFrame:
+    """layer -> mean loss under random sets, in points: the paper's, and ours by definition."""
+    frames = {"paper": printed_submodules()}
+    for kind, word in KIND_WORDS.items():
+        if len(rows := lesion_rows(results, kind=kind)):
+            frames[word] = rows
+    means = {
+        word: -100 * rows.groupby("depth")["random_mean"].mean() for word, rows in frames.items()
+    }
+    return pd.DataFrame(means)
+
+
 def rules_compared(results: Results, *, name: str) -> Styler | Markdown:
     """Class of importance by the text's rules and by the released code's, over all networks."""
     frames = [lesion_rows(results, rules=rules) for rules in ("described", "published")]
@@ -191,8 +228,7 @@ def rules_compared(results: Results, *, name: str) -> Styler | Markdown:
 
 def claims_by_kind(results: Results, *, name: str) -> Styler | Markdown:
     """The claims' tests under both definitions of a lesion; "bias kept" decides the verdicts."""
-    words = {"weights": "bias kept", "weights_and_biases": "activation zero"}
-    if any(lesion_rows(results, kind=kind).empty for kind in words):
+    if any(lesion_rows(results, kind=kind).empty for kind in KIND_WORDS):
         return Markdown(NOT_RUN)
     lines = []
     claims = ledger.load_claims()
@@ -202,7 +238,7 @@ def claims_by_kind(results: Results, *, name: str) -> Styler | Markdown:
             if "kind" not in inspect.signature(measure).parameters:
                 continue
             line = {"claim": claim.id}
-            for kind, word in words.items():
+            for kind, word in KIND_WORDS.items():
                 arguments = {**dict(criterion.arguments), "kind": kind}
                 (part,) = measure(results, runs=criterion.runs, **arguments)
                 mark = {MET: "✓", NOT_MET: "✗"}.get(judge(part, criterion), MISSING)

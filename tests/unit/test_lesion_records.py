@@ -224,6 +224,11 @@ def test_tables_beside_the_paper():
     assert kinds["network"].tolist() == ["seed 0"] and kinds["changes class"].tolist() == [0]
     rules = tables.rules_compared(results, name="t").data
     assert rules.loc["diff-but-not-sig", "important"] == 2
+    random = tables.random_sets_by_layer(results, name="t").data
+    assert list(random.columns) == ["paper", "bias kept", "activation zero"]
+    assert random.loc["layer 1", "bias kept"] == pytest.approx(0.2)
+    assert random.loc["layer 4", "paper"] == pytest.approx(0.3, abs=0.02)
+    assert "Nearer to the printed numbers" in tables.which_definition(results).data
     readings = tables.claims_by_kind(results, name="t").data
     assert readings.shape[0] >= 7
     assert len(tables.submodules_listed(tables.printed_submodules(), name="t").data) == 24
@@ -232,9 +237,17 @@ def test_tables_beside_the_paper():
 
 
 def test_tables_without_rows_say_so():
-    for table in (tables.classes_beside, tables.edges_beside, tables.kinds_compared,
-                  tables.rules_compared):  # fmt: skip
+    several = (
+        tables.classes_beside,
+        tables.edges_beside,
+        tables.kinds_compared,
+        tables.rules_compared,
+        tables.random_sets_by_layer,
+        tables.claims_by_kind,
+    )
+    for table in several:
         assert "Not run yet" in table({}, name="t").data
+    assert "Not run yet" in tables.which_definition({}).data
     assert "Not run yet" in tables.lesion_provenance(lesion_rows({})).data
 
 

@@ -96,7 +96,14 @@ def _draw_shares(axes: Axes, sizes: pd.DataFrame, k: int) -> None:
     names = layer_words(list(sizes.index))
     every = max(1, int(np.ceil(len(names) / MOST_NAMES)))
     shown = range(0, len(names), every)
-    axes.set_xticks(shown, [names[i] for i in shown], rotation=55, ha="right", fontsize=7, rotation_mode="anchor")
+    axes.set_xticks(
+        shown,
+        [names[i] for i in shown],
+        rotation=55,
+        ha="right",
+        fontsize=7,
+        rotation_mode="anchor",
+    )
     axes.tick_params(length=0)
     axes.set_ylabel("cluster")
     for edge in np.arange(0.5, k - 1):

@@ -255,6 +255,7 @@ def graph_panels(
     return {
         title: (links, rows.loc[rows["importance"] == "important", "name"].tolist())
         for title, (links, rows) in both.items()
+        if len(rows)
     }
 
 

@@ -53,7 +53,8 @@ def lesion_rows(
     """
     table = results.get(experiment)
     if table is None or table.empty:
-        return pd.DataFrame({name: pd.Series(dtype=float) for name in COLUMNS})
+        names = COLUMNS if table is None else [*COLUMNS, *table.columns]
+        return pd.DataFrame({name: pd.Series(dtype=float) for name in names})
     if missing := [name for name in COLUMNS if name not in table]:
         raise ValueError(f"rows of {experiment} lack the columns {', '.join(missing)}")
     keep = (

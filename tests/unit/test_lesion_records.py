@@ -248,6 +248,9 @@ def test_tables_without_rows_say_so():
     for table in several:
         assert "Not run yet" in table({}, name="t").data
     assert "Not run yet" in tables.which_definition({}).data
+    for nothing in ({}, results_of()):
+        empty = tables.graph_panels(lesion_pairs(nothing), lesion_rows(nothing))
+        assert list(empty) == ["paper"]
     assert "Not run yet" in tables.lesion_provenance(lesion_rows({})).data
 
 

@@ -75,13 +75,14 @@ def compare(case: str, repeats: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--one", nargs=2, metavar=("CASE", "CONTENDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(measure_one(*options.one)))
         return
     rows = []
-    for case in CASES:
+    for case in options.cases:
         print(CASES[case]["title"], flush=True)
         rows.append(compare(case, options.repeats))
         row = rows[-1]

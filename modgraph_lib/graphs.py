@@ -213,11 +213,13 @@ def kernel_shuffles(
 ) -> Iterator[LayeredGraph]:
     """Graphs of a module with the entries of every kernel permuted, one for each seed.
 
-    Where several layers read a sum, one kernel gives several blocks of the graph, equal up to
-    batch norm. ``clustering.shuffle_graph`` permutes each block by itself and so also breaks
-    these ties, which come from the architecture: even an untrained network with skip connections
-    is then unlike its shuffles. Here a kernel is permuted once and read by all, within groups
-    where it has groups; fixed factors stay with their channels.
+    A layer that reads part of the channels before it (a split, a group) leaves gaps in its
+    blocks, and one that reads a sum is in several blocks with the same weights.
+    ``clustering.shuffle_graph`` permutes each block by itself, which fills the gaps and breaks
+    the ties; an untrained ShuffleNet then lies far below all of its shuffles. Here a kernel is
+    permuted once, within groups where it has groups, and read by all; fixed factors stay with
+    their channels. The gaps matter most: untrained residual networks are unremarkable under
+    either null.
 
     Args:
         model: a torch module.

@@ -123,9 +123,9 @@ def clusterability(
         shuffles: size of the null sample; p can be no smaller than 1 / (shuffles + 1).
         seed: fixes shuffles and k-means.
         method: "layer" (the papers'), "layer_nonzero" where zeros belong to the architecture, or
-            "kernel", which also keeps ties that skip connections make between layers
-            (``graphs.kernel_shuffles``; modules only). "" chooses "layer" for a graph without
-            skip connections or zeros in its blocks, else "kernel".
+            "kernel", which keeps gaps and ties that splits, groups and sums make
+            (``graphs.kernel_shuffles``; modules only). "" chooses "layer" for a chain, a graph
+            or matrices, else "kernel".
         n_init: k-means restarts.
         name: for text and picture; by default the class of the module.
         workers: threads; by default one per core.

@@ -9,7 +9,7 @@ from pandas.io.formats.style import Styler
 from modgraph_lib.chapter.tables import MISSING
 from modgraph_lib.report import Report
 
-__all__ = ["architectures", "clusters", "layers", "refused", "text"]
+__all__ = ["architectures", "clusters", "layers", "nulls", "refused", "text"]
 
 
 def text(report: Report) -> Markdown:
@@ -43,6 +43,24 @@ def architectures(table: pd.DataFrame, *, name: str) -> Styler | Markdown:
         "12 clusters, s": "{:.1f}",
     }
     return shown.style.set_uuid(name).format(forms, na_rep=MISSING).hide(axis="index")
+
+
+def nulls(table: pd.DataFrame, *, name: str) -> Styler:
+    """``experiments.your_own.untrained_nulls``: one line a network, both nulls side by side."""
+    wide = table.pivot(index="seed", columns="method", values=["z", "p"])
+    words = {"layer": "blocks", "kernel": "kernels"}
+    shown = pd.DataFrame(
+        {
+            "network": [f"seed {seed}" for seed in wide.index],
+            **{
+                f"{value}, {word}": wide[value, method].to_numpy()
+                for method, word in words.items()
+                for value in ("z", "p")
+            },
+        }
+    )
+    forms = dict.fromkeys(shown.columns[1:], "{:.2f}")
+    return shown.style.set_uuid(name).format(forms).hide(axis="index")
 
 
 def refused(table: pd.DataFrame) -> Markdown:

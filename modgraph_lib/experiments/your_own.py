@@ -26,9 +26,11 @@ __all__ = [
     "ArchitectureConfig",
     "YourOwnParameters",
     "options",
+    "residual_stack",
     "run",
     "table",
     "two_strands_with_a_skip",
+    "untrained_nulls",
 ]
 
 EXPERIMENT, SCHEMA = "architectures", 1
@@ -78,7 +80,7 @@ class YourOwnParameters:
     weights: str = parameter("", "a .safetensors or .pt file; empty: as the factory made it")
     arguments: str = parameter("{}", "keyword arguments of the factory, as JSON")
     clusters: int = parameter(12, "number of clusters k (paper: 12)", at_least=2)
-    shuffles: int = parameter(20, "shuffled networks (paper: 50, ImageNet 100)", at_least=1)
+    shuffles: int = parameter(15, "shuffled networks (paper: 50, ImageNet 100)", at_least=1)
     method: str = parameter("auto", "null: auto, layer, layer_nonzero or kernel", choices=METHODS)
     residual: str = parameter(
         "walk", "residual sums: walk through or merge", choices=("walk", "merge")
@@ -208,6 +210,29 @@ def two_strands_with_a_skip(leak: float = 0.1) -> nn.Module:
             return self.third(x + self.second(x).relu())
 
     return Residual()
+
+
+def residual_stack(blocks: int = 4, width: int = 32) -> nn.Module:
+    """A stem, residual blocks of two 3x3 convolutions with batch norm, and a last convolution."""
+    from modgraph_lib._torchvision import torchvision  # slow to import
+
+    block = torchvision.models.resnet.BasicBlock
+    middle = [block(width, width) for _ in range(blocks)]
+    return nn.Sequential(nn.Conv2d(3, width, 1), *middle, nn.Conv2d(width, width, 1))
+
+
+def untrained_nulls(*, networks: int, shuffles: int, clusters: int) -> pd.DataFrame:
+    """z and p of untrained residual stacks against two nulls; columns seed, method, z, p."""
+    rows = []
+    for seed in range(networks):
+        torch.manual_seed(seed)
+        model = residual_stack()
+        for method in ("layer", "kernel"):
+            found = report.clusterability(
+                model, clusters, shuffles, seed, method=method, example=(3, 16, 16)
+            )
+            rows.append({"seed": seed, "method": method, "z": found.z, "p": found.p})
+    return pd.DataFrame(rows)
 
 
 def _tried(config: ArchitectureConfig) -> dict[str, Any]:

@@ -78,3 +78,11 @@ def test_all_stands_for_every_architecture():
     assert len(your_own.configs(["all"])) == len(your_own.ARCHITECTURES) >= 20
     (merged,) = your_own.configs(["vit_b_16, merged"])
     assert merged == ArchitectureConfig("vit_b_16", residual="merge")
+
+
+def test_untrained_networks_are_compared_with_two_nulls():
+    table = your_own.untrained_nulls(networks=2, shuffles=3, clusters=4)
+    assert table["method"].tolist() == ["layer", "kernel"] * 2
+    assert table["p"].between(0.25, 1).all()
+    shown = networks.nulls(table, name="t").to_html()
+    assert "seed 1" in shown and "z, kernels" in shown

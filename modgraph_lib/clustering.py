@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 import torch
+from threadpoolctl import threadpool_limits
 
-from modgraph_lib import spectral, statistics
+from modgraph_lib import spectral, statistics, training
 from modgraph_lib.graphs import LayeredGraph
 from modgraph_lib.kmeans import kmeans
 
@@ -217,11 +218,9 @@ def shuffle_tests(
         return _ncuts(graphs, ks, n_init, [hash_seed(seed, i) for i in indices], device)
 
     threads = 1 if device != "cpu" else workers or len(os.sched_getaffinity(0))
-    if threads == 1:
-        parts = [run(batch) for batch in batches]
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            parts = list(pool.map(run, batches))
+    # One thread of linear algebra for each of ours, or they would crowd each other out.
+    with threadpool_limits(1), training.single_thread(), ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(run, batches))
     whole = {}
     for k in ks:
         full = np.full(len(kept), -1)

@@ -110,8 +110,6 @@ def differences(section: Section) -> list[str]:
             found.append(f"{section.name}: {theirs['id']} {state}")
         elif theirs.cell_type == "code" and bool(theirs.execution_count) != is_checked(theirs):
             found.append(f"{section.name}: {theirs['id']} has a wrong execution count")
-        elif is_checked(theirs) and theirs.execution_count is None:
-            found.append(f"{section.name}: {theirs['id']} looks as if it had never run")
     return found
 
 

@@ -33,6 +33,7 @@ class TrainConfig:
     ``widths`` and ``dropout`` of a CNN are those of ``models.small_cnn`` (channels, rate after
     convolutions) and ``models.vgg`` (width, highest rate). ``augmentation`` distorts training
     images at random, see ``training.augment``.
+    ``images`` trains on the first that many images only (0: all of them).
     """
 
     data: str
@@ -55,6 +56,7 @@ class TrainConfig:
     precision: str = "float32"
     regrowth: bool = field(default=False, metadata=store.ADDED_LATER)
     augmentation: str = field(default="none", metadata=store.ADDED_LATER)
+    images: int = field(default=0, metadata=store.ADDED_LATER)
 
     def __post_init__(self) -> None:
         _one_of("architecture", self.architecture, ARCHITECTURES)
@@ -64,6 +66,8 @@ class TrainConfig:
         for name in ("epochs", "prune_epochs"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} cannot be negative, got {getattr(self, name)}")
+        if self.images < 0:
+            raise ValueError(f"images cannot be negative (0 means all), got {self.images}")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
         if self.learning_rate <= 0:

@@ -260,7 +260,7 @@ def _stacked(state, template, images, labels, index, common):
     gradient = vmap(grad_and_value(loss_of, has_aux=True), randomness="different")
     gradients, (loss, output) = gradient(weights, _scaled(images[index], common), target)
     for name, parameter in zip(state.names, state.parameters, strict=True):
-        parameter.grad = gradients[name]
+        parameter.grad = gradients[name].contiguous()
     return loss.detach(), _hits(output.detach(), target)
 
 

@@ -38,10 +38,15 @@ class State:
 
     @classmethod
     def fresh(cls, members: list[nn.Module], device: str, learning_rate: float) -> State:
-        """Stack the initial weights of the members on the device."""
+        """Stack the initial weights of the members on the device.
+
+        In plain memory order, as checkpoints hold them: the fused Adam pairs weights and moments
+        by their place in memory and would mix up those of a channels-last kernel.
+        """
         names = [name for name, _ in members[0].named_parameters()]
         stacked = [
             torch.stack([dict(m.named_parameters())[name].detach().cpu() for m in members])
+            .contiguous()
             .to(device)
             .requires_grad_()
             for name in names

@@ -76,9 +76,16 @@ def test_running_statistics_agree_with_torch_on_one_step(pictures):
         torch.testing.assert_close(ours, theirs)
 
 
-def test_a_vgg_continued_from_a_checkpoint_is_the_same_bit_for_bit(pictures, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "changes",
+    # a channels-last kernel once met its Adam moments in another memory order
+    [{}, {"architecture": "small_cnn", "widths": (4,), "augmentation": "none"}],
+)
+def test_a_cnn_continued_from_a_checkpoint_is_the_same_bit_for_bit(
+    changes, pictures, tmp_path, monkeypatch
+):
     monkeypatch.setattr(checkpoints, "EVERY_SECONDS", 0.0)
-    config, path = tiny_vgg(), tmp_path / "state.safetensors"
+    config, path = tiny_vgg(**changes), tmp_path / "state.safetensors"
     undisturbed = training.train([config], pictures, pictures)[0]
 
     class Killed(Exception):

@@ -2,13 +2,11 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from modgraph_lib import clustering, datasets, graphs, models, store, training
-from modgraph_lib.experiments import cnns
+from modgraph_lib import datasets, graphs, models, store, training
 from modgraph_lib.training import TrainConfig, checkpoints
 from modgraph_lib.training.augment import augment, warp
 

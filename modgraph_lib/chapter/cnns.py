@@ -21,6 +21,8 @@ NORMS = {
     "described L2": "L2: root of squares",
     "published L2": "L2: spectral",
 }
+STACKS = tuple(f"{data}_stack_{kind}" for data in ("mnist", "fashion_mnist")
+               for kind in ("same", "diff"))  # fmt: skip
 STAGES = ("unpruned", "pruned")
 
 

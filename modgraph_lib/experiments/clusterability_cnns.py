@@ -28,7 +28,7 @@ class CnnsParameters:
     epochs: int = parameter(6, "epochs before pruning (paper: 10)", at_least=1)
     prune_epochs: int = parameter(6, "epochs with pruning (paper: 10)", at_least=1)
     width: int = parameter(32, "channels of each convolution (paper: 64)", at_least=2)
-    batch_size: int = parameter(16, "images per optimiser step (paper: 64)", at_least=1)
+    batch_size: int = parameter(32, "images per optimiser step (paper: 64)", at_least=1)
     precision: str = parameter(
         "float32", "float32 (paper) or bfloat16 (faster)", choices=("float32", "bfloat16")
     )

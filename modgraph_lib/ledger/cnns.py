@@ -143,7 +143,9 @@ def cnn_same_minus_diff(
     parts = []
     for stage in BOTH:
         same, diff = (
-            cnn_cell(results, data=f"{data}_{kind}", regularizer="none", stage=stage, runs=runs)
+            cnn_cell(
+                results, data=f"{data}_stack_{kind}", regularizer="none", stage=stage, runs=runs
+            )
             for kind in KINDS
         )
         parts.append(

@@ -34,7 +34,7 @@ def stacked_images(*sets: Dataset, label: int, count: int = 5) -> Figure:
                 raise ValueError(f"{data.name}: need {count} two-channel images of class {label}")
             for row, channel in enumerate(("first channel", "second channel")):
                 for axes, image in zip(block[row], chosen[:, row], strict=True):
-                    axes.imshow(image, cmap="gray")
+                    axes.imshow(image.numpy(), cmap="gray")
                     axes.set(xticks=[], yticks=[])
                 block[row][0].set_ylabel(channel, fontsize=7)
             block[0][0].set_title(f"{settings.data_name(data.name)}, label {label}")

@@ -56,6 +56,23 @@ def initial(architecture: str, *, reading: str = "described", runs: int = 100) -
     return found.reset_index()
 
 
+def untrained(table: pd.DataFrame, *, width: int, k: int) -> Markdown:
+    """Range of untrained networks of this page's own size, in a sentence.
+
+    Args:
+        table: as ``experiments.cnns.initial_table`` gives it.
+        width: channels of the page's small CNNs.
+        k: number of clusters.
+    """
+    words = {"small_cnn": f"small CNNs of {width} channels", "vgg": "VGGs"}
+    chosen = table[(table["k"] == k) & (table["reading"] == "described")]
+    said = "; ".join(
+        f"{len(values)} {words[name]}, {values.min():.2f} to {values.max():.2f}"
+        for name, values in chosen.groupby("architecture")["ncut"]
+    )
+    return Markdown(f"Untrained networks of this page's own size at k = {k}: {said}.")
+
+
 def initial_ranges(name: str) -> Styler | Markdown:
     """Lowest and highest n-cut of untrained networks by architecture and norm."""
     lines = []

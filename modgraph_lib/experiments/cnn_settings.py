@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["SHUFFLES", "SMALL_CNN", "VGG", "CnnSetting", "of"]
+__all__ = ["READINGS", "SHUFFLES", "SMALL_CNN", "VGG", "CnnSetting", "of"]
 
 SHUFFLES = 50
+# (norm of a kernel slice, batch norms folded): the text and the released code, for L1 and L2.
+READINGS = {
+    "described": ("l1", True),
+    "published": ("matrix_l1", False),
+    "described L2": ("frobenius", True),
+    "published L2": ("l2", False),
+}
 
 
 @dataclass(frozen=True)

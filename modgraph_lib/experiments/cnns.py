@@ -8,19 +8,21 @@ readings. Clustering, shuffles and the shape of a record are those of ``mlps``.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import joblib
-import pandas as pd
 from torch import nn
 from tqdm import tqdm
 
 from modgraph_lib import clustering, datasets, graphs, models, store, tracing, training
 from modgraph_lib.experiments import mlps
+from modgraph_lib.experiments.cnn_settings import READINGS
+from modgraph_lib.experiments.cnn_tables import initial_table, table
 from modgraph_lib.training import TrainConfig
 
 __all__ = [
+    "READINGS",
     "InitialConfig",
     "NcutConfig",
     "initial_configs",
@@ -42,13 +44,6 @@ STAGES = ("unpruned", "pruned")
 VARIANTS = ("described", "published")
 PENALTY, VGG_L2 = 5e-5, 5e-4
 CONV_DROPOUT, DROPOUT = 0.25, 0.5
-# (norm of a kernel slice, batch norms folded): the text and the released code, for L1 and L2.
-READINGS = {
-    "described": ("l1", True),
-    "published": ("matrix_l1", False),
-    "described L2": ("frobenius", True),
-    "published L2": ("l2", False),
-}
 # Shape of the images that a VGG's graph is traced with; a small CNN's needs none.
 IMAGE_SHAPES = {"small_cnn": (1, 28, 28), "vgg": (3, 32, 32)}
 
@@ -317,76 +312,6 @@ def run_initial(configs: Sequence[InitialConfig], *, workers: int | None = None)
     """Records of untrained networks' n-cuts."""
     tasks = [joblib.delayed(_run_initial)(config) for config in configs]
     return joblib.Parallel(n_jobs=workers or joblib.cpu_count())(tasks)
-
-
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per (network, stage, reading, k) of ``cnn_ncut`` records.
-
-    Columns are those of ``mlps.table`` and: architecture; reading (a key of ``READINGS``, or
-    norm and folding where no reading is meant); precision. ``variant`` is the training's:
-    "published" for a VGG whose images turn both ways.
-    """
-    records = list(records)
-    rows = mlps.table(records)
-    configs = {record["key"]: record["config"] for record in records}
-    of_row = [configs[key] for key in rows["key"]]
-    trained = [config["train"] for config in of_row]
-    return rows.assign(
-        variant=[_variant(train) for train in trained],
-        architecture=[train["architecture"] for train in trained],
-        reading=[_reading(config) for config in of_row],
-        precision=[train["precision"] for train in trained],
-    )
-
-
-def initial_table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per (untrained network, reading, k)."""
-    rows = [
-        {
-            "architecture": config["architecture"],
-            "reading": NORM_NAMES[config["kernel_norm"]],
-            "seed": config["first_seed"] + index,
-            "k": int(k),
-            "ncut": value,
-            "width": config["width"],
-            "device": record["provenance"]["device"],
-            "date": record["provenance"]["date"],
-            "key": record["key"],
-        }
-        for record in records
-        for config in [record["config"]]
-        for k, values in record["result"]["ncuts"].items()
-        for index, value in enumerate(values)
-    ]
-    return pd.DataFrame(rows, columns=INITIAL_COLUMNS)
-
-
-NORM_NAMES = {norm: name for name, (norm, _) in READINGS.items()}
-INITIAL_COLUMNS = [
-    "architecture",
-    "reading",
-    "seed",
-    "k",
-    "ncut",
-    "width",
-    "device",
-    "date",
-    "key",
-]
-
-
-def _reading(config: dict) -> str:
-    """The name of a reading; without batch norms the norm alone decides."""
-    norm, folded = config["kernel_norm"], config["fold_batch_norm"]
-    name = NORM_NAMES[norm]
-    if config["train"]["architecture"] == "small_cnn" or READINGS[name][1] == folded:
-        return name
-    return f"{norm}, {'folded' if folded else 'not folded'}"
-
-
-def _variant(train: dict) -> str:
-    published = train["architecture"] == "vgg" and train.get("augmentation") == "published"
-    return "published" if published else "described"
 
 
 def _key_config(config: NcutConfig, root: str | None) -> dict:

@@ -9,12 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modgraph_lib import training
 from modgraph_lib.experiments import mlps, settings
 from modgraph_lib.experiments.mlps import NcutConfig, condition
 from modgraph_lib.parameters import parameter
 from modgraph_lib.training import TrainConfig
 
-__all__ = ["LearningOrTopologyParameters", "noise_networks", "topology_networks"]
+__all__ = [
+    "LearningOrTopologyParameters",
+    "distance_moved",
+    "noise_networks",
+    "topology_networks",
+]
 
 NOISES = ("noise", "kilo_epoch", "memorisation")
 DATA = ("digits", "mnist", "fashion_mnist", "cifar10_grey")
@@ -67,7 +73,7 @@ class LearningOrTopologyParameters:
         1000, "epochs before pruning of kilo_epoch (paper: 1000)", at_least=1
     )
     width: int = parameter(64, "units in each of the four hidden layers (paper: 256)", at_least=2)
-    batch_size: int = parameter(32, "images per optimiser step (paper: 128)", at_least=1)
+    batch_size: int = parameter(64, "images per optimiser step (paper: 128)", at_least=1)
     seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
     device: str = parameter("auto", "auto, cpu, cuda or mps")
     workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
@@ -192,3 +198,21 @@ def topology_configs(
 def most_shuffles(k: int, shuffles: int) -> int:
     """``shuffles``, but no more than the papers take at this k."""
     return min(shuffles, settings.SHUFFLES.get(k, shuffles))
+
+
+def distance_moved(train: TrainConfig, stage: str = "unpruned") -> float:
+    """How far training carried a network's kernels, in lengths of the initial ones.
+
+    The root of the sum of squared changes over all kernels, over that of the initial kernels: 0
+    for a network that stayed where it began. The network is trained unless it is in the cache.
+    """
+    network = training.trained(train)
+    start = training.build(train, network.image_shape, network.outputs)
+    pairs = [
+        (after.detach(), before.detach())
+        for after, before in zip(network.model(stage).parameters(), start.parameters(), strict=True)
+        if after.ndim > 1
+    ]
+    moved = sum(float((after - before).square().sum()) for after, before in pairs)
+    length = sum(float(before.square().sum()) for _, before in pairs)
+    return (moved / length) ** 0.5

@@ -12,16 +12,18 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from modgraph_lib import statistics
 from modgraph_lib.ledger.networks import BOTH
 from modgraph_lib.ledger.rows import Results
 from modgraph_lib.ledger.tables import DATA as WORDS
 from modgraph_lib.ledger.tables import paper_table
-from modgraph_lib.ledger.topology import both_shuffles, cohens_d
+from modgraph_lib.ledger.topology import both_shuffles
 from modgraph_lib.statistics import Interval
 
 __all__ = [
     "COLUMNS",
     "TABLES",
+    "both_nulls",
     "effective_shuffles",
     "printed_topology",
     "topology_beside_ours",
@@ -51,6 +53,7 @@ PRINTED = {
     "cohens_d": "cohens_d",
 }
 COLUMNS = ["table", "data", "regularizer", "stage", "seed", *PRINTED, "below_all", "below_nonzero"]
+NULL_COLUMNS = [*COLUMNS[1:4], "k", *COLUMNS[4:], "shuffled", "nonzero_shuffled"]
 
 
 def printed_topology() -> pd.DataFrame:
@@ -83,44 +86,59 @@ def printed_topology() -> pd.DataFrame:
 
 
 def topology_rows(results: Results, *, k: int = 4, runs: int = 10) -> pd.DataFrame:
-    """Our networks at the paper's settings as ``printed_topology`` has the paper's.
-
-    Only networks with both kinds of shuffle are there. Two columns are added: ``shuffled`` and
-    ``nonzero_shuffled``, the n-cuts of all shuffles, for pictures.
-    """
+    """Our networks at the paper's settings, as ``both_nulls`` gives them, with their ``table``."""
     frames = []
     for name, (data, regularizer, stage) in TABLES.items():
-        full, kept = both_shuffles(
-            results, data=data, regularizer=regularizer, stage=stage, k=k, runs=runs
-        )
-        if full.empty:
-            continue
-        frames.append(
-            pd.DataFrame(
-                {
-                    "table": name,
-                    "data": data,
-                    "regularizer": regularizer,
-                    "stage": stage,
-                    "seed": full.index.astype(int),
-                    "ncut": full["ncut"].to_numpy(float),
-                    "p_value": full["p_value"].to_numpy(float),
-                    "shuffle_mean": full["shuffle_mean"].to_numpy(float),
-                    "shuffle_std": full["shuffle_std"].to_numpy(float),
-                    "nonzero_p_value": kept["p_value"].to_numpy(float),
-                    "nonzero_mean": kept["shuffle_mean"].to_numpy(float),
-                    "nonzero_std": kept["shuffle_std"].to_numpy(float),
-                    "cohens_d": cohens_d(full, kept).to_numpy(float),
-                    "below_all": full["significant"].to_numpy(bool),
-                    "below_nonzero": kept["significant"].to_numpy(bool),
-                    "shuffled": full["shuffled"].to_numpy(),
-                    "nonzero_shuffled": kept["shuffled"].to_numpy(),
-                }
-            )
-        )
-    columns = [*COLUMNS, "shuffled", "nonzero_shuffled"]
+        where = {"data": data, "regularizer": regularizer, "stage": stage, "k": k, "runs": runs}
+        pair = [frame.reset_index() for frame in both_shuffles(results, **where)]
+        # data sets that nobody has run would make an untyped empty frame
+        if len(pair[0]):
+            frames.append(both_nulls(pd.concat(pair, ignore_index=True)).assign(table=name))
+    columns = ["table", *NULL_COLUMNS]
     return (
         pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+    )
+
+
+def both_nulls(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a network, stage and k, with both kinds of shuffle side by side.
+
+    Args:
+        table: as ``experiments.mlps.table`` gives it, with rows of both methods; networks with
+            one kind only are left out.
+
+    Returns:
+        ``NULL_COLUMNS``: data, regularizer, stage, k, seed; ncut; p_value, shuffle_mean,
+        shuffle_std (ddof 1), shuffled and below_all of the full shuffles; nonzero_p_value,
+        nonzero_mean, nonzero_std, nonzero_shuffled and below_nonzero of the topology-preserving
+        ones; cohens_d.
+    """
+    network = ["data", "regularizer", "stage", "k", "seed"]
+    found = ["p_value", "shuffle_mean", "shuffled", "significant"]
+    full, kept = (
+        table[table["method"] == method].drop_duplicates(network, keep="last")
+        for method in ("layer", "layer_nonzero")
+    )
+    pairs = full[[*network, "ncut", *found]].merge(
+        kept[[*network, *found]], on=network, suffixes=("", "_nonzero")
+    )
+    nulls = [pairs["shuffled"], pairs["shuffled_nonzero"]]
+    deviations = [[np.std(null, ddof=1) for null in column] for column in nulls]
+    distances = [statistics.cohens_d(*pair) for pair in zip(*nulls, strict=True)]
+    return pd.DataFrame(
+        {
+            **{name: pairs[name] for name in (*network, "ncut", "p_value", "shuffle_mean")},
+            "shuffle_std": deviations[0],
+            "nonzero_p_value": pairs["p_value_nonzero"],
+            "nonzero_mean": pairs["shuffle_mean_nonzero"],
+            "nonzero_std": deviations[1],
+            "cohens_d": distances,
+            "below_all": pairs["significant"].astype(bool),
+            "below_nonzero": pairs["significant_nonzero"].astype(bool),
+            "shuffled": pairs["shuffled"],
+            "nonzero_shuffled": pairs["shuffled_nonzero"],
+        },
+        columns=NULL_COLUMNS,
     )
 
 

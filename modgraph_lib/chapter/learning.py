@@ -51,7 +51,7 @@ def noise_here(table: pd.DataFrame, *, name: str) -> Styler:
         before, after = (rows[rows["stage"] == stage] for stage in ("unpruned", "pruned"))
         lines.append(
             {
-                "data": settings.data_name(data.removesuffix("_memorisation")),
+                "data": _noise_name(data),
                 "images": f"{rows['images'].iloc[0] or 'all'}",
                 "regulariser": style.condition(regularizer)[2],
                 "train acc.": f"{after['train_accuracy'].mean():.3f}",
@@ -177,7 +177,7 @@ def distances(trains: Iterable[TrainConfig], *, name: str) -> Styler:
     """How far training carried the weights, beside what it taught: a line a network."""
     lines = [
         {
-            "data": settings.data_name(train.data),
+            "data": _noise_name(train.data),
             "images": train.images or "all",
             "regulariser": "dropout" if train.dropout else "none",
             "seed": train.seed,
@@ -186,6 +186,11 @@ def distances(trains: Iterable[TrainConfig], *, name: str) -> Styler:
         for train in trains
     ]
     return _styled(pd.DataFrame(lines), name).hide(axis="index")
+
+
+def _noise_name(data: str) -> str:
+    """The name without the paper's number of images, for lines that state their own."""
+    return settings.data_name(data.removesuffix("_memorisation"))
 
 
 def _line(line: pd.Series, who: str) -> dict[str, str]:

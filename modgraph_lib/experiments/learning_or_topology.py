@@ -42,14 +42,11 @@ class LearningOrTopologyParameters:
 
     noises: list[str] = parameter(
         ["memorisation", "noise"],
-        "experiments on noise: noise, kilo_epoch, memorisation",
+        "noise experiments: noise, kilo_epoch, memorisation",
         choices=NOISES,
     )
     data: list[str] = parameter(
-        ["digits"],
-        "data sets whose networks get both kinds of shuffle: digits, mnist, fashion_mnist, "
-        "cifar10_grey",
-        choices=DATA,
+        ["digits"], "data sets: digits, mnist, fashion_mnist, cifar10_grey", choices=DATA
     )
     seeds: int = parameter(2, "networks per cell (paper: 10)", at_least=1)
     cluster_counts: list[int] = parameter(
@@ -62,11 +59,11 @@ class LearningOrTopologyParameters:
         0.1, "share of the noise images to train on (paper: 1)", at_least=0.001, at_most=1
     )
     epochs: int = parameter(
-        20, "epochs before pruning; memorisation takes 5 times as many (paper: 20)", at_least=1
+        20, "epochs before pruning (paper: 20; memorisation 5 times that)", at_least=1
     )
     prune_epochs: int = parameter(
         20,
-        "epochs with pruning; memorisation 5 times, CIFAR-10 twice as many (paper: 20)",
+        "epochs with pruning (paper: 20; CIFAR-10 twice, memorisation 5 times that)",
         at_least=1,
     )
     kilo_epochs: int = parameter(

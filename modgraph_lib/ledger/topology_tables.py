@@ -182,7 +182,8 @@ def effective_shuffles(d: Iterable[float], *, level: float = 0.95) -> Interval:
 
     Before pruning no weight is zero, so both kinds of shuffle draw from one distribution and d
     has mean 0 and variance 2/n for n shuffles of each kind. Then sum d^2 n/2 is chi-squared with
-    one degree of freedom a network, which gives n back: no use is made of p-values.
+    one degree of freedom a network, which gives n back: no use is made of p-values. That the
+    spreads in d are estimates makes the answer low by a share of 1/n or so.
 
     Args:
         d: Cohen's d of networks whose two nulls are the same distribution, at least one not 0.

@@ -75,9 +75,9 @@ def effect_sizes(printed: pd.DataFrame, ours: pd.DataFrame) -> Figure:
     if printed.empty:
         raise ValueError("effect_sizes needs the printed d of at least one network")
     order = ["stage", "regularizer", "data"]
-    cells = list(dict.fromkeys(map(tuple, printed.sort_values(order)[order].to_numpy())))
-    # before pruning first, as one reads time
-    cells.sort(key=lambda cell: cell[0] == "pruned")
+    cells = [tuple(cell) for cell in printed[order].drop_duplicates().to_numpy()]
+    # before pruning first, and for each method of training the data sets as printed
+    cells.sort(key=lambda cell: (cell[0] == "pruned", list(style.CONDITIONS).index(cell[1])))
     with style.styled():
         figure, (axes,) = style.axes(height=3.6)
         axes.axhline(0, color=style.INK, linewidth=0.8)

@@ -53,7 +53,7 @@ class LearningOrTopologyParameters:
         [4], "numbers of clusters; the first is drawn (papers: 4 and 12)", at_least=2
     )
     shuffles: int = parameter(
-        50, "shuffles of each kind per network (papers: 320, and 50 at k = 12)", at_least=1
+        50, "shuffles of each kind per network (papers: 320; 50 for 12 clusters)", at_least=1
     )
     noise_share: float = parameter(
         0.1, "share of the noise images to train on (paper: 1)", at_least=0.001, at_most=1

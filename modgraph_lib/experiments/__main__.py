@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from modgraph_lib import store
-from modgraph_lib.experiments import mlps, tasks
+from modgraph_lib.experiments import mlps, second_looks
 from modgraph_lib.experiments.verify import verify
 
 
@@ -23,7 +23,11 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("commit", help="gather local records into data/results")
     options = parser.parse_args(arguments)
     if options.command == "commit":
-        for experiment in (mlps.EXPERIMENT, mlps.INITIAL_EXPERIMENT, tasks.EXPERIMENT):
+        for experiment in (
+            mlps.EXPERIMENT,
+            mlps.INITIAL_EXPERIMENT,
+            *second_looks.EXPERIMENTS,
+        ):
             print(store.commit_records(experiment))
         return 0
     found = verify(records=options.records, limit_seconds=options.limit_seconds, seed=options.seed)

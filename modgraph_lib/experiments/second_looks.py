@@ -36,7 +36,8 @@ __all__ = [
 SCHEMA = 1
 STAGES = ("unpruned", "pruned")
 CELL = (
-    "data", "regularizer", "stage", "seed", "epochs", "prune_epochs", "batch_size", "width", "images",
+    "data", "regularizer", "stage", "seed", "epochs", "prune_epochs", "batch_size", "width",
+    "images",
 )  # fmt: skip
 MODES = ("train_off", "train_on", "test_off", "test_on")
 

@@ -29,15 +29,19 @@ class TasksParameters:
     """Parameters of ``clusterability/02_halves_and_polynomials``; the defaults are quick."""
 
     halves: list[str] = parameter(
-        ["digits"], "data sets to make halves of: digits, mnist, fashion_mnist", choices=BASES
+        ["digits"],
+        "data sets to make halves of: digits, mnist, fashion_mnist",
+        choices=BASES,
+        may_be_empty=True,
     )
     mixtures: list[str] = parameter(
         [], "pairs A+B, or A+B:separate, of data sets", may_be_empty=True
     )
     regularizers: list[str] = parameter(
         ["none", "l1", "l2"],
-        "conditions of the polynomials: none, dropout, l1, l2",
+        "of the polynomials: none, dropout, l1, l2",
         choices=mlps.REGULARIZERS,
+        may_be_empty=True,
     )
     seeds: int = parameter(2, "networks per data set and condition (paper: 5)", at_least=1)
     clusters: int = parameter(12, "number of clusters k (paper: 12)", at_least=2)

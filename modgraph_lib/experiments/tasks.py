@@ -13,6 +13,8 @@ from modgraph_lib.experiments.mlps import NcutConfig, condition
 from modgraph_lib.parameters import parameter
 
 __all__ = [
+    "PAPER_HALVES",
+    "PAPER_MIXTURES",
     "TasksParameters",
     "halves_networks",
     "mixture_networks",
@@ -21,6 +23,14 @@ __all__ = [
 
 STAGES = ("unpruned", "pruned")
 KINDS = ("same", "diff")
+# Data sets of the paper's halves (Table A.7) and mixtures (Tables A.20 and A.21).
+PAPER_HALVES = (
+    "mnist_halves_same",
+    "mnist_halves_diff",
+    "fashion_mnist_halves_same",
+    "fashion_mnist_halves_diff",
+)
+PAPER_MIXTURES = ("lines+mnist", "lines+mnist:separate")
 BASES = ("digits", "mnist", "fashion_mnist", "cifar10_grey")
 
 

@@ -129,7 +129,7 @@ def mixtures(frame: pd.DataFrame, *, k: int, names: Sequence[str] = ()) -> Figur
     names = list(dict.fromkeys(names))
     regularizers = list(dict.fromkeys(frame["regularizer"]))
     with style.styled():
-        height = 1.3 + 0.36 * len(names)
+        height = 1.3 + 0.42 * len(names)
         figure, grid = style.axes(1, len(regularizers), height=height, sharey=True)
         for axes, regularizer in zip(grid, regularizers, strict=True):
             here = frame[frame["regularizer"] == regularizer].set_index("mixture")
@@ -147,12 +147,14 @@ def _lines_between(axes: Axes, rows: pd.DataFrame, names: Sequence[str], colour:
         if name not in rows.index:
             continue
         row = rows.loc[name]
-        axes.plot([row["lower"], row["higher"]], [y, y], color=style.FAINT, linewidth=3, zorder=1)
+        below, above = y + 0.16, y - 0.16  # apart, so that whiskers do not cover each other
+        ends = [row["lower"], row["higher"]]
+        axes.plot(ends, [below, below], color=style.FAINT, linewidth=4, zorder=1)
         for end in ("lower", "higher"):
             spread = row[f"{end}_sd"] if np.isfinite(row[f"{end}_sd"]) else None
-            axes.errorbar(row[end], y, xerr=spread, fmt="|", color=style.INK, markersize=12)
+            axes.errorbar(row[end], below, xerr=spread, fmt="|", color=style.INK, markersize=10)
         spread = row["mixed_sd"] if np.isfinite(row["mixed_sd"]) else None
-        axes.errorbar(row["mixed"], y, xerr=spread, fmt="D", color=colour, markersize=6, zorder=4)
+        axes.errorbar(row["mixed"], above, xerr=spread, fmt="D", color=colour, markersize=6)
     axes.grid(axis="x", color="#E6E6E6", linewidth=0.6)
     axes.set_axisbelow(True)
 

@@ -13,13 +13,22 @@ import pytest
 import yaml
 
 from modgraph_lib import parameters
-from modgraph_lib.experiments import clusterability, lesions, surprisingly_modular, your_own
+from modgraph_lib.experiments import (
+    clusterability,
+    lesions,
+    mixtures,
+    surprisingly_modular,
+    tasks,
+    your_own,
+)
 
 ROOT = Path(__file__).resolve().parents[2] / "notebooks"
 SECTIONS = {
     "surprisingly_modular/01_clusterability": surprisingly_modular.ClusterabilityParameters,
+    "surprisingly_modular/03_mixtures": mixtures.MixturesParameters,
     "surprisingly_modular/04_lesions": lesions.LesionParameters,
     "clusterability/01_mlps": clusterability.MlpsParameters,
+    "clusterability/02_halves_and_polynomials": tasks.TasksParameters,
     "clusterability/06_your_own_network": your_own.YourOwnParameters,
 }
 LONGEST = 16  # lines of code in a cell

@@ -15,7 +15,15 @@ from modgraph_lib.chapter.tables import MISSING
 from modgraph_lib.experiments import mixtures, second_looks, settings
 from modgraph_lib.plots import style
 
-__all__ = ["dropout_modes", "halves_samples", "losses", "mixture_rows", "mixture_table"]
+__all__ = [
+    "dropout_modes",
+    "dropout_rows",
+    "halves_samples",
+    "losses",
+    "mixture_rows",
+    "mixture_samples",
+    "mixture_table",
+]
 
 NOT_RUN = Markdown("*Not run yet at the paper's scale.*")
 KINDS = ("same", "diff")
@@ -38,6 +46,25 @@ def halves_samples(
                 continue
             chosen = (data.labels == label).nonzero().ravel()[:count]
             rows[f"{settings.data_name(base)}, {kind}"] = data.images[chosen].numpy()
+    return rows
+
+
+def mixture_samples(name: str) -> dict[str, np.ndarray]:
+    """One test image of each class of a mixture, overlapping and separate.
+
+    Overlapping classes show their two kinds in turn.
+    """
+    rows = {}
+    name = name.removesuffix(mixtures.SEPARATE)
+    kinds = [datasets.load(part, "test") for part in mixtures.constituents(name)]
+    first = [np.unique(kind.labels.numpy(), return_index=True)[1] for kind in kinds]
+    middle = len(first[0]) // 2
+    for word, of in (
+        ("overlapping", lambda label: label % 2),
+        ("separate", lambda label: int(label >= middle)),
+    ):
+        places = [(of(label), label) for label in range(len(first[0]))]
+        rows[word] = np.stack([kinds[one].images[first[one][c]].numpy() for one, c in places])
     return rows
 
 
@@ -100,16 +127,18 @@ def losses(*, name: str) -> Styler | Markdown:
     return shown.format(forms, na_rep=MISSING).hide(axis="index")
 
 
-def dropout_modes(table: pd.DataFrame | None = None, *, name: str) -> Styler | Markdown:
+def dropout_rows() -> pd.DataFrame:
+    """Stored rows of "mlp_dropout_modes" at the paper's scale."""
+    stored = second_looks.dropout_modes_table(store.read("mlp_dropout_modes"))
+    return _paper_scale(stored, runs=5)
+
+
+def dropout_modes(table: pd.DataFrame, *, name: str) -> Styler | Markdown:
     """Accuracy on training and test images with dropout on and off, means over networks.
 
     Args:
-        table: as ``second_looks.dropout_modes_table`` gives it; None reads the stored rows of
-            the paper's scale.
+        table: as ``second_looks.dropout_modes_table`` gives it.
     """
-    if table is None:
-        stored = second_looks.dropout_modes_table(store.read("mlp_dropout_modes"))
-        table = _paper_scale(stored, runs=5)
     if table.empty:
         return NOT_RUN
     lines = [

@@ -13,7 +13,7 @@ from modgraph_lib.plots.nulls import initial_ncuts, null_against_networks, null_
 from modgraph_lib.plots.pairs import all_pairs, dependency_graphs, pair_matrix
 from modgraph_lib.plots.states import State, state_grid
 from modgraph_lib.plots.style import placeholder
-from modgraph_lib.plots.tasks import by_stage, halves, image_rows, mixtures
+from modgraph_lib.plots.tasks import by_stage, dropout_modes, halves, image_rows, mixtures
 
 __all__ = [
     "State",
@@ -24,6 +24,7 @@ __all__ = [
     "cluster_profiles",
     "clusters_by_layer",
     "dependency_graphs",
+    "dropout_modes",
     "halves",
     "image_rows",
     "initial_ncuts",

@@ -142,6 +142,44 @@ def mixtures(frame: pd.DataFrame, *, k: int, names: Sequence[str] = ()) -> Figur
     return figure
 
 
+def dropout_modes(table: pd.DataFrame) -> Figure:
+    """Accuracy with dropout on and off, on training and on test images; a line a network.
+
+    Args:
+        table: as ``experiments.second_looks.dropout_modes_table`` returns it.
+
+    A panel a data set and stage. An overfitted network has training and test apart; one that
+    needs its dropout has on and off apart.
+
+    Raises:
+        ValueError: an empty table.
+    """
+    if table.empty:
+        raise ValueError("the table has no rows: nothing has been run for this figure yet")
+    panels = list(table.groupby(["data", "stage"], sort=False))
+    looks = {"train": ("o", style.INK, 0.96), "test": ("s", style.NETWORK, 1.04)}
+    with style.styled():
+        figure, grid = style.axes(1, len(panels), height=3.0, sharey=True)
+        for axes, ((data, stage), rows) in zip(grid, panels, strict=True):
+            for split, (marker, colour, shift) in looks.items():
+                for row in rows.itertuples():
+                    heights = [getattr(row, f"{split}_{mode}") for mode in ("on", "off")]
+                    axes.plot([shift - 1, shift], heights, color=colour, marker=marker, alpha=0.8)
+            axes.set_xticks([0, 1], ["dropout on", "dropout off"])
+            axes.set(xlim=(-0.4, 1.4), ylim=(0, 1.02))
+            axes.set_title(f"{settings.data_name(data)}, {stage}")
+            axes.grid(axis="y", color="#E6E6E6", linewidth=0.6)
+        grid[0].set_ylabel("accuracy")
+        handles = [
+            Line2D([], [], color=colour, marker=marker, label=word)
+            for word, (marker, colour, _) in zip(
+                ("training images", "test images"), looks.values(), strict=True
+            )
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
 def _lines_between(axes: Axes, rows: pd.DataFrame, names: Sequence[str], colour: str) -> None:
     for y, name in enumerate(names):
         if name not in rows.index:

@@ -159,9 +159,12 @@ def test_looks_are_stored_and_found_again():
     with pytest.raises(ValueError, match="stage is"):
         second_looks.LookConfig(train, "later")
     # a small network is no evidence
-    assert shown.dropout_modes(name="t").data.startswith("*Not run yet")
+    assert shown.dropout_modes(shown.dropout_rows(), name="t").data.startswith("*Not run yet")
     assert shown.losses(name="t").data.startswith("*Not run yet")
     assert shown.dropout_modes(modes, name="t").data["networks"].tolist() == [1, 1]
+    assert len(plots.dropout_modes(modes).axes) == 2
+    with pytest.raises(ValueError, match="nothing has been run"):
+        plots.dropout_modes(modes.iloc[:0])
 
 
 # --- measurements
@@ -332,5 +335,9 @@ def test_samples_are_of_one_class_and_skip_what_is_missing(monkeypatch, tmp_path
     rows = shown.halves_samples(["digits"], count=4)
     assert [images.shape for images in rows.values()] == [(4, 8, 8)] * 2
     assert len(plots.image_rows(rows).axes) == 8
+    mixed = shown.mixture_samples("digits+digits_halves_same:separate")
+    assert [images.shape for images in mixed.values()] == [(10, 8, 8)] * 2
+    assert np.array_equal(mixed["overlapping"][8], mixed["separate"][0]) is False
+    assert np.array_equal(mixed["overlapping"][[0, 2, 4]], mixed["separate"][[0, 2, 4]])
     with pytest.raises(ValueError, match="number of images"):
         plots.image_rows({"a": np.zeros((2, 3, 3)), "b": np.zeros((1, 3, 3))})

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from modgraph_lib import store
-from modgraph_lib.experiments import cnns, mlps
+from modgraph_lib.experiments import cnns, mlps, second_looks
 from modgraph_lib.experiments.verify import verify
 
 
@@ -23,9 +23,14 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("commit", help="gather local records into data/results")
     options = parser.parse_args(arguments)
     if options.command == "commit":
-        for module in (mlps, cnns):
-            for experiment in (module.EXPERIMENT, module.INITIAL_EXPERIMENT):
-                print(store.commit_records(experiment))
+        for experiment in (
+            mlps.EXPERIMENT,
+            mlps.INITIAL_EXPERIMENT,
+            cnns.EXPERIMENT,
+            cnns.INITIAL_EXPERIMENT,
+            *second_looks.EXPERIMENTS,
+        ):
+            print(store.commit_records(experiment))
         return 0
     found = verify(records=options.records, limit_seconds=options.limit_seconds, seed=options.seed)
     for item in found:

@@ -21,6 +21,7 @@ from modgraph_lib.ledger import (
     networks,
     noise,
     surprisingly_modular,
+    tasks,
     topology,
 )
 from modgraph_lib.ledger.criteria import COMPARATORS, Criterion
@@ -72,6 +73,7 @@ _REGISTERED = (
     networks,
     noise,
     surprisingly_modular,
+    tasks,
     topology,
 )
 

@@ -14,22 +14,28 @@ from modgraph_lib.plots.nulls import initial_ncuts, null_against_networks, null_
 from modgraph_lib.plots.pairs import all_pairs, dependency_graphs, pair_matrix
 from modgraph_lib.plots.states import State, state_grid
 from modgraph_lib.plots.style import placeholder
+from modgraph_lib.plots.tasks import by_stage, dropout_modes, halves, image_rows, mixtures
 from modgraph_lib.plots.topology import effect_sizes, equal_nulls, two_nulls
 
 __all__ = [
     "State",
     "all_pairs",
     "block_matrices",
+    "by_stage",
     "class_bars",
     "cluster_profiles",
     "clusters_by_layer",
     "dependency_graphs",
     "effect_sizes",
     "equal_nulls",
+    "dropout_modes",
+    "halves",
+    "image_rows",
     "initial_ncuts",
     "layered_layout",
     "lesion_maps",
     "lesion_null",
+    "mixtures",
     "ncut_against_accuracy",
     "ncut_by_condition",
     "ncut_by_data",

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from modgraph_lib import store
-from modgraph_lib.experiments import compare, lesions, mlps, your_own
+from modgraph_lib.experiments import compare, imagenet, lesions, mlps, your_own
 from modgraph_lib.training import TrainConfig
 
 __all__ = ["REGISTRY", "Experiment", "tables"]
@@ -72,6 +72,12 @@ def _architecture(record: Record) -> Record:
     return your_own.measure(your_own.ArchitectureConfig(**record["config"]))
 
 
+def _imagenet(record: Record) -> Record:
+    fields = {name: value for name, value in record["config"].items() if name != "weights_digest"}
+    config = imagenet.ImagenetConfig(**fields)
+    return imagenet.measure(config, imagenet.load(config))
+
+
 def _fields(record: Record) -> dict[str, Any]:
     """Fields of a configuration; its training run as one, without the data's fingerprint."""
     fields = {name: v for name, v in record["config"].items() if name != "data_fingerprint"}
@@ -94,4 +100,5 @@ REGISTRY = (
         compare.lesions,
     ),
     Experiment(your_own.EXPERIMENT, again=_architecture),
+    Experiment(imagenet.EXPERIMENT, {"imagenet_ncut": imagenet.table}, _imagenet),
 )

@@ -17,6 +17,7 @@ from unittest import mock
 import numpy as np
 
 from modgraph_lib import datasets, store, training
+from modgraph_lib.experiments import imagenet
 from modgraph_lib.experiments.registry import REGISTRY, Experiment
 
 __all__ = ["Comparison", "verify"]
@@ -87,7 +88,9 @@ def _cost(record: dict) -> float:
 
 
 def _available(record: dict) -> bool:
-    """Whether the data a record rests on is here."""
+    """Whether the data and the weights a record rests on are here."""
+    if record["config"].get("weights") == imagenet.IMAGENET:
+        return False
     try:
         training.fingerprint(record["config"]["train"]["data"])
     except KeyError:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 import modgraph_lib
 from modgraph_lib import ledger, plots, readings
+from modgraph_lib.experiments import settings
 from modgraph_lib.ledger.claims import PAPERS
 from modgraph_lib.plots import style
 
@@ -107,7 +108,7 @@ def lowest(rows: pd.DataFrame, regularizer: str) -> Markdown:
     if rows.empty:
         return Markdown("*Not run yet at the paper's scale.*")
     said = "; ".join(
-        f"{style.data_name(data)}, {stage}: {values.min():.3f} (of {len(values)} networks)"
+        f"{settings.data_name(data)}, {stage}: {values.min():.3f} (of {len(values)} networks)"
         for (data, stage), values in rows.groupby(["data", "stage"], sort=False)["ncut"]
     )
     return Markdown(f"Lowest n-cut with {style.condition(regularizer)[2]}: {said}.")
@@ -123,7 +124,7 @@ def initial_range(untrained: pd.DataFrame, trained: pd.DataFrame) -> Markdown:
         return Markdown(text)
     by = trained.groupby(["data", "regularizer", "stage"], sort=False)["ncut"]
     above = [
-        f"{style.data_name(data)}, {style.condition(regularizer)[2]}, {stage} "
+        f"{settings.data_name(data)}, {style.condition(regularizer)[2]}, {stage} "
         f"({int((values > high).sum())} of {len(values)})"
         for (data, regularizer, stage), values in by
         if (values > high).any()
@@ -159,5 +160,5 @@ def _evidence(rows: pd.DataFrame) -> str:
     if rows.empty:
         return "the paper's scale is not run yet; digits only"
     found = rows.drop_duplicates(NETWORK)["data"].value_counts()
-    said = ", ".join(f"{count} on {style.data_name(data)}" for data, count in found.items())
+    said = ", ".join(f"{count} on {settings.data_name(data)}" for data, count in found.items())
     return f"trained networks of the paper's size: {said}"

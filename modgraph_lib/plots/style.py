@@ -32,14 +32,6 @@ CONDITIONS = {
 }
 STAGES = {"unpruned": "o", "pruned": "X"}
 
-DATA_NAMES = {
-    "digits": "Digits 8×8",
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "cifar10_grey": "CIFAR-10 grey",
-    "cifar10": "CIFAR-10",
-}
-
 CLUSTERS = (
     "#0072B2",
     "#E69F00",
@@ -101,11 +93,6 @@ def axes(
     figure, grid = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **options)
     plt.close(figure)
     return figure, list(grid.flat)
-
-
-def data_name(data: str) -> str:
-    """Name of a data set as prose writes it."""
-    return DATA_NAMES.get(data, data)
 
 
 def condition(regularizer: str) -> tuple[str, str, str]:

@@ -26,6 +26,7 @@ class TrainConfig:
     published code of Clusterability in Neural Networks does in its "L2" condition. With
     ``regrowth`` masks are taken from the weights as the optimiser left them, so that a pruned
     weight can come back; without it a pruned weight stays pruned (Zhu and Gupta, section 3).
+    ``images`` trains on the first that many images only (0: all of them).
     """
 
     data: str
@@ -47,6 +48,7 @@ class TrainConfig:
     final_sparsity: float = 0.9
     precision: str = "float32"
     regrowth: bool = field(default=False, metadata=store.ADDED_LATER)
+    images: int = field(default=0, metadata=store.ADDED_LATER)
 
     def __post_init__(self) -> None:
         _one_of("architecture", self.architecture, ARCHITECTURES)
@@ -55,6 +57,8 @@ class TrainConfig:
         for name in ("epochs", "prune_epochs"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} cannot be negative, got {getattr(self, name)}")
+        if self.images < 0:
+            raise ValueError(f"images cannot be negative (0 means all), got {self.images}")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
         if self.learning_rate <= 0:

@@ -108,7 +108,8 @@ def train(
     """
     common = _common(configs)
     start = time.perf_counter()
-    x_train, y_train = _inputs(train_data, device), train_data.labels.to(device)
+    first = slice(common.images or None)
+    x_train, y_train = _inputs(train_data, device)[first], train_data.labels.to(device)[first]
     x_test, y_test = _inputs(test_data, device), test_data.labels.to(device)
     outputs = len(train_data.classes) if y_train.ndim == 1 else y_train.shape[1]
     image_shape = tuple(x_train.shape[1:])
@@ -224,7 +225,8 @@ def _plain(state, template, images, labels, index, common):
     target = labels[index]
     for parameter in state.parameters:
         parameter.grad = None
-    weights = {n: p[0] for n, p in zip(state.names, state.parameters, strict=True)}
+    # A view: the gradient of p[0] would be written into fresh zeros of every kernel's size.
+    weights = {n: p.squeeze(0) for n, p in zip(state.names, state.parameters, strict=True)}
     with _autocast(images.device.type, common):
         output = functional_call(template, weights, (_scaled(images[index], common),))
     loss = _losses(output.float(), target).mean()

@@ -31,6 +31,8 @@ __all__ = [
     "ImagenetConfig",
     "ImagenetParameters",
     "configs",
+    "fork",
+    "layer_bound",
     "load",
     "measure",
     "run",
@@ -92,7 +94,7 @@ class ImagenetParameters:
         ["resnet18"], "networks, by torchvision's names (paper: six)", choices=tuple(NETWORKS)
     )
     weights: str = parameter(
-        "random", "random, torchvision (download), or a folder with <network>.safetensors or .pth"
+        "random", "random, torchvision (downloads), or a folder of weights files"
     )
     readings: list[str] = parameter(
         ["described", "published"], "described, kernels and/or published", choices=READINGS
@@ -221,10 +223,27 @@ def measure(config: ImagenetConfig, model: nn.Module) -> dict[str, Any]:
             "edges": sum(int(np.count_nonzero(block)) for block in graph.blocks.values()),
             "negative_gammas": _negative(model),
             "ncut": round(found.ncut, 6),
+            "layer_bound": round(layer_bound(graph, config.clusters), 6),
             "shuffled": store.rounded(found.shuffled, 6),
             "cluster_sizes": np.bincount(found.labels)[1:].tolist(),
             "restarts": store.rounded(restarts(graph, config.clusters), 6),
         }
+
+
+def layer_bound(graph: graphs.LayeredGraph, k: int) -> float:
+    """Least n-cut that k clusters of the network could have if all weights of a block were equal.
+
+    Then only the layers count: a graph of one node a layer, joined by the sums of blocks, has the
+    same non-zero eigenvalues, and no partition has an n-cut below k minus the k largest ones.
+    """
+    count = len(graph.layers)
+    sums = np.zeros((count, count))
+    for (i, j), block in graph.blocks.items():
+        sums[i, j] = sums[j, i] = block.sum()
+    kept = sums.sum(1) > 0
+    scale = 1 / np.sqrt(sums[kept].sum(1))
+    values = np.linalg.eigvalsh(sums[np.ix_(kept, kept)] * scale[:, None] * scale)[::-1]
+    return float(k - values[:k].clip(min=0).sum())
 
 
 def restarts(graph: graphs.LayeredGraph, k: int, *, count: int = RESTARTS) -> list[float]:
@@ -256,6 +275,7 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
                 **{name: config[name] for name in ImagenetConfig.__dataclass_fields__},
                 **{name: result[name] for name in ("layers", "nodes", "edges", "negative_gammas")},
                 "ncut": result["ncut"],
+                "layer_bound": result["layer_bound"],
                 "shuffle_mean": null.mean(),
                 "shuffle_std": null.std(),
                 "shuffled": null,
@@ -275,10 +295,31 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
 
 COLUMNS = [
     *ImagenetConfig.__dataclass_fields__,
-    "layers", "nodes", "edges", "negative_gammas", "ncut", "shuffle_mean", "shuffle_std",
+    "layers", "nodes", "edges", "negative_gammas", "ncut", "layer_bound", "shuffle_mean",
+    "shuffle_std",
     "shuffled", "p_value", "z_score", "beaten", "restart_spread", "device", "seconds", "date",
     "commit", "key",
 ]  # fmt: skip
+
+
+def fork() -> nn.Module:
+    """A stem of two channels, read by a convolution and by the projection beside it."""
+
+    class Fork(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv2d(1, 2, 1)
+            self.path, self.projection = nn.Conv2d(2, 3, 1), nn.Conv2d(2, 3, 1)
+            self.last = nn.Conv2d(3, 4, 1)
+            self.fc = nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.stem(x).relu()
+            x = (self.path(x) + self.projection(x)).relu()
+            return self.fc(self.last(x).mean((2, 3)))
+
+    torch.manual_seed(0)
+    return Fork().eval()
 
 
 def _negative(model: nn.Module) -> int:

@@ -14,6 +14,7 @@ from modgraph_lib.plots.nulls import initial_ncuts, null_against_networks, null_
 from modgraph_lib.plots.pairs import all_pairs, dependency_graphs, pair_matrix
 from modgraph_lib.plots.states import State, state_grid
 from modgraph_lib.plots.style import placeholder
+from modgraph_lib.plots.topology import effect_sizes, equal_nulls, two_nulls
 
 __all__ = [
     "State",
@@ -23,6 +24,8 @@ __all__ = [
     "cluster_profiles",
     "clusters_by_layer",
     "dependency_graphs",
+    "effect_sizes",
+    "equal_nulls",
     "initial_ncuts",
     "layered_layout",
     "lesion_maps",
@@ -37,4 +40,5 @@ __all__ = [
     "small_graph",
     "state_grid",
     "two_kinds",
+    "two_nulls",
 ]

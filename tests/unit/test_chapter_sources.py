@@ -16,6 +16,7 @@ from modgraph_lib import parameters
 from modgraph_lib.experiments import (
     clusterability,
     imagenet,
+    learning_or_topology,
     lesions,
     surprisingly_modular,
     your_own,
@@ -24,6 +25,9 @@ from modgraph_lib.experiments import (
 ROOT = Path(__file__).resolve().parents[2] / "notebooks"
 SECTIONS = {
     "surprisingly_modular/01_clusterability": surprisingly_modular.ClusterabilityParameters,
+    "surprisingly_modular/02_learning_or_topology": (
+        learning_or_topology.LearningOrTopologyParameters
+    ),
     "surprisingly_modular/04_lesions": lesions.LesionParameters,
     "clusterability/01_mlps": clusterability.MlpsParameters,
     "clusterability/04_imagenet": imagenet.ImagenetParameters,

@@ -33,6 +33,8 @@ __all__ = [
     "configs",
     "fork",
     "layer_bound",
+    "layer_eigenvalues",
+    "leading_eigenvalues",
     "load",
     "measure",
     "run",
@@ -230,11 +232,10 @@ def measure(config: ImagenetConfig, model: nn.Module) -> dict[str, Any]:
         }
 
 
-def layer_bound(graph: graphs.LayeredGraph, k: int) -> float:
-    """Least n-cut that k clusters of the network could have if all weights of a block were equal.
+def layer_eigenvalues(graph: graphs.LayeredGraph) -> np.ndarray:
+    """Eigenvalues, falling, of the graph of one node a layer that is joined by the sums of blocks.
 
-    Then only the layers count: a graph of one node a layer, joined by the sums of blocks, has the
-    same non-zero eigenvalues, and no partition has an n-cut below k minus the k largest ones.
+    They are the non-zero eigenvalues of the network's graph if all weights of a block are equal.
     """
     count = len(graph.layers)
     sums = np.zeros((count, count))
@@ -242,8 +243,23 @@ def layer_bound(graph: graphs.LayeredGraph, k: int) -> float:
         sums[i, j] = sums[j, i] = block.sum()
     kept = sums.sum(1) > 0
     scale = 1 / np.sqrt(sums[kept].sum(1))
-    values = np.linalg.eigvalsh(sums[np.ix_(kept, kept)] * scale[:, None] * scale)[::-1]
-    return float(k - values[:k].clip(min=0).sum())
+    return np.linalg.eigvalsh(sums[np.ix_(kept, kept)] * scale[:, None] * scale)[::-1]
+
+
+def leading_eigenvalues(graph: graphs.LayeredGraph, count: int) -> np.ndarray:
+    """The largest eigenvalues, falling, of the normalised adjacency of the network's graph."""
+    points, degrees = spectral.embedding(graph, count), graph.degrees()
+    within = (points * (graph.adjacency() @ points)).sum(0)
+    return within / (points**2 * degrees[:, None]).sum(0)
+
+
+def layer_bound(graph: graphs.LayeredGraph, k: int) -> float:
+    """Least n-cut that k clusters of the network could have if all weights of a block were equal.
+
+    No partition has an n-cut below k minus the k largest eigenvalues, and beyond those of the
+    layers (``layer_eigenvalues``) all are zero then.
+    """
+    return float(k - layer_eigenvalues(graph)[:k].clip(min=0).sum())
 
 
 def restarts(graph: graphs.LayeredGraph, k: int, *, count: int = RESTARTS) -> list[float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -62,4 +64,27 @@ def networks_and_shuffles(frames: dict[str, pd.DataFrame]) -> Figure:
         ]  # fmt: skip
         bar = Line2D([], [], color=style.FAINT, linewidth=6, label="its shuffles, mean ± 2 SD")
         figure.legend(handles=[*handles, bar], loc="outside lower center", ncols=2)
+    return figure
+
+
+def spectrum(network: Sequence[float], layers: Sequence[float], *, k: int) -> Figure:
+    """Leading eigenvalues of a network's graph beside those of its graph of layers.
+
+    Args:
+        network: of the normalised adjacency, falling.
+        layers: of the graph with one node a layer; those that are not positive are left out.
+        k: number of clusters, marked by a line.
+    """
+    shown = [value for value in layers[: len(network)] if value > 0]
+    with style.styled():
+        figure, (axes,) = style.axes(height=2.9)
+        axes.axvline(k + 0.5, color=style.FAINT, linewidth=1)
+        axes.plot(range(1, len(network) + 1), network, "o", color=style.NETWORK, label="network")
+        axes.plot(
+            range(1, len(shown) + 1), shown, "x", color=style.INK, label="its layers", markersize=8
+        )
+        axes.set_ylim(0, 1.05)
+        axes.set_xlabel(f"number of the eigenvalue (line: k = {k})")
+        axes.set_ylabel("eigenvalue")
+        figure.legend(loc="outside right upper")
     return figure

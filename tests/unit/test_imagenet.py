@@ -137,6 +137,10 @@ def test_the_layer_graph_has_the_networks_eigenvalues():
     graph = graphs.LayeredGraph(sizes, blocks)
     scale = 1 / np.sqrt(graph.degrees())
     values = np.linalg.eigvalsh(graph.adjacency().toarray() * scale[:, None] * scale)[::-1]
+    np.testing.assert_allclose(imagenet.leading_eigenvalues(graph, 3), values[:3], atol=1e-9)
+    assert imagenet.layer_eigenvalues(graph)[:2] == pytest.approx(values[:2])
+    figure = plots.spectrum(values[:6], imagenet.layer_eigenvalues(graph), k=3)
+    assert len(figure.axes[0].lines) == 3
     for k in range(1, 6):
         assert imagenet.layer_bound(graph, k) == pytest.approx(k - values[:k].sum())
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from modgraph_lib._lesion_branches import Site
-from modgraph_lib._lesion_passes import Hooked, Traced, evaluating, passes, sites
+from modgraph_lib._lesion_passes import Hooked, Traced, decided, evaluating, passes, sites
 from modgraph_lib.hooks import listening
 from modgraph_lib.training import pick_device
 
@@ -19,7 +19,7 @@ __all__ = ["KINDS", "Images", "LesionAccuracies", "lesion_accuracies"]
 KINDS = ("weights", "activations", "weights_and_biases")
 Images = torch.Tensor | np.ndarray
 Labels = torch.Tensor | np.ndarray | Sequence[int]
-LESIONS_AT_ONCE = 16
+LESIONS_AT_ONCE = 8  # more share more of a pass, fewer stay in the cache with more images
 ROWS_AT_ONCE = {"cpu": 8192}  # what stays in a processor's cache; accelerators take far more
 
 
@@ -141,22 +141,19 @@ def _count(
             classes = _classes(whole, target)
             correct = torch.zeros(len(order), classes, dtype=torch.int64, device=where)
             intact = torch.zeros(classes, dtype=torch.int64, device=where)
-        intact += _right(whole[None], truth)[0]
+        intact += _right(decided(whole[None])[0], truth, classes)[0]
         for first in range(0, len(order), block):
             chosen = order[first : first + block]
             some = {name: mask[chosen] for name, mask in masks.items()}
-            correct[chosen] += _right(runner.outputs(batch, some, shared), truth)
+            correct[chosen] += _right(runner.guesses(batch, some, shared), truth, classes)
     counts = np.bincount(target.cpu().numpy(), minlength=len(intact))
     return LesionAccuracies(correct.cpu().numpy(), intact.cpu().numpy(), counts)
 
 
-def _right(outputs: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """(M, C) right answers of outputs (M, b, C)."""
-    if not torch.isfinite(outputs).all():
-        raise ValueError("the network gives NaN or infinite outputs; is it trained and finite?")
-    right = (outputs.argmax(2) == truth).float()
-    classes = torch.nn.functional.one_hot(truth, outputs.shape[2]).float()
-    return (right @ classes).round().long()
+def _right(guesses: torch.Tensor, truth: torch.Tensor, classes: int) -> torch.Tensor:
+    """(M, C) right answers by class of guesses (M, b)."""
+    right = (guesses == truth).float()
+    return (right @ torch.nn.functional.one_hot(truth, classes).float()).round().long()
 
 
 def _classes(whole: torch.Tensor, target: torch.Tensor) -> int:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx, nn
 from torch.nn import functional
@@ -22,7 +23,7 @@ from torch.nn import functional
 from modgraph_lib._lesion_branches import Branches, Changed, Masks, Site
 from modgraph_lib.hooks import find_modules
 
-__all__ = ["Hooked", "Traced", "evaluating", "passes", "sites"]
+__all__ = ["Hooked", "Traced", "decided", "evaluating", "passes", "sites"]
 
 KERNELS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 ACTIVATIONS = (
@@ -75,6 +76,22 @@ def passes(model: nn.Module, where: Mapping[str, Site], probe: torch.Tensor) -> 
         if traced.agrees(probe):
             return traced
     return Hooked(model, where)
+
+
+def decided(outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(M, b) largest class of outputs (M, b, C), and (M, b) whether rounding could change it.
+
+    Raises:
+        ValueError: an output that is NaN or infinite.
+    """
+    # Classes first: over a short last dimension torch reduces several times more slowly.
+    classes = outputs.flatten(0, 1).T.contiguous()
+    (best, which), lowest = classes.max(0), classes.amin(0)
+    if not (torch.isfinite(best).all() and torch.isfinite(lowest).all()):
+        raise ValueError("the network gives NaN or infinite outputs; is it trained and finite?")
+    second = classes.scatter_(0, which[None], -torch.inf).amax(0)
+    close = best - second <= CLOSE * torch.maximum(best.abs(), lowest.abs())
+    return which.view(outputs.shape[:2]), close.view(outputs.shape[:2])
 
 
 class Traced:
@@ -133,24 +150,28 @@ class Traced:
         """(b, classes) output without a lesion."""
         return intact[self.nodes[-1]]
 
-    def outputs(
+    def guesses(
         self, images: torch.Tensor, masks: Masks, intact: dict[fx.Node, Any]
     ) -> torch.Tensor:
-        """(M, b, classes) outputs of M lesions on b images.
+        """(M, b) classes that M lesioned networks give b images.
 
         Args:
             images: (b, ...).
             masks: layer -> (M, units) bool.
             intact: what ``intact(images)`` returned.
         """
-        found = self._branched(images, masks, intact)
-        best, which = found.max(2)
-        second = found.scatter(2, which[..., None], -torch.inf).amax(2)
-        lesion, image = (best - second <= CLOSE * found.abs().amax(2)).nonzero(as_tuple=True)
+        found, close = decided(self.outputs(images, masks, intact))
+        lesion, image = close.nonzero(as_tuple=True)
         if len(lesion):
             chosen = {name: mask[lesion] for name, mask in masks.items()}
-            found[lesion, image] = self._plain(images[image], chosen)
+            found[lesion, image] = self._plain(images[image], chosen).argmax(1)
         return found
+
+    def outputs(
+        self, images: torch.Tensor, masks: Masks, intact: dict[fx.Node, Any]
+    ) -> torch.Tensor:
+        """(M, b, classes) outputs of M lesions on b images, up to rounding."""
+        return self._branched(images, masks, intact)
 
     def _plain(self, images: torch.Tensor, masks: Masks) -> torch.Tensor:
         """(R, classes) outputs of image i with lesion i, nothing shared."""
@@ -201,8 +222,10 @@ class Traced:
             for arg in node.all_input_nodes:
                 if self.last_use[arg] is node:
                     values.pop(arg, None)
-        found = value(self.nodes[-1])
-        return found.view(branches.count, len(images), -1)[branches.of]
+        found = value(self.nodes[-1]).view(branches.count, len(images), -1)
+        if np.array_equal(branches.of, np.arange(len(found))):
+            return found
+        return found[torch.from_numpy(branches.of).to(found.device)]
 
     def _step(self, node, values, value, branches, base, images) -> Any:
         """Value of a step that depends on a lesion: few units changed, or a whole tensor."""
@@ -325,6 +348,10 @@ class Hooked:
     def whole(self, intact: torch.Tensor) -> torch.Tensor:
         """(b, classes) output without a lesion."""
         return intact
+
+    def guesses(self, images: torch.Tensor, masks: Masks, intact: torch.Tensor) -> torch.Tensor:
+        """(M, b) classes that M lesioned networks give b images."""
+        return decided(self.outputs(images, masks, intact))[0]
 
     def outputs(self, images: torch.Tensor, masks: Masks, intact: torch.Tensor) -> torch.Tensor:
         """(M, b, classes) outputs of M lesions on b images."""

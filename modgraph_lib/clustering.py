@@ -28,7 +28,7 @@ __all__ = [
 
 Graph = LayeredGraph | scipy.sparse.sparray | np.ndarray
 SHUFFLE_METHODS = ("layer", "layer_nonzero")
-BATCH = 8
+BATCH, BATCH_WEIGHTS = 8, 20_000_000  # shuffles at once, and weights of them all
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +211,9 @@ def shuffle_tests(
         raise ValueError("no number of clusters given")
     graph, kept = graph.without_isolated()
     labels = {k: spectral_clustering(graph, k, n_init=n_init, seed=seed) for k in ks}
-    batches = [range(i, min(i + BATCH, shuffles)) for i in range(0, shuffles, BATCH)]
+    weights = sum(block.size for block in graph.blocks.values())
+    batch = max(1, min(BATCH, BATCH_WEIGHTS // weights))
+    batches = [range(i, min(i + batch, shuffles)) for i in range(0, shuffles, batch)]
 
     def run(indices: range) -> dict[int, list[float]]:
         graphs = [shuffle_graph(graph, method=method, seed=[seed, i]) for i in indices]

@@ -16,8 +16,9 @@ import torch
 from torch import nn
 
 from modgraph_lib import tracing
+from modgraph_lib.tracing import inputs
 
-__all__ = ["LayeredGraph", "kernel_shuffles", "weight_graph"]
+__all__ = ["LayeredGraph", "input_graph", "kernel_shuffles", "weight_graph"]
 
 Weights = nn.Module | Sequence["np.ndarray | torch.Tensor"]
 
@@ -207,6 +208,33 @@ def weight_graph(
     layers = (strengths[0].shape[0], *(s.shape[1] for s in strengths))
     blocks = {(i, i + 1): strength for i, strength in enumerate(strengths)}
     return LayeredGraph(layers, blocks, tuple(names))
+
+
+def input_graph(
+    model: nn.Module, *, kernel_norm: str = "matrix_l1", example: Any = None
+) -> LayeredGraph:
+    """The graph that the papers' released code makes of an ImageNet network.
+
+    Its nodes are what each convolution *reads* (and what the classifier reads): a channel read by
+    several convolutions is several nodes. Residual sums are walked through, the image is left out,
+    and a batch norm multiplies the kernel before it. In a chain without batch norm this is
+    ``weight_graph``. The code keeps the sign of a batch norm's gamma, so that a negative one gives
+    negative edges, for which neither degree nor n-cut is defined; here its absolute value counts.
+
+    Args:
+        model: a torchvision network with a classifier called ``fc`` or ``classifier``.
+        kernel_norm, example: as for ``weight_graph``.
+
+    Raises:
+        ValueError: as ``weight_graph``, and a network without such a classifier.
+
+    Source: released code of Clusterability in Neural Networks, section 3.1.
+    """
+    with inputs.tapped(model):
+        recorder = tracing.record(model, kernel_norm=kernel_norm, example=example)
+    layers, blocks, names = inputs.input_blocks(recorder)
+    _check_blocks(blocks)
+    return LayeredGraph(layers, blocks, names)
 
 
 def kernel_shuffles(

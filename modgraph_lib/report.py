@@ -37,7 +37,7 @@ from modgraph_lib import clustering
 from modgraph_lib.graphs import LayeredGraph, kernel_shuffles, weight_graph
 from modgraph_lib.plots.clusters import clusters_by_layer
 
-__all__ = ["Report", "clusterability", "load_model", "load_weights"]
+__all__ = ["Report", "clusterability", "fill", "load_model", "load_weights"]
 
 NESTED = ("state_dict", "model_state_dict", "model", "module")
 SHOWN = 5
@@ -192,7 +192,7 @@ def load_model(
     if not isinstance(model, nn.Module):
         raise ValueError(f"{factory} gave a {type(model).__name__}, not a torch module")
     if weights:
-        _fill(model, load_weights(weights), str(weights))
+        fill(model, load_weights(weights), str(weights))
     return model.eval()
 
 
@@ -268,8 +268,17 @@ def _kernel_test(
     )
 
 
-def _fill(model: nn.Module, given: Mapping[str, torch.Tensor], where: str) -> None:
-    """Load weights after comparing every name and shape."""
+def fill(model: nn.Module, given: Mapping[str, torch.Tensor], where: str) -> None:
+    """Load weights by name into a model after comparing every name and shape.
+
+    Args:
+        model: changed in place.
+        given: tensors by name.
+        where: what to call them in a message.
+
+    Raises:
+        ValueError: names or shapes that do not fit, all of them in one message.
+    """
     wanted = model.state_dict()
     # Counters that a batch norm does not need to evaluate; older files lack them.
     missing = [n for n in wanted if n not in given and not n.endswith("num_batches_tracked")]

@@ -169,9 +169,15 @@ def read(experiment: str) -> list[dict[str, Any]]:
 def commit_records(
     experiment: str, keep: Callable[[dict[str, Any]], bool] = lambda record: True
 ) -> Path:
-    """Gather the records that ``keep`` accepts into data/results/<experiment>.jsonl."""
-    lines = [json.dumps(r, sort_keys=True, allow_nan=False) for r in read(experiment) if keep(r)]
+    """Gather local records that ``keep`` accepts into data/results/<experiment>.jsonl.
+
+    Records that are committed already stay, whatever ``keep`` says of them.
+    """
     path = results_root() / f"{experiment}.jsonl"
+    before = path.read_text().splitlines() if path.exists() else []
+    committed = {json.loads(line)["key"] for line in before}
+    records = [r for r in read(experiment) if r["key"] in committed or keep(r)]
+    lines = [json.dumps(record, sort_keys=True, allow_nan=False) for record in records]
     write_atomically(path, lambda temporary: temporary.write_text("".join(f"{x}\n" for x in lines)))
     return path
 

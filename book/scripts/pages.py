@@ -20,11 +20,13 @@ PUBLIC = {
     "graphs": (
         "LayeredGraph",
         "weight_graph",
+        "input_graph",
         "activation_graph",
         "rolled_graph",
         "unrolled_graph",
     ),
     "clustering": ("spectral_clustering", "ncut", "shuffle_test", "ShuffleTest"),
+    "report": ("clusterability", "load_model", "load_weights", "fill", "Report"),
     "communities": ("knn_graph", "modularity", "modularity_curve"),
     "signatures": ("weighted_degree", "eigenvector_centrality", "signature"),
     "lesions": ("lesion_accuracies", "single_lesions", "double_lesions"),

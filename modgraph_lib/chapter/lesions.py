@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -203,8 +204,23 @@ def which_definition(results: Results) -> Markdown:
     )
 
 
+def _lesioned_both_ways(results: Results) -> Results:
+    """The tables, those of lesions cut to networks that have rows of both definitions."""
+    seeds = [set(lesion_rows(results, kind=kind)["seed"]) for kind in KIND_WORDS]
+    names = {"mlp_lesions", "mlp_lesion_pairs"} & results.keys()
+    cut = {name: results[name] for name in names if len(results[name])}
+    cut = {name: table[table["seed"].isin(set.intersection(*seeds))] for name, table in cut.items()}
+    return {**results, **cut}
+
+
 def _random_means(results: Results) -> pd.DataFrame:
-    """layer -> mean loss under random sets, in points: the paper's, and ours by definition."""
+    """layer -> mean loss under random sets, in points: the paper's, and ours by definition.
+
+    Over networks lesioned in both ways, where there are any.
+    """
+    both = _lesioned_both_ways(results)
+    if all(len(lesion_rows(both, kind=kind)) for kind in KIND_WORDS):
+        results = both
     frames = {"paper": printed_submodules()}
     for kind, word in KIND_WORDS.items():
         if len(rows := lesion_rows(results, kind=kind)):
@@ -227,7 +243,12 @@ def rules_compared(results: Results, *, name: str) -> Styler | Markdown:
 
 
 def claims_by_kind(results: Results, *, name: str) -> Styler | Markdown:
-    """The claims' tests under both definitions of a lesion; "bias kept" decides the verdicts."""
+    """The claims' tests under both definitions of a lesion; "bias kept" decides the verdicts.
+
+    Only networks that were lesioned in both ways count here, so that the columns differ by the
+    definition alone.
+    """
+    results = _lesioned_both_ways(results)
     if any(lesion_rows(results, kind=kind).empty for kind in KIND_WORDS):
         return Markdown(NOT_RUN)
     lines = []
@@ -241,8 +262,9 @@ def claims_by_kind(results: Results, *, name: str) -> Styler | Markdown:
             for kind, word in KIND_WORDS.items():
                 arguments = {**dict(criterion.arguments), "kind": kind}
                 (part,) = measure(results, runs=criterion.runs, **arguments)
-                mark = {MET: "✓", NOT_MET: "✗"}.get(judge(part, criterion), MISSING)
-                line |= {"measured": part.name, word: f"{part.observed:.3g} {mark}"}
+                mark = {MET: "✓", NOT_MET: "✗"}.get(judge(part, criterion), "")
+                number = MISSING if math.isnan(part.observed) else f"{part.observed:.3g} {mark}"
+                line |= {"measured": part.name, word: number.strip(), "networks": part.runs}
             lines.append({**line, "asked for": _bounds(criterion)})
     return _styled(pd.DataFrame(lines), name).hide(axis="index")
 

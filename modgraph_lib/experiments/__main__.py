@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from modgraph_lib import store
-from modgraph_lib.experiments import cnns, mlps, second_looks
+from modgraph_lib.experiments.registry import REGISTRY
 from modgraph_lib.experiments.verify import verify
 
 
@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m modgraph_lib.experiments")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("verify", help="recompute a sample of committed records")
-    check.add_argument("--records", type=int, default=4, help="records to draw (default 4)")
+    check.add_argument("--records", type=int, default=6, help="records to draw (default 6)")
     check.add_argument(
         "--limit-seconds", type=float, default=20.0, help="skip records that took longer"
     )
@@ -23,14 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("commit", help="gather local records into data/results")
     options = parser.parse_args(arguments)
     if options.command == "commit":
-        for experiment in (
-            mlps.EXPERIMENT,
-            mlps.INITIAL_EXPERIMENT,
-            cnns.EXPERIMENT,
-            cnns.INITIAL_EXPERIMENT,
-            *second_looks.EXPERIMENTS,
-        ):
-            print(store.commit_records(experiment))
+        for experiment in REGISTRY:
+            if store.read(experiment.name):
+                print(store.commit_records(experiment.name, experiment.keep))
         return 0
     found = verify(records=options.records, limit_seconds=options.limit_seconds, seed=options.seed)
     for item in found:

@@ -25,6 +25,7 @@ __all__ = [
     "ARCHITECTURES",
     "ArchitectureConfig",
     "YourOwnParameters",
+    "measure",
     "options",
     "residual_stack",
     "run",
@@ -163,7 +164,7 @@ def run(config: ArchitectureConfig, *, fresh: bool = False) -> dict:
         return record
     start = time.perf_counter()
     with training.single_thread():
-        result = _tried(config)
+        result = measure(config)
     origin = store.provenance(device="cpu", threads=1, seconds=time.perf_counter() - start)
     return store.put(EXPERIMENT, SCHEMA, config, result, origin)
 
@@ -235,7 +236,8 @@ def untrained_nulls(*, networks: int, shuffles: int, clusters: int) -> pd.DataFr
     return pd.DataFrame(rows)
 
 
-def _tried(config: ArchitectureConfig) -> dict[str, Any]:
+def measure(config: ArchitectureConfig) -> dict[str, Any]:
+    """The result of one architecture computed anew and not stored."""
     plain = {"init_weights": False} if config.name in _PLAIN_START else {}
     torch.manual_seed(config.seed)
     model = report.load_model(f"torchvision.models:{config.name}", arguments=plain)

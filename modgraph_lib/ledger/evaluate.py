@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from modgraph_lib import store
 from modgraph_lib.ledger.claims import criteria_of, load_claims
 from modgraph_lib.ledger.criteria import (
     MISSING,
@@ -36,17 +35,9 @@ Judged = tuple[Criterion, Part, str]
 def load_results() -> dict[str, pd.DataFrame]:
     """Tables of all committed and local result rows, by experiment; empty ones included."""
     # experiments pull in torch, which a caller with rows of its own does not need
-    from modgraph_lib.experiments import cnns, lesions, mlps
+    from modgraph_lib.experiments import registry
 
-    lesioned = store.read(lesions.EXPERIMENT)
-    return {
-        "mlp_ncut": mlps.table(store.read("mlp_ncut")),
-        "mlp_initial_ncut": mlps.initial_table(store.read("mlp_initial_ncut")),
-        "cnn_ncut": cnns.table(store.read("cnn_ncut")),
-        "cnn_initial_ncut": cnns.initial_table(store.read("cnn_initial_ncut")),
-        "mlp_lesions": lesions.table(lesioned),
-        "mlp_lesion_pairs": lesions.pairs_table(lesioned),
-    }
+    return registry.tables()
 
 
 def verdicts(

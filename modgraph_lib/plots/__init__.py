@@ -8,6 +8,7 @@ paired with a marker or a position, widths that fit the text column of the book.
 from modgraph_lib.plots.clusters import cluster_profiles, clusters_by_layer
 from modgraph_lib.plots.cnns import ncut_by_data, stacked_images
 from modgraph_lib.plots.conditions import ncut_against_accuracy, ncut_by_condition
+from modgraph_lib.plots.imagenet import networks_and_shuffles, spectrum
 from modgraph_lib.plots.lesions import class_bars, lesion_maps, lesion_null, two_kinds
 from modgraph_lib.plots.networks import block_matrices, layered_layout, small_graph
 from modgraph_lib.plots.nulls import initial_ncuts, null_against_networks, null_histogram
@@ -39,12 +40,14 @@ __all__ = [
     "ncut_against_accuracy",
     "ncut_by_condition",
     "ncut_by_data",
+    "networks_and_shuffles",
     "null_against_networks",
     "null_histogram",
     "pair_matrix",
     "placeholder",
     "small_graph",
     "stacked_images",
+    "spectrum",
     "state_grid",
     "two_kinds",
     "two_nulls",

@@ -12,11 +12,11 @@ from modgraph_lib import clustering, datasets, graphs, training
 from modgraph_lib import lesions as library
 from modgraph_lib.experiments import mlps
 
-CLUSTERS, SETS = 10, 5
+CLUSTERS, SETS = 10, 3
 
 
 def lesions(contender: str) -> tuple[float, float]:
-    """Every sub-module and 5 random sets of its size lesioned; outcome: their mean accuracy."""
+    """Every sub-module and 3 random sets of its size lesioned; outcome: their mean accuracy."""
     from tests.benchmarks.cases import data_name
 
     name = data_name()

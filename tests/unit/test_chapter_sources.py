@@ -16,6 +16,7 @@ from modgraph_lib import parameters
 from modgraph_lib.experiments import (
     clusterability,
     clusterability_cnns,
+    imagenet,
     learning_or_topology,
     lesions,
     mixtures,
@@ -35,6 +36,7 @@ SECTIONS = {
     "clusterability/01_mlps": clusterability.MlpsParameters,
     "clusterability/02_halves_and_polynomials": tasks.TasksParameters,
     "clusterability/03_cnns": clusterability_cnns.CnnsParameters,
+    "clusterability/04_imagenet": imagenet.ImagenetParameters,
     "clusterability/06_your_own_network": your_own.YourOwnParameters,
 }
 LONGEST = 16  # lines of code in a cell

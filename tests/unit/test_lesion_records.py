@@ -319,3 +319,17 @@ def test_live_explorer_follows_its_menus(chart):
     before = pictures.children[1].value
     menus.children[0].value = ("1-2", "1-3")
     assert pictures.children[1].value != before
+
+
+def test_definitions_are_compared_on_networks_lesioned_in_both_ways():
+    """A queue that is half done must not compare five networks with two."""
+    worse = [{**row, "random": [8000] * 100} for row in record()["result"]["submodules"]]
+    zero = "weights_and_biases"
+    both = [record(0), record(1, rows=worse), record(0, kind=zero)]
+    one = [record(0), record(0, kind=zero)]
+    for make in (tables.claims_by_kind, tables.random_sets_by_layer):
+        shown, expected = (make(results_of(*found), name="t").to_html() for found in (both, one))
+        assert shown == expected
+    assert "seed 1" not in tables.kinds_compared(results_of(*both), name="t").to_html()
+    alone = tables.random_sets_by_layer(results_of(record(0)), name="t").to_html()
+    assert "activation zero" not in alone

@@ -74,3 +74,69 @@ def test_k_outside_the_graph_is_refused():
     for k in (0, graph.nodes + 1):
         with pytest.raises(ValueError, match="k must be between 1 and"):
             spectral.embedding(graph, k)
+
+
+def with_skips(sizes=(300, 250, 200), density=0.3, seed=1):
+    graph = random_layers(sizes, density, seed)
+    skip = np.random.default_rng(seed).random((sizes[0], sizes[2]))
+    return LayeredGraph(graph.layers, {**graph.blocks, (0, 2): skip})
+
+
+def exact(graph, k):
+    """Projector on the k leading eigenvectors by a full decomposition."""
+    degrees = graph.degrees()
+    kept = degrees > 0
+    scale = np.sqrt(degrees[kept])
+    matrix = graph.adjacency().toarray()[np.ix_(kept, kept)] / scale[:, None] / scale[None]
+    _, vectors = eigh(matrix, subset_by_index=[len(scale) - k, len(scale) - 1])
+    return kept, vectors @ vectors.T
+
+
+@pytest.mark.parametrize("k", [2, 7, 12])
+@pytest.mark.parametrize("density", [0.05, 0.5])  # sparse and dense blocks
+def test_skips_are_multiplied_block_by_block(k, density):
+    graph = with_skips(density=density)
+    points = spectral.embedding(graph, k)
+    kept, wanted = exact(graph, k)
+    found = projector(points[kept], graph.degrees()[kept])
+    np.testing.assert_allclose(found, wanted, atol=1e-7)
+
+
+@pytest.mark.parametrize("k", [2, 12])
+def test_large_bipartite_graphs_by_lanczos_agree_with_their_gram_matrix(k, monkeypatch):
+    graph = random_layers((200, 150, 130, 60), 0.5, 4)
+    for block in graph.blocks.values():
+        block[3] = 0
+        block[:, 5] = 0
+    graph.blocks[0, 1][:, 7] = graph.blocks[1, 2][7] = 0
+    whole = spectral.embedding(graph, k)
+    monkeypatch.setattr(spectral, "GRAM_LIMIT", 50)
+    steps = spectral.embedding(graph, k)
+    degrees = graph.degrees()
+    kept = degrees > 0
+    assert (~kept).sum() > 0 and np.all(steps[~kept] == 0)
+    np.testing.assert_allclose(
+        projector(steps[kept], degrees[kept]), projector(whole[kept], degrees[kept]), atol=1e-7
+    )
+    np.testing.assert_allclose(np.abs(steps), np.abs(whole), atol=1e-7)  # the scale as well
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_separate_parts_are_all_found(skips, monkeypatch):
+    """The constant on each part is an eigenvector of value 1; Lanczos must find every copy."""
+    monkeypatch.setattr(spectral, "GRAM_LIMIT", 50)
+    one = with_skips((90, 80, 70), 0.6) if skips else random_layers((90, 80, 70), 0.6)
+    blocks = {pair: np.kron(np.eye(3), block) for pair, block in one.blocks.items()}
+    graph = LayeredGraph(tuple(3 * n for n in one.layers), blocks)
+    points = spectral.embedding(graph, 3)
+    part = np.concatenate([np.repeat(np.arange(3), n) for n in one.layers])
+    for index in range(3):
+        assert np.ptp(points[part == index], axis=0).max() < 1e-6
+    assert np.linalg.matrix_rank(points[[0, 90, 180]], tol=1e-3) == 3
+
+
+def test_a_rank_below_k_falls_back(monkeypatch):
+    monkeypatch.setattr(spectral, "GRAM_LIMIT", 20)
+    graph = LayeredGraph((60, 70), {(0, 1): np.outer(np.arange(1, 61.0), np.arange(1, 71.0))})
+    points = spectral.embedding(graph, 3)
+    assert np.isfinite(points).all() and np.ptp(points[:, 0]) == pytest.approx(0, abs=1e-6)

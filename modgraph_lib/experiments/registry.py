@@ -1,0 +1,131 @@
+"""Every experiment that leaves records: its tables for the ledger, and how one is recomputed.
+
+A new experiment joins by one line in ``REGISTRY``; ``commit``, ``verify`` and
+``ledger.load_results`` then know it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from modgraph_lib import store
+from modgraph_lib.experiments import (
+    cnns,
+    compare,
+    imagenet,
+    lesions,
+    mlps,
+    second_looks,
+    settings,
+    your_own,
+)
+from modgraph_lib.training import TrainConfig
+
+__all__ = ["REGISTRY", "Experiment", "tables"]
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One kind of record.
+
+    Attributes:
+        name: folder of its records, and name of the file under data/results.
+        tables: name -> function from records to a table, as the ledger's measurements ask for.
+        again: record -> its result computed anew, with nothing stored; None where a record
+            takes too long to be worth verifying.
+        compare: (stored result, new result) -> outcome and a line of detail.
+        in_part: ``again`` recomputes a small part, whatever the record itself took.
+        keep: which local records are worth committing; a quick run's are not.
+    """
+
+    name: str
+    tables: Mapping[str, Callable[[Iterable[Record]], pd.DataFrame]] = field(default_factory=dict)
+    again: Callable[[Record], Record] | None = None
+    compare: Callable[[Record, Record], tuple[str, str]] = compare.results
+    in_part: bool = False
+    keep: Callable[[Record], bool] = lambda record: True
+
+
+def tables() -> dict[str, pd.DataFrame]:
+    """Tables of all committed and local result rows, by name; empty ones included."""
+    found = {}
+    for experiment in REGISTRY:
+        if experiment.tables:
+            records = store.read(experiment.name)
+            found |= {name: make(records) for name, make in experiment.tables.items()}
+    return found
+
+
+def _ncut(record: Record) -> Record:
+    return mlps.measure(mlps.NcutConfig(**_fields(record)))["result"]
+
+
+def _initial(record: Record, networks: int = 5) -> Record:
+    """The first few of a record's untrained networks."""
+    networks = min(networks, record["config"]["networks"])
+    config = mlps.InitialConfig(**{**record["config"], "networks": networks})
+    return mlps.run_initial([config], workers=1)[0]["result"]
+
+
+def _lesions(record: Record) -> Record:
+    fields = _fields(record)
+    fields.pop("weights_digest")
+    return lesions.run_one(lesions.LesionConfig(**fields))["result"]
+
+
+def _architecture(record: Record) -> Record:
+    return your_own.measure(your_own.ArchitectureConfig(**record["config"]))
+
+
+def _imagenet(record: Record) -> Record:
+    fields = {name: value for name, value in record["config"].items() if name != "weights_digest"}
+    config = imagenet.ImagenetConfig(**fields)
+    return imagenet.measure(config, imagenet.load(config))
+
+
+def _of_paper_size(record: Record) -> bool:
+    """The papers' width and every training image: not what a page trains while it is read."""
+    train = record["config"]["train"]
+    return train["widths"][0] == settings.WIDTH and not train.get("images")
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    """Fields of a configuration; its training run as one, without the data's fingerprint."""
+    fields = {name: v for name, v in record["config"].items() if name != "data_fingerprint"}
+    return {**fields, "train": TrainConfig(**fields["train"])}
+
+
+REGISTRY = (
+    Experiment(
+        mlps.EXPERIMENT, {"mlp_ncut": mlps.table}, _ncut, compare.ncuts, keep=_of_paper_size
+    ),
+    Experiment(
+        mlps.INITIAL_EXPERIMENT,
+        {"mlp_initial_ncut": mlps.initial_table},
+        _initial,
+        compare.initial,
+        in_part=True,
+    ),
+    Experiment(
+        lesions.EXPERIMENT,
+        {"mlp_lesions": lesions.table, "mlp_lesion_pairs": lesions.pairs_table},
+        _lesions,
+        compare.lesions,
+        keep=_of_paper_size,
+    ),
+    Experiment(
+        cnns.EXPERIMENT,
+        {"cnn_ncut": cnns.table},
+        keep=lambda record: not record["config"]["train"]["data"].startswith("digits"),
+    ),
+    Experiment(cnns.INITIAL_EXPERIMENT, {"cnn_initial_ncut": cnns.initial_table}),
+    *(Experiment(name, keep=_of_paper_size) for name in second_looks.EXPERIMENTS),
+    Experiment(your_own.EXPERIMENT, again=_architecture),
+    Experiment(imagenet.EXPERIMENT, {"imagenet_ncut": imagenet.table}, _imagenet),
+)

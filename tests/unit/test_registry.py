@@ -1,0 +1,81 @@
+"""The registry of experiments, and what a recomputed result is held against."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from modgraph_lib import ledger, store
+from modgraph_lib.experiments import compare, lesions, mlps
+from modgraph_lib.experiments.__main__ import main
+from modgraph_lib.experiments.registry import REGISTRY, Experiment, tables
+from modgraph_lib.experiments.verify import verify
+
+COMMITTED = Path(__file__).resolve().parents[2] / "data" / "results"
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODGRAPH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MODGRAPH_RESULTS", str(tmp_path / "results"))
+    return tmp_path
+
+
+def test_names_are_unique_and_every_committed_file_has_an_experiment():
+    names = [experiment.name for experiment in REGISTRY]
+    assert len(set(names)) == len(names)
+    assert {path.stem for path in COMMITTED.glob("*.jsonl")} <= set(names)
+    of_tables = [name for experiment in REGISTRY for name in experiment.tables]
+    assert len(set(of_tables)) == len(of_tables)
+
+
+def test_no_records_make_empty_tables(folders):
+    found = tables()
+    assert found and all(frame.empty for frame in found.values())
+    assert ledger.load_results().keys() == found.keys()
+
+
+def test_commit_and_verify_take_every_experiment_in_turn(folders, capsys):
+    train = mlps.condition("digits", "dropout", 0, width=12, epochs=1, prune_epochs=1)
+    quick = {"k": 3, "single_controls": 3, "double_controls": 2, "n_init": 2}
+    lesions.run([lesions.LesionConfig(train, **quick)], device="cpu", workers=1)
+    for seed in (0, 1):
+        config = mlps.NcutConfig(mlps.condition("digits", "none", seed, width=12, epochs=1,
+                                                prune_epochs=1), "pruned", (3,), 3)  # fmt: skip
+        mlps.run_one(config)
+    assert main(["commit"]) == 0
+    written = capsys.readouterr().out.split()
+    assert [Path(line).stem for line in written] == ["mlp_ncut", "mlp_lesions"]
+    found = verify(records=2)
+    assert [item.what.partition(":")[0] for item in found] == ["mlp_ncut", "mlp_lesions"]
+    assert [item.outcome for item in found] == ["identical"] * 2
+    assert len(verify(records=9)) == 3
+    path = folders / "results" / "mlp_lesions.jsonl"
+    record = json.loads(path.read_text())
+    record["result"]["intact"] -= 100  # of 360 test images
+    record["digest"] = store._digest(record)
+    path.write_text(json.dumps(record) + "\n")
+    assert "differs" in [item.outcome for item in verify(records=9)]
+
+
+def test_an_experiment_without_a_way_back_is_never_drawn(folders, monkeypatch):
+    store.put("dear", 1, {"a": 1}, {}, store.provenance(device="cpu", threads=1, seconds=1))
+    monkeypatch.setattr("modgraph_lib.experiments.verify.REGISTRY", (Experiment("dear"),))
+    store.commit_records("dear")
+    with pytest.raises(FileNotFoundError, match="no committed records"):
+        verify()
+
+
+@pytest.mark.parametrize(
+    ("now", "outcome"),
+    [
+        ({"a": 2.0, "b": {"c": [1, 3], "d": "x"}, "seconds": 9}, "identical"),
+        ({"a": 2.01, "b": {"c": [3, 1], "d": "x"}, "seconds": 1}, "agrees"),
+        ({"a": 2.3, "b": {"c": [1, 3], "d": "x"}, "seconds": 1}, "differs"),
+        ({"a": 2.0, "b": {"c": [1, 3], "d": "y"}, "seconds": 1}, "differs"),
+        ({"a": 2.0, "b": {"c": [1, 3]}, "seconds": 1}, "differs"),
+    ],
+)
+def test_generic_comparison(now, outcome):
+    before = {"a": 2.0, "b": {"c": [1, 3], "d": "x"}, "seconds": 1}
+    assert compare.results(before, now)[0] == outcome

@@ -16,6 +16,8 @@ from modgraph_lib.lesions import Submodule
 __all__ = [
     "Relay",
     "placed_strands",
+    "adder",
+    "joined_strands",
     "relay",
     "rescaled",
     "straggler",
@@ -125,6 +127,70 @@ def placed_strands(
         else:
             weights.append(np.where(drawn < kept, strength, 0.0))
     return weights, labels
+
+
+def joined_strands(count: int, layers: Sequence[int], *, together: int) -> list[np.ndarray]:
+    """Weights, all 1, of `count` strands that are separate until the last blocks join them.
+
+    Divide every layer evenly into k parts, k a multiple of `count`, so that no part mixes
+    strands. With a share q of the weight in the joined blocks, the n-cut of this partition is
+    k - count + q (count - 1): each strand beyond the first is worth 1 - q.
+
+    Args:
+        count: number of strands; node i of a layer belongs to strand i modulo `count`.
+        layers: nodes of each layer, at least two layers.
+        together: how many of the last blocks join every node with every node.
+
+    Returns:
+        Weight matrices (outputs, inputs) of ones and zeros.
+
+    Raises:
+        ValueError: too few layers, a layer that `count` does not divide, or `together` out of
+            range.
+    """
+    if len(layers) < 2 or any(size % count for size in layers):
+        raise ValueError(f"need two layers or more, each divisible by {count}, got {list(layers)}")
+    if not 0 <= together <= len(layers) - 1:
+        raise ValueError(f"together lies between 0 and {len(layers) - 1} blocks, got {together}")
+    separate = len(layers) - 1 - together
+    weights = []
+    for depth, (before, after) in enumerate(itertools.pairwise(layers)):
+        same = (np.arange(after)[:, None] - np.arange(before)[None, :]) % count == 0
+        weights.append(np.where(same | (depth >= separate), 1.0, 0.0))
+    return weights
+
+
+def adder(base: int, *, relays: int) -> tuple[nn.Sequential, np.ndarray]:
+    """A network that adds two digits modulo `base` in two strands that meet only at the end.
+
+    Its input is two one-hot digits (2 base numbers). `relays` hidden layers hand each digit on
+    by itself; the last hidden layer has a unit for each pair of digits, on when both are there
+    (weights 1 and 1, bias -1), and each output collects the pairs with its sum.
+
+    Returns:
+        The network, and labels (N,) of its nodes: 0 and 1 for the strands, 2 where they meet.
+        This partition has n-cut 2 base / (2 relays + base) + 1/2.
+
+    Raises:
+        ValueError: a base below 2 or no relay.
+    """
+    if base < 2 or relays < 1:
+        raise ValueError(f"need a base of 2 or more and a relay or more, got {base} and {relays}")
+    one, two = (digit.ravel() for digit in np.divmod(np.arange(base**2), base))
+    pairs = torch.zeros(base**2, 2 * base)
+    sums = torch.zeros(base, base**2)
+    pairs[np.arange(base**2), one] = pairs[np.arange(base**2), base + two] = 1.0
+    sums[(one + two) % base, np.arange(base**2)] = 1.0
+    parts: list[nn.Module] = []
+    for weight in [*[torch.eye(2 * base)] * relays, pairs, sums]:
+        layer = nn.Linear(weight.shape[1], weight.shape[0])
+        with torch.no_grad():
+            layer.weight.copy_(weight)
+            layer.bias.fill_(-1.0 if weight is pairs else 0.0)
+        parts += [layer, nn.ReLU()]
+    strand = np.repeat([0, 1], base)
+    labels = np.concatenate([np.tile(strand, relays + 1), np.full(base**2 + base, 2)])
+    return nn.Sequential(*parts[:-1]).eval(), labels
 
 
 def rescaled(model: nn.Module, *, spread: float, seed: int) -> nn.Module:

@@ -23,7 +23,7 @@ def beside(name: str, rows: pd.DataFrame | None = None, *, variant: str = "descr
         rows: as ``experiments.mlps.table`` gives them; None reads the store.
         variant: "described" or "published".
     """
-    rows = ledger.load_results()["mlp_ncut"] if rows is None else rows
+    rows = ledger.load_results()[ledger.experiment_of(name)] if rows is None else rows
     frame = ledger.paper_beside_ours(name, rows, variant=variant)
     lines = {}
     for words, row in frame.iterrows():
@@ -34,8 +34,10 @@ def beside(name: str, rows: pd.DataFrame | None = None, *, variant: str = "descr
     return _styled(_paired(lines), name.replace("/", "-"))
 
 
-def live(table: pd.DataFrame, *, name: str) -> Styler:
+def live(table: pd.DataFrame, *, name: str) -> Styler | Markdown:
     """What this very execution measured: one line a condition, means over its networks."""
+    if table.empty:
+        return Markdown("*Nothing was asked for.*")
     lines = []
     for keys, rows in table.groupby(["data", "regularizer", "stage", "k"], sort=False):
         data, regularizer, stage, k = keys
@@ -49,12 +51,17 @@ def live(table: pd.DataFrame, *, name: str) -> Styler:
                 "shuffles' n-cut": f"{rows['shuffle_mean'].mean():.3f} "
                 f"± {rows['shuffle_std'].mean():.3f}",
                 "below all": f"{rows['significant'].sum()} of {len(rows)}",
-                "test acc.": f"{rows['test_accuracy'].mean():.3f}",
+                "test acc.": _number(pd.to_numeric(rows["test_accuracy"]).mean()),
+                "test loss": _number(pd.to_numeric(rows["test_loss"]).mean()),
                 "isolated": f"{rows['isolated'].mean():.0f} of "
                 f"{(rows['nodes'] + rows['isolated']).iloc[0]}",
             }
         )
-    return _styled(_without_constants(pd.DataFrame(lines)), name).hide(axis="index")
+    shown = _without_constants(pd.DataFrame(lines))
+    # A regression has no accuracy; where there is one, it says more than the loss.
+    empty = (shown["test acc."] == MISSING).all()
+    shown = shown.drop(columns="test acc." if empty else "test loss")
+    return _styled(shown, name).hide(axis="index")
 
 
 def spread(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
@@ -89,7 +96,7 @@ def accuracies(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
 
 def variants(name: str, *, like: str, others: Sequence[str] = ("published",)) -> Styler | Markdown:
     """Rows of a table whose cell contains `like`: paper, text as described, other readings."""
-    rows = ledger.load_results()["mlp_ncut"]
+    rows = ledger.load_results()[ledger.experiment_of(name)]
     lines = {}
     for variant in ("described", *others):
         frame = ledger.paper_beside_ours(name, rows, variant=variant)
@@ -133,7 +140,9 @@ def _paired(lines: dict[tuple[str, ...], dict[str, str]]) -> pd.DataFrame:
     table = pd.DataFrame(list(lines.values()))
     index = pd.MultiIndex.from_tuples(lines)
     table.index = index.droplevel(0) if index.nlevels > 2 and len(index.levels[0]) == 1 else index
-    return table
+    # A regression has no accuracies: columns without a single number say nothing.
+    silent = [name for name in ("train acc.", "test acc.") if (table[name] == MISSING).all()]
+    return table.drop(columns=silent)
 
 
 def _reading(rows, read, name, words, forms) -> Styler | Markdown:

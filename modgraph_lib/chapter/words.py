@@ -27,18 +27,22 @@ def say(text: str) -> Markdown:
     return Markdown(textwrap.dedent(text).strip())
 
 
-def status(section: str, *, data: Sequence[str]) -> Markdown:
+def status(
+    section: str, *, data: Sequence[str], experiment: str = "mlp_ncut", width: int = 256
+) -> Markdown:
     """The line under a chapter's title: paper, verdicts so far, evidence, cost, digests.
 
     Args:
         section: for instance "surprisingly_modular/01_clusterability".
         data: data sets of the paper's tables in this section.
+        experiment: whose rows are the evidence.
+        width: the width of the paper's networks.
     """
     results = ledger.load_results()
     totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
     said = ", ".join(f"{count} {kind}" for kind, count in totals.drop("total").items() if count)
-    rows = results["mlp_ncut"]
-    paper = rows[(rows["width"] == 256) & rows["data"].isin(data)]
+    rows = results[experiment]
+    paper = rows[(rows["width"] == width) & rows["data"].isin(data)]
     cost = f"{_work(paper)} for the rows at hand" if len(paper) else NOT_RUN_YET
     return say(
         f"""
@@ -82,8 +86,13 @@ def provenance(rows: pd.DataFrame) -> Markdown:
 
 def differences(*names: str, rows: pd.DataFrame | None = None) -> Markdown:
     """Where our n-cuts are far from the printed ones, in words; the worst first."""
-    rows = ledger.load_results()["mlp_ncut"] if rows is None else rows
-    frame = pd.concat([ledger.paper_beside_ours(name, rows) for name in names])
+    results = ledger.load_results() if rows is None else {}
+    frame = pd.concat(
+        [
+            ledger.paper_beside_ours(name, results.get(ledger.experiment_of(name), rows))
+            for name in names
+        ]
+    )
     compared = int(frame["n-cut", "ours"].notna().sum())
     if not compared:
         return Markdown("*Not run yet at the paper's scale.*")

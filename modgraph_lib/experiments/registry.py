@@ -13,7 +13,15 @@ from typing import Any
 import pandas as pd
 
 from modgraph_lib import store
-from modgraph_lib.experiments import compare, imagenet, lesions, mlps, your_own
+from modgraph_lib.experiments import (
+    cnns,
+    compare,
+    imagenet,
+    lesions,
+    mlps,
+    second_looks,
+    your_own,
+)
 from modgraph_lib.training import TrainConfig
 
 __all__ = ["REGISTRY", "Experiment", "tables"]
@@ -101,4 +109,7 @@ REGISTRY = (
     ),
     Experiment(your_own.EXPERIMENT, again=_architecture),
     Experiment(imagenet.EXPERIMENT, {"imagenet_ncut": imagenet.table}, _imagenet),
+    Experiment(cnns.EXPERIMENT, {"cnn_ncut": cnns.table}),
+    Experiment(cnns.INITIAL_EXPERIMENT, {"cnn_initial_ncut": cnns.initial_table}),
+    *(Experiment(name) for name in second_looks.EXPERIMENTS),
 )

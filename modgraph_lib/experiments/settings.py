@@ -72,7 +72,7 @@ def of(data: str) -> Setting:
     """The papers' setting for a data set name of ``datasets.load``."""
     if "+" in data and "cifar10" in data:
         return CIFAR_MIXTURE
-    if data.startswith("digits_"):
+    if data.startswith(("digits_", "digits+")):
         return SPECIAL["digits"]
     return SPECIAL.get(data, MLP)
 

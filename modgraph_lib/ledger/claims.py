@@ -15,12 +15,14 @@ import pandas as pd
 
 from modgraph_lib.ledger import (
     clusterability,
+    cnns,
     identities,
     imagenet,
     lesions,
     networks,
     noise,
     surprisingly_modular,
+    tasks,
     topology,
 )
 from modgraph_lib.ledger.criteria import COMPARATORS, Criterion
@@ -66,12 +68,14 @@ FACTS_DIGEST = "a0ada7d9bc6b6440e06e2863e15e12dbb5021d364fdf1bd1a93b412e5fd87968
 # Importing these modules registers their measurements.
 _REGISTERED = (
     clusterability,
+    cnns,
     identities,
     imagenet,
     lesions,
     networks,
     noise,
     surprisingly_modular,
+    tasks,
     topology,
 )
 

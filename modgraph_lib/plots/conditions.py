@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -79,15 +81,26 @@ def ncut_by_condition(table: pd.DataFrame, *, stage: str) -> Figure:
             _condition_columns(axes, rows[rows["data"] == data])
             axes.set_title(f"{settings.data_name(data)}, {stage}", pad=16)
         all_axes[0].set_ylabel(f"n-cut at k = {k}")
-        figure.legend(handles=_condition_handles(), loc="outside lower center", ncols=3)
+        figure.legend(handles=condition_handles(), loc="outside lower center", ncols=3)
     return figure
 
 
 def _condition_columns(axes: Axes, table: pd.DataFrame) -> None:
-    names = [name for name in style.CONDITIONS if name in set(table["regularizer"])]
-    for place, regularizer in enumerate(names):
-        colour, marker, _ = style.condition(regularizer)
-        rows = table[table["regularizer"] == regularizer].sort_values("ncut")
+    groups = []
+    for name in style.CONDITIONS:
+        if name in set(table["regularizer"]):
+            colour, marker, word = style.condition(name)
+            groups.append((word, colour, marker, table[table["regularizer"] == name]))
+    draw_columns(axes, groups)
+
+
+def draw_columns(axes: Axes, groups: Sequence[tuple[str, str, str, pd.DataFrame]]) -> None:
+    """A column of marks beside the violin of its shuffles for each (word, colour, marker, rows).
+
+    A filled mark is a network below every one of its shuffles; the count is printed on top.
+    """
+    for place, (_, colour, marker, group) in enumerate(groups):
+        rows = group.sort_values("ncut")
         null = np.concatenate([np.asarray(values, dtype=float) for values in rows["shuffled"]])
         draw_violin(axes, null, place + 0.2, vertical=True)
         x = place - 0.2 + np.linspace(-0.12, 0.12, len(rows)) * (len(rows) > 1)
@@ -112,8 +125,8 @@ def _condition_columns(axes: Axes, table: pd.DataFrame) -> None:
             va="bottom",
             fontsize=8.5,
         )
-    axes.set_xticks(range(len(names)), [style.condition(name)[2] for name in names])
-    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_xticks(range(len(groups)), [word for word, *_ in groups])
+    axes.set_xlim(-0.6, len(groups) - 0.4)
     axes.grid(axis="y", color="#E6E6E6", linewidth=0.6)
     axes.set_axisbelow(True)
 
@@ -131,7 +144,8 @@ def _accuracy_handles(table: pd.DataFrame) -> list[Line2D]:
     return colours + shapes
 
 
-def _condition_handles() -> list:
+def condition_handles() -> list:
+    """Legend of ``draw_columns``."""
     plain = {"linestyle": "none", "marker": "o", "markeredgecolor": style.INK}
     return [
         Line2D([], [], markerfacecolor=style.INK, label="network below all its shuffles", **plain),

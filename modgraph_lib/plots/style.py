@@ -29,6 +29,7 @@ CONDITIONS = {
     "dropout": ("#D55E00", "s", "dropout"),
     "l1": ("#009E73", "^", "L1"),
     "l2": ("#8A7A00", "D", "L2"),
+    "dropout+l2": ("#A6528A", "P", "dropout + L2"),
 }
 STAGES = {"unpruned": "o", "pruned": "X"}
 

@@ -15,10 +15,13 @@ import yaml
 from modgraph_lib import parameters
 from modgraph_lib.experiments import (
     clusterability,
+    clusterability_cnns,
     imagenet,
     learning_or_topology,
     lesions,
+    mixtures,
     surprisingly_modular,
+    tasks,
     your_own,
 )
 
@@ -28,8 +31,11 @@ SECTIONS = {
     "surprisingly_modular/02_learning_or_topology": (
         learning_or_topology.LearningOrTopologyParameters
     ),
+    "surprisingly_modular/03_mixtures": mixtures.MixturesParameters,
     "surprisingly_modular/04_lesions": lesions.LesionParameters,
     "clusterability/01_mlps": clusterability.MlpsParameters,
+    "clusterability/02_halves_and_polynomials": tasks.TasksParameters,
+    "clusterability/03_cnns": clusterability_cnns.CnnsParameters,
     "clusterability/04_imagenet": imagenet.ImagenetParameters,
     "clusterability/06_your_own_network": your_own.YourOwnParameters,
 }

@@ -273,7 +273,8 @@ def test_nothing_but_identities_is_decided_without_rows():
     frame = ledger.verdicts({}).set_index("id")
     assert len(frame) == 401
     decided = frame.index[~frame["verdict"].str.startswith("not run")]
-    assert list(decided) == ["SM-02", "SM-03", "SM-04", "SM-05", "CL-05", "CL-06"]
+    identities = ["SM-02", "SM-03", "SM-04", "SM-05", "CL-05", "CL-06", "CL-123", "CL-124"]
+    assert list(decided) == identities
     assert (frame.loc[decided, "verdict"] == "reproduced").all()
     assert frame.loc["CL-60", "verdict"] == "not run (needs ImageNet weights)"
     assert frame.loc["CM-06", "verdict"] == "not run (needs CIFAR-100)"

@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command == "commit":
         for experiment in REGISTRY:
-            if store.read(experiment.name):
+            if any(map(experiment.keep, store.read(experiment.name))):
                 print(store.commit_records(experiment.name, experiment.keep))
         return 0
     found = verify(records=options.records, limit_seconds=options.limit_seconds, seed=options.seed)

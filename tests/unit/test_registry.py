@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from modgraph_lib import ledger, store
-from modgraph_lib.experiments import compare, lesions, mlps
+from modgraph_lib.experiments import compare, lesions, mlps, settings
 from modgraph_lib.experiments.__main__ import main
 from modgraph_lib.experiments.registry import REGISTRY, Experiment, tables
 from modgraph_lib.experiments.verify import verify
@@ -35,7 +35,7 @@ def test_no_records_make_empty_tables(folders):
     assert ledger.load_results().keys() == found.keys()
 
 
-def test_commit_and_verify_take_every_experiment_in_turn(folders, capsys):
+def test_commit_and_verify_take_every_experiment_in_turn(folders, capsys, monkeypatch):
     train = mlps.condition("digits", "dropout", 0, width=12, epochs=1, prune_epochs=1)
     quick = {"k": 3, "single_controls": 3, "double_controls": 2, "n_init": 2}
     lesions.run([lesions.LesionConfig(train, **quick)], device="cpu", workers=1)
@@ -43,6 +43,9 @@ def test_commit_and_verify_take_every_experiment_in_turn(folders, capsys):
         config = mlps.NcutConfig(mlps.condition("digits", "none", seed, width=12, epochs=1,
                                                 prune_epochs=1), "pruned", (3,), 3)  # fmt: skip
         mlps.run_one(config)
+    assert main(["commit"]) == 0
+    assert capsys.readouterr().out == ""  # a quick run's rows stay local
+    monkeypatch.setattr(settings, "WIDTH", 12)
     assert main(["commit"]) == 0
     written = capsys.readouterr().out.split()
     assert [Path(line).stem for line in written] == ["mlp_ncut", "mlp_lesions"]

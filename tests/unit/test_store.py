@@ -62,6 +62,8 @@ def test_records_come_back_and_commit_to_one_sorted_file(folders):
     lines = path.read_text().splitlines()
     assert len(lines) == 2 and lines == sorted(lines, key=lambda x: json.loads(x)["key"])
     assert len(store.read("toy")) == 3  # committed and local, one per key
+    store.commit_records("toy", keep=lambda r: r["config"]["seed"] == 2)
+    assert len(path.read_text().splitlines()) == 3  # what was committed stays
 
 
 def test_a_record_says_where_it_came_from():

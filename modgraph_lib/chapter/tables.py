@@ -86,9 +86,7 @@ def accuracies(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
     return _reading(rows, readings.accuracy_definitions, name, {}, {})
 
 
-def variants(
-    name: str, *, like: str, others: Sequence[str] = ("published",)
-) -> Styler | Markdown:
+def variants(name: str, *, like: str, others: Sequence[str] = ("published",)) -> Styler | Markdown:
     """Rows of a table whose cell contains `like`: paper, text as described, other readings."""
     rows = ledger.load_results()["mlp_ncut"]
     lines = {}

@@ -9,6 +9,7 @@ from IPython.display import Markdown
 from pandas.io.formats.style import Styler
 
 from modgraph_lib import ledger, readings
+from modgraph_lib.experiments import settings
 from modgraph_lib.plots import style
 
 MISSING = "–"
@@ -40,7 +41,7 @@ def live(table: pd.DataFrame, *, name: str) -> Styler:
         data, regularizer, stage, k = keys
         lines.append(
             {
-                "data": style.data_name(data),
+                "data": settings.data_name(data),
                 "regulariser": style.condition(regularizer)[2],
                 "stage": stage,
                 "k": k,
@@ -103,13 +104,20 @@ def variants(name: str, *, like: str, others: Sequence[str] = ("published",)) ->
 def _facts(row: pd.Series, who: str) -> dict[str, str]:
     """One line of a table as text; `who` is "paper" or "ours"."""
     below, networks = row["below all shuffles", who], row["networks", who]
-    return {
+    facts = {
         "n-cut": _plus_minus(row["n-cut", who], row["SD", who]),
         "shuffles' n-cut": _plus_minus(row["shuffles", who], row["shuffles SD", who]),
         "below all": MISSING if pd.isna(below) else f"{below:.0f} of {networks:.0f}",
         "train acc.": _number(row["training accuracy", who]),
         "test acc.": _number(row["test accuracy", who]),
     }
+    if ("n-cut before pruning", who) in row:
+        before = _plus_minus(row["n-cut before pruning", who], row["SD before pruning", who])
+        facts = {"unpruned n-cut": before, **facts}
+    if ("training loss", who) in row:
+        losses = {"train loss": row["training loss", who], "test loss": row["test loss", who]}
+        facts |= {name: _number(value) for name, value in losses.items()}
+    return facts
 
 
 def _cell_words(words: str, all_words: Iterable[str]) -> tuple[str, str]:
@@ -133,7 +141,7 @@ def _reading(rows, read, name, words, forms) -> Styler | Markdown:
     if rows.empty:
         return Markdown("*Not run yet at the paper's scale.*")
     frame = read(rows).rename(columns=words)
-    frame["data"] = frame["data"].map(style.data_name)
+    frame["data"] = frame["data"].map(settings.data_name)
     frame["regularizer"] = [style.condition(value)[2] for value in frame["regularizer"]]
     frame = frame.rename(columns={"regularizer": "regulariser"})
     frame = _without_constants(frame)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 import modgraph_lib
 from modgraph_lib import ledger, plots, readings
+from modgraph_lib.experiments import settings
 from modgraph_lib.ledger.claims import PAPERS
 from modgraph_lib.plots import style
 
@@ -26,18 +27,21 @@ def say(text: str) -> Markdown:
     return Markdown(textwrap.dedent(text).strip())
 
 
-def status(section: str, *, data: Sequence[str]) -> Markdown:
+def status(section: str, *, data: Sequence[str], rows: pd.DataFrame | None = None) -> Markdown:
     """The line under a chapter's title: paper, verdicts so far, evidence, cost, digests.
 
     Args:
         section: for instance "surprisingly_modular/01_clusterability".
         data: data sets of the paper's tables in this section.
+        rows: rows at the paper's settings, where they are not those of ``mlp_ncut``.
     """
     results = ledger.load_results()
     totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
     said = ", ".join(f"{count} {kind}" for kind, count in totals.drop("total").items() if count)
-    rows = results["mlp_ncut"]
-    paper = rows[(rows["width"] == 256) & rows["data"].isin(data)]
+    paper = rows
+    if paper is None:
+        every = results["mlp_ncut"]
+        paper = every[(every["width"] == 256) & every["data"].isin(data)]
     cost = f"{_work(paper)} for the rows at hand" if len(paper) else NOT_RUN_YET
     return say(
         f"""
@@ -107,7 +111,7 @@ def lowest(rows: pd.DataFrame, regularizer: str) -> Markdown:
     if rows.empty:
         return Markdown("*Not run yet at the paper's scale.*")
     said = "; ".join(
-        f"{style.data_name(data)}, {stage}: {values.min():.3f} (of {len(values)} networks)"
+        f"{settings.data_name(data)}, {stage}: {values.min():.3f} (of {len(values)} networks)"
         for (data, stage), values in rows.groupby(["data", "stage"], sort=False)["ncut"]
     )
     return Markdown(f"Lowest n-cut with {style.condition(regularizer)[2]}: {said}.")
@@ -123,7 +127,7 @@ def initial_range(untrained: pd.DataFrame, trained: pd.DataFrame) -> Markdown:
         return Markdown(text)
     by = trained.groupby(["data", "regularizer", "stage"], sort=False)["ncut"]
     above = [
-        f"{style.data_name(data)}, {style.condition(regularizer)[2]}, {stage} "
+        f"{settings.data_name(data)}, {style.condition(regularizer)[2]}, {stage} "
         f"({int((values > high).sum())} of {len(values)})"
         for (data, regularizer, stage), values in by
         if (values > high).any()
@@ -159,5 +163,5 @@ def _evidence(rows: pd.DataFrame) -> str:
     if rows.empty:
         return "the paper's scale is not run yet; digits only"
     found = rows.drop_duplicates(NETWORK)["data"].value_counts()
-    said = ", ".join(f"{count} on {style.data_name(data)}" for data, count in found.items())
+    said = ", ".join(f"{count} on {settings.data_name(data)}" for data, count in found.items())
     return f"trained networks of the paper's size: {said}"

@@ -6,8 +6,15 @@ import argparse
 import sys
 
 from modgraph_lib import store
-from modgraph_lib.experiments import mlps
+from modgraph_lib.experiments import mlps, promoting
 from modgraph_lib.experiments.verify import verify
+
+EXPERIMENTS = (
+    mlps.EXPERIMENT,
+    mlps.INITIAL_EXPERIMENT,
+    promoting.EXPERIMENT,
+    promoting.INITIAL_EXPERIMENT,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("commit", help="gather local records into data/results")
     options = parser.parse_args(arguments)
     if options.command == "commit":
-        for experiment in (mlps.EXPERIMENT, mlps.INITIAL_EXPERIMENT):
+        for experiment in EXPERIMENTS:
             print(store.commit_records(experiment))
         return 0
     found = verify(records=options.records, limit_seconds=options.limit_seconds, seed=options.seed)

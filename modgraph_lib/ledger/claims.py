@@ -18,6 +18,7 @@ from modgraph_lib.ledger import (
     identities,
     lesions,
     networks,
+    promoting,
     surprisingly_modular,
 )
 from modgraph_lib.ledger.criteria import COMPARATORS, Criterion
@@ -61,7 +62,7 @@ PAPERS = {
 FACTS_DIGEST = "a0ada7d9bc6b6440e06e2863e15e12dbb5021d364fdf1bd1a93b412e5fd87968"
 
 # Importing these modules registers their measurements.
-_REGISTERED = (clusterability, identities, lesions, networks, surprisingly_modular)
+_REGISTERED = (clusterability, identities, lesions, networks, promoting, surprisingly_modular)
 
 
 def papers_root() -> Path:

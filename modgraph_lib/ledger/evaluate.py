@@ -36,7 +36,7 @@ Judged = tuple[Criterion, Part, str]
 def load_results() -> dict[str, pd.DataFrame]:
     """Tables of all committed and local result rows, by experiment; empty ones included."""
     # experiments pull in torch, which a caller with rows of its own does not need
-    from modgraph_lib.experiments import lesions, mlps
+    from modgraph_lib.experiments import lesions, mlps, promoting
 
     lesioned = store.read(lesions.EXPERIMENT)
     return {
@@ -44,6 +44,8 @@ def load_results() -> dict[str, pd.DataFrame]:
         "mlp_initial_ncut": mlps.initial_table(store.read("mlp_initial_ncut")),
         "mlp_lesions": lesions.table(lesioned),
         "mlp_lesion_pairs": lesions.pairs_table(lesioned),
+        "promoting_ncut": promoting.table(store.read(promoting.EXPERIMENT)),
+        "promoting_initial_ncut": promoting.initial_table(store.read(promoting.INITIAL_EXPERIMENT)),
     }
 
 

@@ -6,17 +6,9 @@ import itertools
 
 import pandas as pd
 
+from modgraph_lib.experiments import settings
 from modgraph_lib.ledger.criteria import Part
-from modgraph_lib.ledger.rows import (
-    BATCH_SIZE,
-    DROPOUT,
-    EPOCHS,
-    PRUNE_EPOCHS,
-    WIDTH,
-    Results,
-    measurement,
-    part,
-)
+from modgraph_lib.ledger.rows import Results, measurement, part
 
 __all__ = ["lesion_pairs", "lesion_rows"]
 
@@ -57,6 +49,7 @@ def lesion_rows(
         return pd.DataFrame({name: pd.Series(dtype=float) for name in names})
     if missing := [name for name in COLUMNS if name not in table]:
         raise ValueError(f"rows of {experiment} lack the columns {', '.join(missing)}")
+    usual = settings.of(DATA)
     keep = (
         (table["data"] == DATA)
         & (table["variant"] == "described")
@@ -66,11 +59,11 @@ def lesion_rows(
         & (table["rules"] == rules)
         & (table["single_controls"] == SINGLE_CONTROLS)
         & (table["double_controls"] == DOUBLE_CONTROLS)
-        & (table["epochs"] == EPOCHS)
-        & (table["prune_epochs"] == PRUNE_EPOCHS[DATA])
-        & ((table["dropout"] - DROPOUT[DATA]).abs() < 1e-9)
-        & (table["width"] == WIDTH)
-        & (table["batch_size"] == BATCH_SIZE)
+        & (table["epochs"] == usual.epochs)
+        & (table["prune_epochs"] == usual.prune_epochs)
+        & ((table["dropout"] - usual.dropout).abs() < 1e-9)
+        & (table["width"] == settings.WIDTH)
+        & (table["batch_size"] == settings.BATCH_SIZE)
         & (table["images"] == IMAGES)
     )
     rows = table[keep]

@@ -14,36 +14,38 @@ import numpy as np
 import pandas as pd
 
 from modgraph_lib import statistics
+from modgraph_lib.experiments import settings
 from modgraph_lib.ledger.criteria import Part
 
-__all__ = ["MEASUREMENTS", "Results", "cell", "initial", "label", "measurement", "part"]
+__all__ = [
+    "MEASUREMENTS",
+    "Results",
+    "cell",
+    "initial",
+    "label",
+    "measurement",
+    "one_per_seed",
+    "part",
+]
 
 # experiment name -> its table of rows, as experiments.<module>.table returns it
 Results = Mapping[str, pd.DataFrame]
 
 MEASUREMENTS: dict[str, Callable[..., list[Part]]] = {}
 
-# Settings of both papers' MLPs: surprisingly_modular section 3 and footnote 10;
-# clusterability section 2. CIFAR-10 is pruned for 40 epochs and uses dropout 0.2.
-EPOCHS = 20
-PRUNE_EPOCHS = {"mnist": 20, "fashion_mnist": 20, "cifar10_grey": 40}
-DROPOUT = {"mnist": 0.5, "fashion_mnist": 0.5, "cifar10_grey": 0.2}
-BATCH_SIZE, WIDTH, INPUTS = 128, 256, 28 * 28
-NODES = INPUTS + 4 * WIDTH + 10
-# 320 shuffles for the 2020 paper's cluster counts, 50 for the 2021 paper's k = 12.
-SHUFFLES = {2: 320, 4: 320, 7: 320, 10: 320, 12: 50}
+INPUTS = settings.MLP.inputs
 INITIAL_SEEDS = {4: 200, 12: 100}
 
 # fmt: off
 CELL_COLUMNS = [
     "data", "regularizer", "stage", "k", "seed", "variant", "epochs", "prune_epochs",
-    "batch_size", "width", "nodes", "isolated", "method", "shuffles", "shuffled", "dropout",
-    "ncut", "shuffle_mean", "shuffle_std", "p_value", "significant", "test_accuracy",
+    "batch_size", "width", "images", "nodes", "isolated", "method", "shuffles", "shuffled",
+    "dropout", "ncut", "shuffle_mean", "shuffle_std", "p_value", "significant", "test_accuracy",
 ]
 # fmt: on
 INITIAL_COLUMNS = ["seed", "k", "ncut", "width", "inputs"]
 
-NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10_grey": "CIFAR-10 grey"}
+NAMES = {name: settings.data_name(name) for name in ("mnist", "fashion_mnist", "cifar10_grey")}
 
 
 def measurement(function: Callable[..., list[Part]]) -> Callable[..., list[Part]]:
@@ -65,6 +67,8 @@ def cell(
     runs: int,
     dropout: float | None = None,
     variant: str = "described",
+    method: str = "layer",
+    epochs: int | None = None,
 ) -> pd.DataFrame:
     """Rows of one cell at the paper's settings, one per seed, sorted by seed.
 
@@ -74,6 +78,8 @@ def cell(
         runs: the paper's number of networks; seeds 0 to runs-1 count.
         dropout: rate to ask for instead of the paper's usual one.
         variant: "described" decides claims; "published" is what the released code does.
+        method: of the shuffles, "layer" or "layer_nonzero".
+        epochs: epochs before pruning to ask for instead of the paper's usual ones.
 
     Returns:
         A frame with the columns of ``experiments.mlps.table``, indexed by seed; empty if none.
@@ -81,13 +87,15 @@ def cell(
 
     Raises:
         ValueError: the table lacks columns.
-        KeyError: data or k is no setting of these papers.
+        KeyError: k is no setting of these papers.
     """
     table = _table(results, "mlp_ncut", CELL_COLUMNS)
-    usual = DROPOUT[data] if regularizer == "dropout" else 0.0
-    # the released script trains CIFAR-10 networks with dropout five times as long
-    longer = (variant, data, regularizer) == ("published", "cifar10_grey", "dropout")
-    epochs = 5 * EPOCHS if longer else EPOCHS
+    usual = settings.of(data)
+    rate = usual.dropout if regularizer == "dropout" else 0.0
+    if epochs is None:
+        epochs = usual.epochs
+        if variant == "published":
+            epochs = settings.published_epochs(data, dropout=regularizer == "dropout")
     keep = (
         (table["data"] == data)
         & (table["regularizer"] == regularizer)
@@ -96,15 +104,16 @@ def cell(
         & (table["seed"] < runs)
         & (table["variant"] == variant)
         & (table["epochs"] == epochs)
-        & (table["prune_epochs"] == PRUNE_EPOCHS[data])
-        & (table["batch_size"] == BATCH_SIZE)
-        & (table["width"] == WIDTH)
-        & (table["nodes"] + table["isolated"] == NODES)
-        & (table["method"] == "layer")
-        & (table["shuffles"] >= SHUFFLES[k])
-        & ((table["dropout"] - (usual if dropout is None else dropout)).abs() < 1e-9)
+        & (table["prune_epochs"] == usual.prune_epochs)
+        & (table["batch_size"] == settings.BATCH_SIZE)
+        & (table["width"] == settings.WIDTH)
+        & (table["images"] == 0)
+        & (table["nodes"] + table["isolated"] == usual.nodes)
+        & (table["method"] == method)
+        & (table["shuffles"] >= settings.SHUFFLES[k])
+        & ((table["dropout"] - (rate if dropout is None else dropout)).abs() < 1e-9)
     )
-    return _first_shuffles(_one_per_seed(table[keep]), SHUFFLES[k])
+    return _first_shuffles(one_per_seed(table[keep]), settings.SHUFFLES[k])
 
 
 def initial(results: Results, *, k: int, runs: int) -> pd.DataFrame:
@@ -113,10 +122,10 @@ def initial(results: Results, *, k: int, runs: int) -> pd.DataFrame:
     keep = (
         (table["k"] == k)
         & (table["seed"] < runs)
-        & (table["width"] == WIDTH)
+        & (table["width"] == settings.WIDTH)
         & (table["inputs"] == INPUTS)
     )
-    return _one_per_seed(table[keep])
+    return one_per_seed(table[keep])
 
 
 def part(
@@ -157,7 +166,9 @@ def label(*, data: str = "", regularizer: str = "", stage: str = "") -> str:
     """Words for a cell, in the order data, regularizer, stage; empty ones left out."""
     words = {"none": "no regulariser", "l1": "L1", "l2": "L2"}
     return ", ".join(
-        text for text in (NAMES.get(data, data), words.get(regularizer, regularizer), stage) if text
+        text
+        for text in (settings.data_name(data), words.get(regularizer, regularizer), stage)
+        if text
     )
 
 
@@ -191,7 +202,7 @@ def _first_shuffles(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     )
 
 
-def _one_per_seed(rows: pd.DataFrame) -> pd.DataFrame:
+def one_per_seed(rows: pd.DataFrame) -> pd.DataFrame:
     """The latest row of each seed: a repeated run replaces the earlier one, never joins it."""
     if "date" in rows:
         rows = rows.sort_values("date", kind="stable")

@@ -11,20 +11,31 @@ from modgraph_lib.ledger.rows import cell, label
 
 __all__ = ["BESIDE", "paper_beside_ours", "paper_table", "printed_p_values"]
 
-DATA = {"MNIST": "mnist", "Fashion-MNIST": "fashion_mnist", "CIFAR-10": "cifar10_grey"}
+# Words of the papers' tables -> data set of ``datasets.load`` and epochs before pruning
+# (None: as on any other data).
+DATA = {
+    "MNIST": "mnist",
+    "Fashion-MNIST": "fashion_mnist",
+    "CIFAR-10": "cifar10_grey",
+    "LINES": "lines",
+    "unlearnable_random": "random",
+    "kilo_epoch_random": "random",
+    "memorization": "random_memorisation",
+    "polynomial_regression": "polynomials",
+}
+EPOCHS = {"kilo_epoch_random": 1000}
+WORDS = {
+    "unlearnable_random": "unlearnable noise",
+    "kilo_epoch_random": "noise, 1000 epochs",
+    "memorization": "noise, memorised",
+    "polynomial_regression": "polynomials",
+}
 
-# Tables whose every cell our rows can fill.
+# Tables of multi-layer perceptrons, whose every cell rows of "mlp_ncut" can fill.
 BESIDE = (
-    "surprisingly_modular/table_1",
-    "surprisingly_modular/table_a1",
-    "surprisingly_modular/table_a2",
-    "surprisingly_modular/table_a3",
-    "clusterability/table_a1",
-    "clusterability/table_a2",
-    "clusterability/table_a3",
-    "clusterability/table_a4",
-    "clusterability/table_a5",
-    "clusterability/table_a6",
+    *(f"surprisingly_modular/table_{n}" for n in ("1", "2", "3", "4")),
+    *(f"surprisingly_modular/table_a{n}" for n in (1, 2, 3, 16, 17)),
+    *(f"clusterability/table_a{n}" for n in (1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21)),
 )
 
 
@@ -60,9 +71,10 @@ def paper_beside_ours(
         (quantity, "paper" | "ours") for n-cut, its SD over networks, mean and SD of the
         shuffles' n-cuts, networks below all their shuffles, training and test accuracy and
         number of networks (NaN: not printed, or not run), then ("scale", "ours") and
-        ("device", "ours"). SDs are ddof 1 over networks. The SD of shuffles is pooled over
-        all shuffles in the 2020 paper's tables and averaged over networks in the 2021
-        paper's, as each of them did.
+        ("device", "ours"); where the table prints them, also the n-cut before pruning with its
+        SD, and training and test loss. SDs are ddof 1 over networks. The SD of shuffles is
+        pooled over all shuffles in the 2020 paper's tables and averaged over networks in the
+        2021 paper's, as each of them did.
 
     Raises:
         ValueError: a table that the rows of this experiment cannot fill.
@@ -72,22 +84,13 @@ def paper_beside_ours(
     results = {} if rows is None else {"mlp_ncut": rows}
     lines, index = [], []
     for printed in paper_table(name).to_dict("records"):
-        regularizer = printed.get("regularizer") or (
-            "dropout" if printed["dropout"] == "yes" else "none"
-        )
-        stage = "unpruned" if printed.get("pruned") == "no" else "pruned"
+        where = _where(printed)
         runs = int(printed["run_count"])
-        ours = cell(
-            results,
-            data=DATA[printed["dataset"]],
-            regularizer=regularizer,
-            stage=stage,
-            k=int(printed["cluster_count"]),
-            runs=runs,
-            variant=variant,
-        )
-        index.append(f"{printed['dataset']}, {label(regularizer=regularizer, stage=stage)}")
-        lines.append(_line(printed, runs, ours, pooled=name.startswith("surprisingly_modular")))
+        ours = cell(results, **where, runs=runs, variant=variant)
+        before = cell(results, **{**where, "stage": "unpruned"}, runs=runs, variant=variant)
+        index.append(_words(printed, where["regularizer"], where["stage"]))
+        pooled = name.startswith("surprisingly_modular")
+        lines.append(_line(printed, runs, ours, before, pooled=pooled))
     columns = pd.MultiIndex.from_tuples(list(lines[0]), names=["quantity", "source"])
     return pd.DataFrame(lines, index=pd.Index(index, name="networks"))[list(lines[0])].set_axis(
         columns, axis=1
@@ -127,31 +130,75 @@ def printed_p_values() -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def _where(printed: dict[str, str]) -> dict[str, object]:
+    """The cell of our rows that a printed line is about, as ``rows.cell`` takes it."""
+    word = next(printed[name] for name in ("dataset", "experiment", "task") if name in printed)
+    data = DATA.get(word) or _mixture(word)
+    if "construction" in printed:
+        data = f"{data}_{printed['construction']}_{printed['same_or_diff']}"
+    dropout = "dropout" if printed.get("dropout") == "yes" else "none"
+    return {
+        "data": data,
+        "regularizer": printed.get("regularizer") or dropout,
+        "stage": "unpruned" if printed.get("pruned") == "no" else "pruned",
+        "k": int(printed["cluster_count"]),
+        "epochs": EPOCHS.get(word),
+    }
+
+
+def _mixture(word: str) -> str:
+    """The data set of a mixture: LINES-CIFAR-10-SEP is lines+cifar10_grey:separate."""
+    first, _, second = word.removesuffix("-SEP").partition("-")
+    return f"{DATA[first]}+{DATA[second]}" + (":separate" if word.endswith("-SEP") else "")
+
+
+def _words(printed: dict[str, str], regularizer: str, stage: str) -> str:
+    word = next(printed[name] for name in ("dataset", "experiment", "task") if name in printed)
+    word = WORDS.get(word, word)
+    if "construction" in printed:
+        word += f" {printed['construction']}-{printed['same_or_diff']}"
+    return f"{word}, {label(regularizer=regularizer, stage=stage)}"
+
+
 def _line(
-    printed: dict[str, str], runs: int, ours: pd.DataFrame, *, pooled: bool
+    printed: dict[str, str], runs: int, ours: pd.DataFrame, before: pd.DataFrame, *, pooled: bool
 ) -> dict[tuple[str, str], object]:
-    def number(column: str) -> float:
-        return float(printed[column]) if printed.get(column) else math.nan
+    def number(*columns: str) -> float:
+        return next((float(printed[name]) for name in columns if printed.get(name)), math.nan)
 
-    def ours_mean(column: str) -> float:
-        return float(ours[column].astype(float).mean()) if len(ours) else math.nan
+    def mean(rows: pd.DataFrame, column: str) -> float:
+        return float(rows[column].astype(float).mean()) if len(rows) else math.nan
 
-    if "significant_count" in printed:
-        beat = number("significant_count")
-    else:
+    def deviation(rows: pd.DataFrame) -> float:
+        return float(rows["ncut"].std(ddof=1)) if len(rows) > 1 else math.nan
+
+    beat = number("significant_count")
+    if "significant_proportion" in printed:
         beat = round(number("significant_proportion") * runs)
     devices = sorted(set(ours["device"].astype(str))) if "device" in ours else []
     scale = "paper" if len(ours) >= runs else f"reduced: {len(ours)} of {runs} networks"
     pairs = {
-        "n-cut": (number("ncut_mean"), ours_mean("ncut")),
-        "SD": (number("ncut_std"), float(ours["ncut"].std(ddof=1)) if len(ours) > 1 else math.nan),
-        "shuffles": (number("shuffle_ncut_mean"), ours_mean("shuffle_mean")),
+        "n-cut": (number("ncut_mean"), mean(ours, "ncut")),
+        "SD": (number("ncut_std"), deviation(ours)),
+        "shuffles": (number("shuffle_ncut_mean"), mean(ours, "shuffle_mean")),
         "shuffles SD": (number("shuffle_ncut_std"), _shuffle_sd(ours, pooled=pooled)),
         "below all shuffles": (beat, int(ours["significant"].sum()) if len(ours) else math.nan),
-        "training accuracy": (number("train_accuracy"), ours_mean("train_accuracy")),
-        "test accuracy": (number("test_accuracy"), ours_mean("test_accuracy")),
+        "training accuracy": (
+            number("train_accuracy", "train_accuracy_mean"),
+            mean(ours, "train_accuracy"),
+        ),
+        "test accuracy": (
+            number("test_accuracy", "test_accuracy_mean"),
+            mean(ours, "test_accuracy"),
+        ),
         "networks": (runs, len(ours)),
     }
+    if "unpruned_ncut_mean" in printed:
+        pairs["n-cut before pruning"] = (number("unpruned_ncut_mean"), mean(before, "ncut"))
+        pairs["SD before pruning"] = (number("unpruned_ncut_std"), deviation(before))
+    if "train_loss" in printed:
+        pairs["training loss"] = (number("train_loss"), mean(ours, "train_loss"))
+        pairs["test loss"] = (number("test_loss"), mean(ours, "test_loss"))
     line: dict[tuple[str, str], object] = {
         (quantity, source): value
         for quantity, values in pairs.items()

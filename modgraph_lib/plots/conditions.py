@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from modgraph_lib.experiments import settings
 from modgraph_lib.plots import style
 from modgraph_lib.plots.nulls import draw_violin, single_k
 
@@ -44,7 +45,7 @@ def ncut_against_accuracy(table: pd.DataFrame) -> Figure:
                     edgecolors="white",
                     linewidths=0.5,
                 )
-            axes.set_title(style.data_name(data))
+            axes.set_title(settings.data_name(data))
             axes.set_xlabel(f"n-cut at k = {k}")
             axes.margins(0.12)
             axes.yaxis.set_major_locator(MaxNLocator(5))
@@ -76,7 +77,7 @@ def ncut_by_condition(table: pd.DataFrame, *, stage: str) -> Figure:
         figure, all_axes = style.axes(1, len(datasets), height=3.6, sharey=True)
         for axes, data in zip(all_axes, datasets, strict=True):
             _condition_columns(axes, rows[rows["data"] == data])
-            axes.set_title(f"{style.data_name(data)}, {stage}", pad=16)
+            axes.set_title(f"{settings.data_name(data)}, {stage}", pad=16)
         all_axes[0].set_ylabel(f"n-cut at k = {k}")
         figure.legend(handles=_condition_handles(), loc="outside lower center", ncols=3)
     return figure

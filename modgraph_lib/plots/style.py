@@ -29,16 +29,12 @@ CONDITIONS = {
     "dropout": ("#D55E00", "s", "dropout"),
     "l1": ("#009E73", "^", "L1"),
     "l2": ("#8A7A00", "D", "L2"),
+    # Ways of promoting clusterability (clusterability/05_promoting).
+    "normalised": ("#56B4E9", "P", "normalised"),
+    "eigenvalues": ("#A6528A", "v", "eigenvalues"),
+    "tags": ("#6B5D00", "p", "tags"),
 }
 STAGES = {"unpruned": "o", "pruned": "X"}
-
-DATA_NAMES = {
-    "digits": "Digits 8×8",
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "cifar10_grey": "CIFAR-10 grey",
-    "cifar10": "CIFAR-10",
-}
 
 CLUSTERS = (
     "#0072B2",
@@ -101,11 +97,6 @@ def axes(
     figure, grid = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **options)
     plt.close(figure)
     return figure, list(grid.flat)
-
-
-def data_name(data: str) -> str:
-    """Name of a data set as prose writes it."""
-    return DATA_NAMES.get(data, data)
 
 
 def condition(regularizer: str) -> tuple[str, str, str]:

@@ -26,6 +26,7 @@ class TrainConfig:
     published code of Clusterability in Neural Networks does in its "L2" condition. With
     ``regrowth`` masks are taken from the weights as the optimiser left them, so that a pruned
     weight can come back; without it a pruned weight stays pruned (Zhu and Gupta, section 3).
+    ``images`` trains on the first that many images only (0: all of them).
 
     MLPs only: ``eigenvalue_penalty`` multiplies lambda_2 + lambda_3 + lambda_4 of the normalised
     Laplacian; with ``normalise`` every hidden unit's incoming weights are given the norm sqrt 2
@@ -53,6 +54,7 @@ class TrainConfig:
     final_sparsity: float = 0.9
     precision: str = "float32"
     regrowth: bool = field(default=False, metadata=store.ADDED_LATER)
+    images: int = field(default=0, metadata=store.ADDED_LATER)
     eigenvalue_penalty: float = field(default=0.0, metadata=store.ADDED_LATER)
     normalise: bool = field(default=False, metadata=store.ADDED_LATER)
     tags: int = field(default=0, metadata=store.ADDED_LATER)
@@ -66,6 +68,8 @@ class TrainConfig:
         for name in ("epochs", "prune_epochs"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} cannot be negative, got {getattr(self, name)}")
+        if self.images < 0:
+            raise ValueError(f"images cannot be negative (0 means all), got {self.images}")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
         if self.learning_rate <= 0:

@@ -121,7 +121,8 @@ def train(
     """
     common = _common(configs)
     start = time.perf_counter()
-    x_train, y_train = _inputs(train_data, device), train_data.labels.to(device)
+    first = slice(common.images or None)
+    x_train, y_train = _inputs(train_data, device)[first], train_data.labels.to(device)[first]
     x_test, y_test = _inputs(test_data, device), test_data.labels.to(device)
     outputs = len(train_data.classes) if y_train.ndim == 1 else y_train.shape[1]
     image_shape = tuple(x_train.shape[1:])

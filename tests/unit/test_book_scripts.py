@@ -171,7 +171,6 @@ class TestSync:
         assert stream.text == "1\n" and result.execution_count == 2
         assert [c.execution_count for c in notebook.cells[1:]] == [None, 2, None]
 
-
     def test_pieces_of_a_stream_are_put_together(self):
         pieces = [("stdout", "a\n"), ("stdout", "b\n"), ("stderr", "c\n"), ("stdout", "d\n")]
         outputs = [new_output("stream", name=name, text=text) for name, text in pieces]

@@ -20,7 +20,7 @@ def row(**changes):
         "z_score": -3.4, "significant": True, "train_accuracy": 0.99,
         "train_accuracy_final": 1.0, "test_accuracy": 0.98, "cluster_sizes": (5, 5, 5, 5),
         "nodes": 1800, "isolated": 18, "epochs": 20, "prune_epochs": 20, "dropout": 0.0,
-        "width": 256, "batch_size": 128, "device": "cpu", "seconds": 30.0,
+        "width": 256, "batch_size": 128, "images": 0, "device": "cpu", "seconds": 30.0,
         "train_seconds": 60.0, "date": "2026-01-02T00:00:00", "commit": "abcdef123",
         "data_note": "", "key": "k0",
     }  # fmt: skip

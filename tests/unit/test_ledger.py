@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modgraph_lib import ledger
+from modgraph_lib.experiments import settings
 from modgraph_lib.ledger import claims as claims_module
 from modgraph_lib.ledger import criteria, pages, rows
 from modgraph_lib.ledger.criteria import Criterion, Part, combine, judge
@@ -200,7 +201,7 @@ def test_a_missing_table_says_where_it_was_looked_for(tmp_path):
 
 def networks(data, regularizer, stage, k, ncuts, *, above=0.2, **changes):
     """Rows at the paper's settings; every shuffle lies ``above`` the network's n-cut."""
-    shuffles = rows.SHUFFLES[k]
+    shuffles = settings.SHUFFLES[k]
     lines = []
     for seed, ncut in enumerate(ncuts):
         null = ncut + above + 0.01 * np.sin(np.arange(shuffles))
@@ -227,10 +228,11 @@ def networks(data, regularizer, stage, k, ncuts, *, above=0.2, **changes):
                 "nodes": 1700,
                 "isolated": 118,
                 "epochs": 20,
-                "prune_epochs": rows.PRUNE_EPOCHS[data],
-                "dropout": rows.DROPOUT[data] if regularizer == "dropout" else 0.0,
+                "prune_epochs": settings.of(data).prune_epochs,
+                "dropout": settings.of(data).dropout if regularizer == "dropout" else 0.0,
                 "width": 256,
                 "batch_size": 128,
+                "images": 0,
                 "device": "cpu",
                 "seconds": 1.0,
                 "date": "2026-01-02T03:04:05Z",

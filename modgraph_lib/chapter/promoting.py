@@ -18,6 +18,7 @@ from modgraph_lib.ledger.rows import Results
 
 __all__ = [
     "arms_compared",
+    "every_row",
     "gradients_compared",
     "initial_compared",
     "lowering",
@@ -80,6 +81,18 @@ def regulariser_rows(
         for arm in ARMS
         for stage in STAGES
     )
+
+
+def every_row(results: Results | None = None) -> pd.DataFrame:
+    """Stored rows of MLPs, small CNNs and the regulariser at k = 12, under each other."""
+    results = ledger.load_results() if results is None else results
+    data = ("mnist", "fashion_mnist")
+    frames = [
+        *(tagged_rows(data=data, architecture=a, results=results) for a in ("mlp", "small_cnn")),
+        regulariser_rows(k=12, results=results),
+    ]
+    full = [frame for frame in frames if len(frame)]
+    return pd.concat(full, ignore_index=True) if full else frames[0]
 
 
 def tags_beside(name: str, results: Results | None = None) -> Styler:

@@ -13,13 +13,20 @@ import pytest
 import yaml
 
 from modgraph_lib import parameters
-from modgraph_lib.experiments import clusterability, lesions, surprisingly_modular, your_own
+from modgraph_lib.experiments import (
+    clusterability,
+    lesions,
+    promoting,
+    surprisingly_modular,
+    your_own,
+)
 
 ROOT = Path(__file__).resolve().parents[2] / "notebooks"
 SECTIONS = {
     "surprisingly_modular/01_clusterability": surprisingly_modular.ClusterabilityParameters,
     "surprisingly_modular/04_lesions": lesions.LesionParameters,
     "clusterability/01_mlps": clusterability.MlpsParameters,
+    "clusterability/05_promoting": promoting.PromotingParameters,
     "clusterability/06_your_own_network": your_own.YourOwnParameters,
 }
 LONGEST = 16  # lines of code in a cell

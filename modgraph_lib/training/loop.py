@@ -242,7 +242,8 @@ def _plain(state, template, images, labels, index, common):
     target = labels[index]
     for parameter in state.parameters:
         parameter.grad = None
-    weights = {n: p[0] for n, p in zip(state.names, state.parameters, strict=True)}
+    # A view: the gradient of p[0] would be written into fresh zeros of every kernel's size.
+    weights = {n: p.squeeze(0) for n, p in zip(state.names, state.parameters, strict=True)}
     with _autocast(images.device.type, common):
         output = functional_call(template, weights, (_scaled(images[index], common),))
     loss = _losses(output.float(), target).mean()

@@ -207,6 +207,7 @@ def _epoch(state, template, configs, images, labels, epoch, epochs) -> list[dict
     steps = math.ceil(count / common.batch_size)
     totals = torch.zeros(2, len(configs), device=images.device)
     forward = _plain if len(configs) == 1 else _stacked
+    state.basis = None  # an epoch begins with what a checkpoint holds
     for step in range(steps):
         if state.phase == "pruned":
             _update_masks(state, common, epoch * steps + step, epochs * steps)
@@ -272,7 +273,9 @@ def _stacked(state, template, images, labels, index, common):
 def _penalise(state: State, common: TrainConfig) -> None:
     """Add the gradients of l1 sum|w| + l2 sum w^2 over kernels, and of the eigenvalue penalty."""
     if common.eigenvalue_penalty:
-        found = promoting.eigenvalues([state.parameters[i] for i in state.kernels])
+        kernels = [state.parameters[i] for i in state.kernels]
+        found = promoting.eigenvalues(kernels, start=state.basis)
+        state.basis = found.basis
         for index, gradient in zip(state.kernels, found.gradients, strict=True):
             state.parameters[index].grad.add_(gradient, alpha=common.eigenvalue_penalty)
     if not (common.l1 or common.l2):

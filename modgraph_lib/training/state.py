@@ -14,7 +14,8 @@ class State:
     """Parameters of M networks (M, ...), their optimiser, and the phase and epoch reached.
 
     ``finished`` maps a phase that is over to its weights and metrics; ``kernels`` indexes the
-    parameters that penalties and pruning apply to.
+    parameters that penalties and pruning apply to. ``basis`` holds the last eigenvectors of the
+    eigenvalue penalty, from where the next ones are found; it does not outlive an epoch.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class State:
         self.finished: dict[str, tuple[dict[str, torch.Tensor], list[dict]]] = {}
         self.running: list[dict[str, float | None]] = []
         self.phase, self.epoch = "", 0
+        self.basis = None
         self.optimiser: torch.optim.Optimizer
 
     @classmethod

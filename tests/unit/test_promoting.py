@@ -83,6 +83,30 @@ def test_stacks_are_their_members_and_float32_is_close():
         torch.testing.assert_close(low, high.float(), atol=1e-3, rtol=0)
 
 
+def test_eigenvalues_tracked_from_step_to_step_are_the_exact_ones():
+    weights = [w.detach().float() for w in kernels((20, 18, 16, 12), 0)]
+    generator = torch.Generator().manual_seed(1)
+    basis = None
+    for _ in range(30):
+        found = promoting.eigenvalues(weights, start=basis)
+        basis = found.basis
+        exact = promoting.eigenvalues([w.double() for w in weights])
+        torch.testing.assert_close(found.values.double(), exact.values, atol=1e-5, rtol=0)
+        for near, right in zip(found.gradients, exact.gradients, strict=True):
+            torch.testing.assert_close(near.double(), right, atol=2e-3, rtol=0)
+        for w in weights:
+            w += 0.01 * torch.randn(w.shape, generator=generator)
+
+
+def test_what_cannot_be_tracked_is_decomposed():
+    one, other = ([w.detach() for w in kernels((9, 8, 8, 7), seed)] for seed in (0, 1))
+    start = promoting.eigenvalues(one).basis
+    jumped = promoting.eigenvalues(other, start=start)
+    torch.testing.assert_close(
+        jumped.values, promoting.eigenvalues(other).values, atol=1e-7, rtol=0
+    )
+
+
 def test_a_network_in_pieces_has_zero_eigenvalues_without_slope():
     weights, strand = toys.strands(4, (8, 8, 8, 4), leak=0.0, seed=0)
     found = promoting.eigenvalues([torch.from_numpy(w) for w in weights])

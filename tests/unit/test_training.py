@@ -9,7 +9,6 @@ from modgraph_lib import datasets, training
 from modgraph_lib.training import TrainConfig, checkpoints, loop
 from modgraph_lib.training.pruning import PruningSchedule, magnitude_mask
 
-
 PROMOTED = {"eigenvalue_penalty": 0.1, "normalise": True, "tags": 4, "tag_beta": 0.6}
 
 

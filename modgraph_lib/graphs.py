@@ -150,8 +150,9 @@ def weight_graph(
         model: a module, or weight matrices that follow one another, each (outputs, inputs) as
             torch keeps them. A module that is no plain chain is run once on a random input.
         kernel_norm: for convolutions "l1" (sum of absolute values, as the paper says),
-            "matrix_l1" (largest column sum, what the published code computes under that name)
-            or "l2" (spectral norm).
+            "matrix_l1" (largest column sum, what the published code computes under that name),
+            "frobenius" (root of the sum of squares) or "l2" (spectral norm, the published code's
+            "L2").
         fold_batch_norm: whether fixed factors (batch norm and its like) are folded in.
         dense: include the dense layers of a network with convolutions; their edges sum the
             absolute weights over positions.

@@ -13,7 +13,15 @@ from torch import nn
 
 from modgraph_lib.lesions import Submodule
 
-__all__ = ["Relay", "relay", "rescaled", "straggler", "strands", "two_triangles"]
+__all__ = [
+    "Relay",
+    "placed_strands",
+    "relay",
+    "rescaled",
+    "straggler",
+    "strands",
+    "two_triangles",
+]
 
 HIDDEN = 3  # hidden layers of a relay
 
@@ -76,6 +84,47 @@ def strands(
         strength = np.abs(rng.standard_normal((len(after), len(before))))
         weights.append(strength * np.where(same, 1.0, leak))
     return weights, np.concatenate(labels)
+
+
+def placed_strands(
+    count: int, layers: Sequence[int], *, place: str, leak: float, kept: float, seed: int
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """A sparse network of parallel strands that are all topology, or all placement of weights.
+
+    Either way two nodes have the same expected weight between them: `kept` within a strand,
+    `kept` times `leak` between strands. With "topology" it is the weights' presence that differs
+    and every weight is 1; with "weights" all are present alike and differ in size.
+
+    Args:
+        count, layers: as for ``strands``.
+        place: where the strands are, "topology" or "weights".
+        leak: expected weight between strands relative to that within, 0 to 1.
+        kept: share of weights present within a strand, above 0 to 1.
+        seed: fixes which weights are present.
+
+    Returns:
+        Weight matrices (outputs, inputs) and (N,) labels in layer order, as ``strands``.
+
+    Raises:
+        ValueError: another place, a share or a leak out of range, or layers that ``strands``
+            would refuse.
+    """
+    if place not in ("topology", "weights"):
+        raise ValueError(f'place is "topology" or "weights", got {place!r}')
+    if not 0 < kept <= 1:
+        raise ValueError(f"kept must lie in (0, 1], got {kept}")
+    pattern, labels = strands(count, layers, leak=leak, seed=seed)
+    rng = np.random.default_rng(seed)
+    parts = np.split(labels, np.cumsum(layers)[:-1])
+    weights = []
+    for matrix, before, after in zip(pattern, parts[:-1], parts[1:], strict=True):
+        strength = np.where(after[:, None] == before[None, :], 1.0, leak)
+        drawn = rng.random(matrix.shape)
+        if place == "topology":
+            weights.append((drawn < kept * strength).astype(float))
+        else:
+            weights.append(np.where(drawn < kept, strength, 0.0))
+    return weights, labels
 
 
 def rescaled(model: nn.Module, *, spread: float, seed: int) -> nn.Module:

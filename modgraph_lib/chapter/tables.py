@@ -23,7 +23,7 @@ def beside(name: str, rows: pd.DataFrame | None = None, *, variant: str = "descr
         rows: as ``experiments.mlps.table`` gives them; None reads the store.
         variant: "described" or "published".
     """
-    rows = ledger.load_results()["mlp_ncut"] if rows is None else rows
+    rows = ledger.load_results()[ledger.experiment_of(name)] if rows is None else rows
     frame = ledger.paper_beside_ours(name, rows, variant=variant)
     lines = {}
     for words, row in frame.iterrows():
@@ -89,7 +89,7 @@ def accuracies(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
 
 def variants(name: str, *, like: str, others: Sequence[str] = ("published",)) -> Styler | Markdown:
     """Rows of a table whose cell contains `like`: paper, text as described, other readings."""
-    rows = ledger.load_results()["mlp_ncut"]
+    rows = ledger.load_results()[ledger.experiment_of(name)]
     lines = {}
     for variant in ("described", *others):
         frame = ledger.paper_beside_ours(name, rows, variant=variant)

@@ -27,21 +27,30 @@ def say(text: str) -> Markdown:
     return Markdown(textwrap.dedent(text).strip())
 
 
-def status(section: str, *, data: Sequence[str], rows: pd.DataFrame | None = None) -> Markdown:
+def status(
+    section: str,
+    *,
+    data: Sequence[str],
+    experiment: str = "mlp_ncut",
+    width: int = 256,
+    rows: pd.DataFrame | None = None,
+) -> Markdown:
     """The line under a chapter's title: paper, verdicts so far, evidence, cost, digests.
 
     Args:
         section: for instance "surprisingly_modular/01_clusterability".
         data: data sets of the paper's tables in this section.
-        rows: rows at the paper's settings, where they are not those of ``mlp_ncut``.
+        experiment: whose rows are the evidence.
+        width: the width of the paper's networks.
+        rows: the evidence itself, where width and data do not tell it from other rows.
     """
     results = ledger.load_results()
     totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
     said = ", ".join(f"{count} {kind}" for kind, count in totals.drop("total").items() if count)
     paper = rows
     if paper is None:
-        every = results["mlp_ncut"]
-        paper = every[(every["width"] == 256) & every["data"].isin(data)]
+        every = results[experiment]
+        paper = every[(every["width"] == width) & every["data"].isin(data)]
     cost = f"{_work(paper)} for the rows at hand" if len(paper) else NOT_RUN_YET
     return say(
         f"""
@@ -85,8 +94,13 @@ def provenance(rows: pd.DataFrame) -> Markdown:
 
 def differences(*names: str, rows: pd.DataFrame | None = None) -> Markdown:
     """Where our n-cuts are far from the printed ones, in words; the worst first."""
-    rows = ledger.load_results()["mlp_ncut"] if rows is None else rows
-    frame = pd.concat([ledger.paper_beside_ours(name, rows) for name in names])
+    results = ledger.load_results() if rows is None else {}
+    frame = pd.concat(
+        [
+            ledger.paper_beside_ours(name, results.get(ledger.experiment_of(name), rows))
+            for name in names
+        ]
+    )
     compared = int(frame["n-cut", "ours"].notna().sum())
     if not compared:
         return Markdown("*Not run yet at the paper's scale.*")

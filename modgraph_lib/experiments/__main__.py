@@ -6,15 +6,8 @@ import argparse
 import sys
 
 from modgraph_lib import store
-from modgraph_lib.experiments import mlps, promoting
+from modgraph_lib.experiments import cnns, mlps, promoting
 from modgraph_lib.experiments.verify import verify
-
-EXPERIMENTS = (
-    mlps.EXPERIMENT,
-    mlps.INITIAL_EXPERIMENT,
-    promoting.EXPERIMENT,
-    promoting.INITIAL_EXPERIMENT,
-)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,8 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("commit", help="gather local records into data/results")
     options = parser.parse_args(arguments)
     if options.command == "commit":
-        for experiment in EXPERIMENTS:
-            print(store.commit_records(experiment))
+        for module in (mlps, cnns, promoting):
+            for experiment in (module.EXPERIMENT, module.INITIAL_EXPERIMENT):
+                print(store.commit_records(experiment))
         return 0
     found = verify(records=options.records, limit_seconds=options.limit_seconds, seed=options.seed)
     for item in found:

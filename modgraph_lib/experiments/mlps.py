@@ -387,7 +387,7 @@ def _measure(config: NcutConfig, device: str, root: str | None, *, store_it: boo
         "nodes": int(kept.sum()),
         "isolated": int((~kept).sum()),
         "train_seconds": round(network.seconds, 3),
-        "clusterings": {str(k): _clustering(test) for k, test in tests.items()},
+        "clusterings": {str(k): clustering_result(test) for k, test in tests.items()},
     }
     note = training.data_note(config.train.data, root)
     origin = store.provenance(device=device, threads=1, seconds=seconds, data_note=note)
@@ -396,7 +396,7 @@ def _measure(config: NcutConfig, device: str, root: str | None, *, store_it: boo
     return store.put(EXPERIMENT, SCHEMA, _key_config(config, root), result, origin)
 
 
-def _clustering(test: clustering.ShuffleTest) -> dict:
+def clustering_result(test: clustering.ShuffleTest) -> dict:
     sizes = np.bincount(test.labels[test.labels >= 0], minlength=test.k)
     return {
         "ncut": round(test.ncut, 6),

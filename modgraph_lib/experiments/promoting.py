@@ -16,7 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from modgraph_lib import clustering, graphs, store, training
-from modgraph_lib.experiments import mlps
+from modgraph_lib.experiments import cnns, mlps
 from modgraph_lib.experiments.mlps import NcutConfig
 from modgraph_lib.parameters import parameter
 from modgraph_lib.training import TrainConfig
@@ -39,14 +39,14 @@ __all__ = [
 
 EXPERIMENT, SCHEMA = "promoting_ncut", 1
 INITIAL_EXPERIMENT, INITIAL_SCHEMA = "promoting_initial_ncut", 1
-ARCHITECTURES = ("mlp", "small_cnn")
+ARCHITECTURES = ("mlp", "small_cnn", "vgg")
 VARIANTS = ("described", "published")
 ARMS = ("none", "normalised", "eigenvalues")
-DATA = ("digits", "mnist", "fashion_mnist", "mnist_7x7")
+DATA = ("digits", "mnist", "fashion_mnist", "cifar10", "mnist_7x7")
 STAGES = ("unpruned", "pruned")
 PENALTY = 0.1
 TAGS = 10
-BETA = {"mlp": 0.6, "small_cnn": 0.8}
+BETA = {"mlp": 0.6, "small_cnn": 0.8, "vgg": 0.8}
 SHAPES = {"digits": (8, 8), "mnist_7x7": (7, 7)}
 
 
@@ -75,22 +75,26 @@ class PromotingParameters:
     """Parameters of ``clusterability/05_promoting``; the defaults are quick."""
 
     data: list[str] = parameter(
-        ["digits"], "data sets of the initialisation: digits, mnist, fashion_mnist", choices=DATA
+        ["digits"],
+        "data sets of the tagged start: digits, mnist, fashion_mnist, cifar10",
+        choices=DATA,
     )
     small_data: str = parameter(
         "digits", "data set of the regulariser: digits or mnist_7x7", choices=DATA
     )
     architecture: str = parameter(
-        "mlp", "networks that are initialised: mlp or small_cnn", choices=ARCHITECTURES
+        "mlp", "networks that are initialised: mlp, small_cnn or vgg", choices=ARCHITECTURES
     )
     seeds: int = parameter(2, "networks per cell of the initialisation (paper: 5)", at_least=1)
     small_seeds: int = parameter(3, "networks per arm of the regulariser (paper: 10)", at_least=1)
     clusters: int = parameter(12, "number of clusters k (paper: 12)", at_least=2)
     shuffles: int = parameter(20, "shuffled networks per network (paper: 50)", at_least=1)
-    epochs: int = parameter(8, "epochs before pruning (paper: MLP 20, CNN 10)", at_least=1)
-    prune_epochs: int = parameter(8, "epochs with pruning (paper: MLP 20, CNN 10)", at_least=1)
+    epochs: int = parameter(8, "epochs before pruning (paper: MLP 20, CNN 10, VGG 200)", at_least=1)
+    prune_epochs: int = parameter(
+        8, "epochs with pruning (paper: MLP 20, CNN 10, VGG 50)", at_least=1
+    )
     small_epochs: int = parameter(
-        10, "epochs before pruning, and again with it, for the regulariser (paper: 10)", at_least=1
+        10, "epochs for the regulariser, and again with pruning (paper: 10)", at_least=1
     )
     width: int = parameter(64, "units a hidden layer (paper: 256; CNN 64 channels)", at_least=2)
     small_width: int = parameter(64, "units a layer for the regulariser (paper: 64)", at_least=4)
@@ -124,21 +128,20 @@ def plain(
 
     Source: Clusterability in Neural Networks, sections 2 and 3.
     """
-    usual = {"mlp": (20, 256, 128), "small_cnn": (10, 64, 64)}
-    if architecture not in usual:
-        raise ValueError(f"architecture is one of {', '.join(usual)}; got {architecture!r}")
-    usual_epochs, usual_width, usual_batch = usual[architecture]
-    convolutional = architecture == "small_cnn"
-    return TrainConfig(
-        data=data,
-        seed=seed,
-        architecture=architecture,
-        widths=(width or usual_width,) * (1 if convolutional else 4),
-        epochs=epochs or usual_epochs,
-        prune_epochs=prune_epochs or usual_epochs,
-        batch_size=batch_size or usual_batch,
-        precision="bfloat16" if convolutional else "float32",
-    )
+    given = {
+        "epochs": epochs,
+        "prune_epochs": prune_epochs,
+        "width": width,
+        "batch_size": batch_size,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    if architecture == "mlp":
+        return mlps.condition(data, "none", seed, **given)
+    if architecture == "small_cnn":
+        return cnns.small_cnn(data, "none", seed, **given)
+    if architecture == "vgg":
+        return cnns.vgg("none", seed, data=data, **given)
+    raise ValueError(f"architecture is one of {', '.join(ARCHITECTURES)}; got {architecture!r}")
 
 
 def initialised(
@@ -323,7 +326,7 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
 
     ``promotion`` is "none", "normalised", "eigenvalues" or "tags"; ``penalty`` the weight of each
     eigenvalue; ``tags`` and ``beta`` the initialisation; ``tag_outputs`` whether it reached the
-    outputs; ``architecture`` mlp or small_cnn; ``depth`` the number of hidden layers.
+    outputs; ``architecture`` mlp, small_cnn or vgg; ``depth`` the number of hidden layers.
     """
     records = list(records)
     rows = mlps.table(records)

@@ -15,11 +15,14 @@ import pandas as pd
 
 from modgraph_lib.ledger import (
     clusterability,
+    cnns,
     identities,
     lesions,
     networks,
+    noise,
     promoting,
     surprisingly_modular,
+    topology,
 )
 from modgraph_lib.ledger.criteria import COMPARATORS, Criterion
 from modgraph_lib.ledger.rows import MEASUREMENTS
@@ -62,7 +65,17 @@ PAPERS = {
 FACTS_DIGEST = "a0ada7d9bc6b6440e06e2863e15e12dbb5021d364fdf1bd1a93b412e5fd87968"
 
 # Importing these modules registers their measurements.
-_REGISTERED = (clusterability, identities, lesions, networks, promoting, surprisingly_modular)
+_REGISTERED = (
+    clusterability,
+    cnns,
+    identities,
+    lesions,
+    networks,
+    noise,
+    promoting,
+    surprisingly_modular,
+    topology,
+)
 
 
 def papers_root() -> Path:

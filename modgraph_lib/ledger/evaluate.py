@@ -36,12 +36,14 @@ Judged = tuple[Criterion, Part, str]
 def load_results() -> dict[str, pd.DataFrame]:
     """Tables of all committed and local result rows, by experiment; empty ones included."""
     # experiments pull in torch, which a caller with rows of its own does not need
-    from modgraph_lib.experiments import lesions, mlps, promoting
+    from modgraph_lib.experiments import cnns, lesions, mlps, promoting
 
     lesioned = store.read(lesions.EXPERIMENT)
     return {
         "mlp_ncut": mlps.table(store.read("mlp_ncut")),
         "mlp_initial_ncut": mlps.initial_table(store.read("mlp_initial_ncut")),
+        "cnn_ncut": cnns.table(store.read("cnn_ncut")),
+        "cnn_initial_ncut": cnns.initial_table(store.read("cnn_initial_ncut")),
         "mlp_lesions": lesions.table(lesioned),
         "mlp_lesion_pairs": lesions.pairs_table(lesioned),
         "promoting_ncut": promoting.table(store.read(promoting.EXPERIMENT)),

@@ -63,11 +63,13 @@ def significant(
     runs: int,
     regularizers: tuple[str, ...],
     stages: tuple[str, ...] = ("pruned",),
+    epochs: int | None = None,
 ) -> list[Part]:
     """Networks of each cell whose n-cut lies below every one of their shuffles."""
+    cells = _cells(results, data, k, runs, regularizers, stages, epochs=epochs)
     return [
         part(label(regularizer=regularizer, stage=stage), [rows], _total(rows, "significant"))
-        for regularizer, stage, rows in _cells(results, data, k, runs, regularizers, stages)
+        for regularizer, stage, rows in cells
     ]
 
 
@@ -186,8 +188,10 @@ def shuffle_gap(
     runs: int,
     regularizers: tuple[str, ...],
     stages: tuple[str, ...] = ("pruned",),
+    method: str = "layer",
 ) -> list[Part]:
     """Mean of (mean n-cut of a network's shuffles minus its own); spread: standard error."""
+    cells = _cells(results, data, k, runs, regularizers, stages, method=method)
     return [
         part(
             f"shuffles minus network, {label(regularizer=regularizer, stage=stage)}",
@@ -197,7 +201,7 @@ def shuffle_gap(
             spread_is="se",
             fewest=2,
         )
-        for regularizer, stage, rows in _cells(results, data, k, runs, regularizers, stages)
+        for regularizer, stage, rows in cells
     ]
 
 
@@ -256,12 +260,13 @@ def _cells(
     runs: int,
     regularizers: tuple[str, ...],
     stages: tuple[str, ...],
+    **which: object,
 ) -> list[tuple[str, str, pd.DataFrame]]:
     return [
         (
             regularizer,
             stage,
-            cell(results, data=data, regularizer=regularizer, stage=stage, k=k, runs=runs),
+            cell(results, data=data, regularizer=regularizer, stage=stage, k=k, runs=runs, **which),
         )
         for stage in stages
         for regularizer in regularizers

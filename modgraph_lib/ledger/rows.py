@@ -89,7 +89,7 @@ def cell(
         ValueError: the table lacks columns.
         KeyError: k is no setting of these papers.
     """
-    table = _table(results, "mlp_ncut", CELL_COLUMNS)
+    table = experiment_table(results, "mlp_ncut", CELL_COLUMNS)
     usual = settings.of(data)
     rate = usual.dropout if regularizer == "dropout" else 0.0
     if epochs is None:
@@ -113,12 +113,12 @@ def cell(
         & (table["shuffles"] >= settings.SHUFFLES[k])
         & ((table["dropout"] - (rate if dropout is None else dropout)).abs() < 1e-9)
     )
-    return _first_shuffles(one_per_seed(table[keep]), settings.SHUFFLES[k])
+    return first_shuffles(one_per_seed(table[keep]), settings.SHUFFLES[k])
 
 
 def initial(results: Results, *, k: int, runs: int) -> pd.DataFrame:
     """Untrained 784-256x4-10 networks at one k, seeds 0 to runs-1, indexed by seed."""
-    table = _table(results, "mlp_initial_ncut", INITIAL_COLUMNS)
+    table = experiment_table(results, "mlp_initial_ncut", INITIAL_COLUMNS)
     keep = (
         (table["k"] == k)
         & (table["seed"] < runs)
@@ -164,7 +164,7 @@ def part(
 
 def label(*, data: str = "", regularizer: str = "", stage: str = "") -> str:
     """Words for a cell, in the order data, regularizer, stage; empty ones left out."""
-    words = {"none": "no regulariser", "l1": "L1", "l2": "L2"}
+    words = {"none": "no regulariser", "l1": "L1", "l2": "L2", "dropout+l2": "dropout + L2"}
     return ", ".join(
         text
         for text in (settings.data_name(data), words.get(regularizer, regularizer), stage)
@@ -172,7 +172,7 @@ def label(*, data: str = "", regularizer: str = "", stage: str = "") -> str:
     )
 
 
-def _table(results: Results, experiment: str, columns: list[str]) -> pd.DataFrame:
+def experiment_table(results: Results, experiment: str, columns: list[str]) -> pd.DataFrame:
     """The experiment's table, or an empty one with these columns; checked for them."""
     table = results.get(experiment)
     if table is None or table.empty:
@@ -185,7 +185,7 @@ def _table(results: Results, experiment: str, columns: list[str]) -> pd.DataFram
     return table
 
 
-def _first_shuffles(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+def first_shuffles(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     """The rows with their null cut to the first ``count`` shuffles and tested against those."""
     if (rows["shuffles"] == count).all():
         return rows

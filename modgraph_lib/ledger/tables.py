@@ -7,9 +7,10 @@ import math
 import pandas as pd
 
 from modgraph_lib.ledger.claims import papers_root
+from modgraph_lib.ledger.cnn_rows import cnn_cell
 from modgraph_lib.ledger.rows import cell, label
 
-__all__ = ["BESIDE", "paper_beside_ours", "paper_table", "printed_p_values"]
+__all__ = ["BESIDE", "experiment_of", "paper_beside_ours", "paper_table", "printed_p_values"]
 
 # Words of the papers' tables -> data set of ``datasets.load`` and epochs before pruning
 # (None: as on any other data).
@@ -31,12 +32,21 @@ WORDS = {
     "polynomial_regression": "polynomials",
 }
 
-# Tables of multi-layer perceptrons, whose every cell rows of "mlp_ncut" can fill.
+# Tables of convolutional networks, whose every cell rows of "cnn_ncut" can fill.
+CNNS = tuple(f"clusterability/table_a{n}" for n in (8, 9, 10, 12))
+
+# Those and the tables of multi-layer perceptrons, which rows of "mlp_ncut" fill.
 BESIDE = (
     *(f"surprisingly_modular/table_{n}" for n in ("1", "2", "3", "4")),
     *(f"surprisingly_modular/table_a{n}" for n in (1, 2, 3, 16, 17)),
     *(f"clusterability/table_a{n}" for n in (1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21)),
+    *CNNS,
 )
+
+
+def experiment_of(name: str) -> str:
+    """The experiment whose rows stand beside a table of the papers."""
+    return "cnn_ncut" if name in CNNS else "mlp_ncut"
 
 
 def paper_table(name: str) -> pd.DataFrame:
@@ -62,9 +72,11 @@ def paper_beside_ours(
 
     Args:
         name: for instance "surprisingly_modular/table_1".
-        rows: as ``experiments.mlps.table`` returns them; None or empty leaves ours blank.
+        rows: as ``experiments.mlps.table`` or ``cnns.table`` returns them; None or empty leaves
+            ours blank.
             Only rows at the paper's settings are used.
-        variant: "described", or "published" for what the released code does.
+        variant: "described", or "published" for what the released code does; for convolutional
+            networks any reading of ``experiments.cnns.READINGS``.
 
     Returns:
         Index: the cell in words ("MNIST, dropout, pruned"). Columns: pairs
@@ -81,13 +93,14 @@ def paper_beside_ours(
     """
     if name not in BESIDE:
         raise ValueError(f"{name!r} cannot be set beside our rows; these can: {', '.join(BESIDE)}")
-    results = {} if rows is None else {"mlp_ncut": rows}
+    results = {} if rows is None else {experiment_of(name): rows}
+    find = cnn_cell if name in CNNS else cell
     lines, index = [], []
     for printed in paper_table(name).to_dict("records"):
         where = _where(printed)
         runs = int(printed["run_count"])
-        ours = cell(results, **where, runs=runs, variant=variant)
-        before = cell(results, **{**where, "stage": "unpruned"}, runs=runs, variant=variant)
+        ours = find(results, **where, runs=runs, variant=variant)
+        before = find(results, **{**where, "stage": "unpruned"}, runs=runs, variant=variant)
         index.append(_words(printed, where["regularizer"], where["stage"]))
         pooled = name.startswith("surprisingly_modular")
         lines.append(_line(printed, runs, ours, before, pooled=pooled))
@@ -134,6 +147,8 @@ def _where(printed: dict[str, str]) -> dict[str, object]:
     """The cell of our rows that a printed line is about, as ``rows.cell`` takes it."""
     word = next(printed[name] for name in ("dataset", "experiment", "task") if name in printed)
     data = DATA.get(word) or _mixture(word)
+    if printed.get("architecture") == "VGG":
+        data = "cifar10"
     if "construction" in printed:
         data = f"{data}_{printed['construction']}_{printed['same_or_diff']}"
     dropout = "dropout" if printed.get("dropout") == "yes" else "none"

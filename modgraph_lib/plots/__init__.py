@@ -6,6 +6,7 @@ paired with a marker or a position, widths that fit the text column of the book.
 """
 
 from modgraph_lib.plots.clusters import cluster_profiles, clusters_by_layer
+from modgraph_lib.plots.cnns import ncut_by_data, stacked_images
 from modgraph_lib.plots.conditions import ncut_against_accuracy, ncut_by_condition
 from modgraph_lib.plots.lesions import class_bars, lesion_maps, lesion_null, two_kinds
 from modgraph_lib.plots.networks import block_matrices, layered_layout, small_graph
@@ -13,6 +14,7 @@ from modgraph_lib.plots.nulls import initial_ncuts, null_against_networks, null_
 from modgraph_lib.plots.pairs import all_pairs, dependency_graphs, pair_matrix
 from modgraph_lib.plots.states import State, state_grid
 from modgraph_lib.plots.style import placeholder
+from modgraph_lib.plots.topology import effect_sizes, equal_nulls, two_nulls
 
 __all__ = [
     "State",
@@ -22,17 +24,22 @@ __all__ = [
     "cluster_profiles",
     "clusters_by_layer",
     "dependency_graphs",
+    "effect_sizes",
+    "equal_nulls",
     "initial_ncuts",
     "layered_layout",
     "lesion_maps",
     "lesion_null",
     "ncut_against_accuracy",
     "ncut_by_condition",
+    "ncut_by_data",
     "null_against_networks",
     "null_histogram",
     "pair_matrix",
     "placeholder",
     "small_graph",
+    "stacked_images",
     "state_grid",
     "two_kinds",
+    "two_nulls",
 ]

@@ -29,9 +29,10 @@ CONDITIONS = {
     "dropout": ("#D55E00", "s", "dropout"),
     "l1": ("#009E73", "^", "L1"),
     "l2": ("#8A7A00", "D", "L2"),
+    "dropout+l2": ("#A6528A", "P", "dropout + L2"),
     # Ways of promoting clusterability (clusterability/05_promoting).
-    "normalised": ("#56B4E9", "P", "normalised"),
-    "eigenvalues": ("#A6528A", "v", "eigenvalues"),
+    "normalised": ("#56B4E9", "h", "normalised"),
+    "eigenvalues": ("#332288", "v", "eigenvalues"),
     "tags": ("#6B5D00", "p", "tags"),
 }
 STAGES = {"unpruned": "o", "pruned": "X"}

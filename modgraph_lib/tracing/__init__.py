@@ -25,7 +25,7 @@ __all__ = ["MAX_EDGES", "TracingError", "check_option", "record", "strength", "a
 
 # Side lengths of images tried in turn; the graph does not depend on it where several work.
 SIDES = (64, 224, 32, 28, 96, 128, 299, 256, 384, 518, 16, 8)
-KERNEL_NORMS = ("l1", "matrix_l1", "l2")
+KERNEL_NORMS = ("l1", "matrix_l1", "l2", "frobenius")
 RESIDUAL, DEPTHWISE = ("walk", "merge"), ("scale", "nodes")
 _CONVOLUTIONS = (
     nn.Conv1d,
@@ -45,8 +45,11 @@ def strength(name: str, weight: np.ndarray | torch.Tensor, *, kernel_norm: str) 
         return np.ascontiguousarray(np.abs(array).T)
     if not 3 <= array.ndim <= 5:
         raise ValueError(f"{name} has shape {array.shape}; expected a matrix or a kernel")
+    spatial = tuple(range(2, array.ndim))
     if kernel_norm == "l1":
-        norms = np.abs(array).sum(tuple(range(2, array.ndim)))
+        norms = np.abs(array).sum(spatial)
+    elif kernel_norm == "frobenius":
+        norms = np.sqrt(np.square(array).sum(spatial))
     elif array.ndim != 4:
         raise TracingError(f"{name}: {kernel_norm} is a norm of 2-D kernels, use kernel_norm='l1'")
     elif kernel_norm == "matrix_l1":

@@ -81,7 +81,8 @@ def train_many(
 
     On a CPU each network is a task of ``joblib.Parallel``; no backend is named, so that
     ``joblib.parallel_config(backend="dask")`` takes the sweep to a cluster. On an accelerator
-    configurations equal up to their seed are trained as one stack.
+    configurations equal up to their seed are trained as one stack (those with batch norm one
+    by one).
 
     Args:
         configs: what to train; networks found in the cache are not trained again.
@@ -95,7 +96,7 @@ def train_many(
         return joblib.Parallel(n_jobs=workers or joblib.cpu_count())(jobs)
     done: dict[TrainConfig, Trained] = {}
     ordered = sorted(configs, key=lambda c: (repr(c.without_seed()), c.seed))
-    for _, group in groupby(ordered, key=TrainConfig.without_seed):
+    for _, group in groupby(ordered, key=lambda c: c.without_seed() if c.stacks else c):
         members = list(dict.fromkeys(group))
         stack = _trained_stack(members, device=device, root=root)
         done |= dict(zip(members, stack, strict=True))

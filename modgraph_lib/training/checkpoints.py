@@ -45,6 +45,7 @@ class Snapshot:
     seconds: float
     running: list[dict[str, float | None]]
     parameters: list[torch.Tensor]
+    buffers: dict[str, torch.Tensor]
     adam: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
     masks: dict[int, torch.Tensor]
     finished: dict[str, tuple[dict[str, torch.Tensor], list[dict]]]
@@ -62,6 +63,7 @@ def save(path: Path, configs: Sequence[TrainConfig], data: Dataset, snapshot: Sn
         tensors[f"parameter.{index}"] = value
         for part, moment in zip(("step", "mean", "square"), snapshot.adam[index], strict=True):
             tensors[f"adam.{part}.{index}"] = moment
+    tensors |= {f"buffer.{name}": value for name, value in snapshot.buffers.items()}
     tensors |= {f"mask.{index}": mask for index, mask in snapshot.masks.items()}
     for phase, (weights, _) in snapshot.finished.items():
         tensors |= {f"finished.{phase}.{name}": weight for name, weight in weights.items()}
@@ -89,6 +91,7 @@ def load(path: Path, configs: Sequence[TrainConfig], data: Dataset) -> Snapshot 
         seconds=facts["seconds"],
         running=facts["running"],
         parameters=[tensors[f"parameter.{i}"] for i in range(count)],
+        buffers=_strip(tensors, "buffer."),
         adam=[
             tuple(tensors[f"adam.{part}.{i}"] for part in ("step", "mean", "square"))
             for i in range(count)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from modgraph_lib import store
+from modgraph_lib.training.augment import AUGMENTATIONS
 from modgraph_lib.training.pruning import PruningSchedule
 
 __all__ = ["ARCHITECTURES", "LOSSES", "TrainConfig"]
 
-ARCHITECTURES = ("mlp", "small_cnn")
+ARCHITECTURES = ("mlp", "small_cnn", "vgg")
+# Their batch norms keep running statistics, which one vmapped pass cannot update.
+BATCH_NORMED = ("vgg",)
 LOSSES = ("cross_entropy", "mse")
 
 
@@ -26,6 +29,10 @@ class TrainConfig:
     published code of Clusterability in Neural Networks does in its "L2" condition. With
     ``regrowth`` masks are taken from the weights as the optimiser left them, so that a pruned
     weight can come back; without it a pruned weight stays pruned (Zhu and Gupta, section 3).
+
+    ``widths`` and ``dropout`` of a CNN are those of ``models.small_cnn`` (channels, rate after
+    convolutions) and ``models.vgg`` (width, highest rate). ``augmentation`` distorts training
+    images at random, see ``training.augment``.
     ``images`` trains on the first that many images only (0: all of them).
 
     MLPs only: ``eigenvalue_penalty`` multiplies lambda_2 + lambda_3 + lambda_4 of the normalised
@@ -54,6 +61,7 @@ class TrainConfig:
     final_sparsity: float = 0.9
     precision: str = "float32"
     regrowth: bool = field(default=False, metadata=store.ADDED_LATER)
+    augmentation: str = field(default="none", metadata=store.ADDED_LATER)
     images: int = field(default=0, metadata=store.ADDED_LATER)
     eigenvalue_penalty: float = field(default=0.0, metadata=store.ADDED_LATER)
     normalise: bool = field(default=False, metadata=store.ADDED_LATER)
@@ -65,6 +73,7 @@ class TrainConfig:
         _one_of("architecture", self.architecture, ARCHITECTURES)
         _one_of("loss", self.loss, LOSSES)
         _one_of("precision", self.precision, ("float32", "bfloat16"))
+        _one_of("augmentation", self.augmentation, AUGMENTATIONS)
         for name in ("epochs", "prune_epochs"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} cannot be negative, got {getattr(self, name)}")
@@ -94,6 +103,11 @@ class TrainConfig:
     def schedule(self) -> PruningSchedule:
         """The pruning schedule of phase two."""
         return PruningSchedule(self.initial_sparsity, self.final_sparsity)
+
+    @property
+    def stacks(self) -> bool:
+        """Whether several networks of this kind can be trained in one vmapped pass."""
+        return self.architecture not in BATCH_NORMED
 
     def without_seed(self) -> TrainConfig:
         """The same run with seed 0: what members of one ensemble have in common."""

@@ -26,6 +26,7 @@ from torch.nn import functional
 from modgraph_lib import models, promoting
 from modgraph_lib.datasets import Dataset
 from modgraph_lib.training import checkpoints
+from modgraph_lib.training.augment import augment
 from modgraph_lib.training.config import TrainConfig
 from modgraph_lib.training.pruning import magnitude_mask
 from modgraph_lib.training.state import State
@@ -83,6 +84,14 @@ def _standard(config: TrainConfig, image_shape: tuple[int, ...], outputs: int) -
             dropout=config.dropout,
             seed=config.seed,
         )
+    if config.architecture == "vgg":
+        return models.vgg(
+            image_shape,  # type: ignore[arg-type]
+            outputs,
+            width=config.widths[0],
+            dropout=config.dropout,
+            seed=config.seed,
+        )
     return models.small_cnn(
         image_shape,  # type: ignore[arg-type]
         outputs,
@@ -113,13 +122,16 @@ def train(
         progress: called with (phase, finished epochs, epochs of the phase).
 
     Raises:
-        ValueError: configurations that differ in more than their seed, or no configuration.
+        ValueError: configurations that differ in more than their seed, no configuration, or
+            several networks with batch norm.
         FloatingPointError: the loss is no longer finite (names the epoch).
 
     Source: Neural networks are surprisingly modular, section 3; Clusterability in Neural
     Networks, sections 2 and 3.
     """
     common = _common(configs)
+    if common.augmentation != "none" and train_data.images.ndim < 3:
+        raise ValueError(f"augmentation distorts images; {train_data.name} has none")
     start = time.perf_counter()
     first = slice(common.images or None)
     x_train, y_train = _inputs(train_data, device)[first], train_data.labels.to(device)[first]
@@ -245,6 +257,8 @@ def _plain(state, template, images, labels, index, common):
         parameter.grad = None
     # A view: the gradient of p[0] would be written into fresh zeros of every kernel's size.
     weights = {n: p.squeeze(0) for n, p in zip(state.names, state.parameters, strict=True)}
+    # views too: a batch norm updates its running statistics in the state itself
+    weights |= {n: b[0] for n, b in state.buffers.items()}
     with _autocast(images.device.type, common):
         output = functional_call(template, weights, (_scaled(images[index], common),))
     loss = _losses(output.float(), target).mean()
@@ -265,7 +279,7 @@ def _stacked(state, template, images, labels, index, common):
     gradient = vmap(grad_and_value(loss_of, has_aux=True), randomness="different")
     gradients, (loss, output) = gradient(weights, _scaled(images[index], common), target)
     for name, parameter in zip(state.names, state.parameters, strict=True):
-        parameter.grad = gradients[name]
+        parameter.grad = gradients[name].contiguous()
     return loss.detach(), _hits(output.detach(), target)
 
 
@@ -345,6 +359,11 @@ def _common(configs: Sequence[TrainConfig]) -> TrainConfig:
         raise ValueError("nothing to train: the list of configurations is empty")
     if len({c.without_seed() for c in configs}) > 1:
         raise ValueError("networks trained together may differ in their seed only")
+    if len(configs) > 1 and not configs[0].stacks:
+        raise ValueError(
+            f"{configs[0].architecture} networks have batch norms, whose running statistics one "
+            "pass over a stack cannot update; train them one by one (train_many does)"
+        )
     return configs[0]
 
 
@@ -356,6 +375,8 @@ def _inputs(data: Dataset, device: str) -> torch.Tensor:
 
 def _scaled(images: torch.Tensor, common: TrainConfig | None = None) -> torch.Tensor:
     batch = images.float().div_(255) if images.dtype == torch.uint8 else images
+    if common is not None and common.augmentation != "none":
+        batch = augment(batch.flatten(0, -4), common.augmentation).view_as(batch)
     if common is not None and common.precision == "bfloat16" and batch.ndim == 4:
         batch = batch.contiguous(memory_format=torch.channels_last)
     return batch

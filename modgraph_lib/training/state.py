@@ -1,4 +1,4 @@
-"""The mutable middle of a training run: stacked parameters, Adam, masks, and where it stands."""
+"""The mutable middle of a training run: stacked weights, Adam, masks, and where it stands."""
 
 from __future__ import annotations
 
@@ -13,17 +13,23 @@ __all__ = ["State"]
 class State:
     """Parameters of M networks (M, ...), their optimiser, and the phase and epoch reached.
 
+    ``buffers`` are the running statistics of batch norms, updated in place by the forward pass.
     ``finished`` maps a phase that is over to its weights and metrics; ``kernels`` indexes the
     parameters that penalties and pruning apply to. ``basis`` holds the last eigenvectors of the
     eigenvalue penalty, from where the next ones are found; it does not outlive an epoch.
     """
 
     def __init__(
-        self, names: list[str], parameters: list[torch.Tensor], learning_rate: float
+        self,
+        names: list[str],
+        parameters: list[torch.Tensor],
+        learning_rate: float,
+        buffers: dict[str, torch.Tensor],
     ) -> None:
         self.names = names
         self.learning_rate = learning_rate
         self.parameters = parameters
+        self.buffers = buffers
         self.kernels = [i for i, p in enumerate(parameters) if p.ndim > 2]
         self.masks: dict[int, torch.Tensor] = {}
         self.finished: dict[str, tuple[dict[str, torch.Tensor], list[dict]]] = {}
@@ -34,15 +40,24 @@ class State:
 
     @classmethod
     def fresh(cls, members: list[nn.Module], device: str, learning_rate: float) -> State:
-        """Stack the initial weights of the members on the device."""
+        """Stack the initial weights of the members on the device.
+
+        In plain memory order, as checkpoints hold them: the fused Adam pairs weights and moments
+        by their place in memory and would mix up those of a channels-last kernel.
+        """
         names = [name for name, _ in members[0].named_parameters()]
         stacked = [
             torch.stack([dict(m.named_parameters())[name].detach().cpu() for m in members])
+            .contiguous()
             .to(device)
             .requires_grad_()
             for name in names
         ]
-        return cls(names, stacked, learning_rate)
+        buffers = {
+            name: torch.stack([dict(m.named_buffers())[name].cpu() for m in members]).to(device)
+            for name, _ in members[0].named_buffers()
+        }
+        return cls(names, stacked, learning_rate, buffers)
 
     def begin(self, phase: str) -> None:
         """Start a phase with a fresh Adam and no masks."""
@@ -52,12 +67,13 @@ class State:
         )
 
     def members(self) -> list[dict[str, torch.Tensor]]:
-        """Named weights of each network, without the member axis."""
-        count = len(self.parameters[0])
-        return [
-            {n: p.detach()[m] for n, p in zip(self.names, self.parameters, strict=True)}
-            for m in range(count)
-        ]
+        """Named weights and buffers of each network, without the member axis."""
+        count, stacked = len(self.parameters[0]), self._stacked()
+        return [{name: tensor[m] for name, tensor in stacked.items()} for m in range(count)]
+
+    def _stacked(self) -> dict[str, torch.Tensor]:
+        named = zip(self.names, self.parameters, strict=True)
+        return {name: parameter.detach() for name, parameter in named} | self.buffers
 
     @torch.no_grad()
     def apply_masks(self) -> None:
@@ -67,7 +83,7 @@ class State:
 
     def finish(self, phase: str, metrics: list[dict]) -> None:
         """Keep the weights and metrics of a phase that is over."""
-        weights = {n: p.detach().clone() for n, p in zip(self.names, self.parameters, strict=True)}
+        weights = {name: tensor.clone() for name, tensor in self._stacked().items()}
         self.finished[phase] = (weights, metrics)
 
     def snapshot(self, seconds: float) -> checkpoints.Snapshot:
@@ -79,6 +95,7 @@ class State:
             seconds=seconds,
             running=self.running,
             parameters=[p.detach() for p in self.parameters],
+            buffers=self.buffers,
             adam=[(s["step"], s["exp_avg"], s["exp_avg_sq"]) for s in adam],
             masks=self.masks,
             finished=self.finished,
@@ -89,6 +106,8 @@ class State:
         device = self.parameters[0].device
         for parameter, value in zip(self.parameters, saved.parameters, strict=True):
             parameter.data.copy_(value)
+        for name, value in saved.buffers.items():
+            self.buffers[name].copy_(value)
         self.begin(saved.phase)
         for parameter, (step, mean, square) in zip(self.parameters, saved.adam, strict=True):
             self.optimiser.state[parameter] = {

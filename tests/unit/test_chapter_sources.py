@@ -15,6 +15,8 @@ import yaml
 from modgraph_lib import parameters
 from modgraph_lib.experiments import (
     clusterability,
+    clusterability_cnns,
+    learning_or_topology,
     lesions,
     promoting,
     surprisingly_modular,
@@ -24,8 +26,12 @@ from modgraph_lib.experiments import (
 ROOT = Path(__file__).resolve().parents[2] / "notebooks"
 SECTIONS = {
     "surprisingly_modular/01_clusterability": surprisingly_modular.ClusterabilityParameters,
+    "surprisingly_modular/02_learning_or_topology": (
+        learning_or_topology.LearningOrTopologyParameters
+    ),
     "surprisingly_modular/04_lesions": lesions.LesionParameters,
     "clusterability/01_mlps": clusterability.MlpsParameters,
+    "clusterability/03_cnns": clusterability_cnns.CnnsParameters,
     "clusterability/05_promoting": promoting.PromotingParameters,
     "clusterability/06_your_own_network": your_own.YourOwnParameters,
 }

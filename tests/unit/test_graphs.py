@@ -88,7 +88,7 @@ def test_other_bad_input_says_what_to_do():
     with pytest.raises(ValueError, match="expected"):
         LayeredGraph((1, 2), {(0, 1): np.ones((1, 1))})
     with pytest.raises(ValueError, match="kernel_norm"):
-        graphs.weight_graph(models.small_cnn(channels=2, seed=0), kernel_norm="frobenius")
+        graphs.weight_graph(models.small_cnn(channels=2, seed=0), kernel_norm="nuclear")
 
 
 def test_a_layer_of_zeros_is_a_documented_result():

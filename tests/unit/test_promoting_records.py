@@ -56,6 +56,8 @@ def test_settings_of_the_paper_and_of_its_code():
     assert (small.widths, small.epochs, small.batch_size) == ((64,), 10, 64)
     assert promoting.initialised(small, variant="published").tag_outputs is False
     assert promoting.initialised(small).tag_beta == 0.8
+    vgg = promoting.initialised(promoting.plain("cifar10", 0, architecture="vgg"))
+    assert (vgg.tag_beta, vgg.epochs, vgg.prune_epochs, vgg.l2) == (0.8, 200, 50, 0.0)
     arm = promoting.regularised(0, "eigenvalues")
     assert (arm.widths, arm.epochs, arm.eigenvalue_penalty) == ((64, 64, 64), 10, 0.1)
     third = promoting.regularised(0, "eigenvalues", variant="published")
@@ -64,7 +66,7 @@ def test_settings_of_the_paper_and_of_its_code():
     for wrong, message in [
         (lambda: promoting.regularised(0, "both"), "arm is one of"),
         (lambda: promoting.initialised(tagged, variant="third"), "variant is one of"),
-        (lambda: promoting.plain("mnist", 0, architecture="vgg"), "architecture is one of"),
+        (lambda: promoting.plain("mnist", 0, architecture="lstm"), "architecture is one of"),
         (lambda: promoting.PromotingParameters(beta=0.0), "beta lies in"),
         (lambda: promoting.PromotingParameters(penalty=0.0), "penalty must be positive"),
     ]:

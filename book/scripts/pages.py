@@ -50,6 +50,14 @@ PUBLIC = {
         "Dataset",
         "DataMissing",
     ),
+    "promoting": (
+        "clusterable_initialisation",
+        "tag_factors",
+        "eigenvalues",
+        "Eigenvalues",
+        "eigenvalue_sum",
+        "normalise_units",
+    ),
     "models": ("mlp", "cnn"),
     "store": ("read", "get", "put", "config_key", "provenance"),
 }

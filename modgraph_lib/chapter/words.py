@@ -28,7 +28,12 @@ def say(text: str) -> Markdown:
 
 
 def status(
-    section: str, *, data: Sequence[str], experiment: str = "mlp_ncut", width: int = 256
+    section: str,
+    *,
+    data: Sequence[str],
+    experiment: str = "mlp_ncut",
+    width: int = 256,
+    rows: pd.DataFrame | None = None,
 ) -> Markdown:
     """The line under a chapter's title: paper, verdicts so far, evidence, cost, digests.
 
@@ -37,12 +42,15 @@ def status(
         data: data sets of the paper's tables in this section.
         experiment: whose rows are the evidence.
         width: the width of the paper's networks.
+        rows: the evidence itself, where width and data do not tell it from other rows.
     """
     results = ledger.load_results()
     totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
     said = ", ".join(f"{count} {kind}" for kind, count in totals.drop("total").items() if count)
-    rows = results[experiment]
-    paper = rows[(rows["width"] == width) & rows["data"].isin(data)]
+    paper = rows
+    if paper is None:
+        every = results[experiment]
+        paper = every[(every["width"] == width) & every["data"].isin(data)]
     cost = f"{_work(paper)} for the rows at hand" if len(paper) else NOT_RUN_YET
     return say(
         f"""

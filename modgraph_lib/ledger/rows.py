@@ -17,7 +17,16 @@ from modgraph_lib import statistics
 from modgraph_lib.experiments import settings
 from modgraph_lib.ledger.criteria import Part
 
-__all__ = ["MEASUREMENTS", "Results", "cell", "initial", "label", "measurement", "part"]
+__all__ = [
+    "MEASUREMENTS",
+    "Results",
+    "cell",
+    "initial",
+    "label",
+    "measurement",
+    "one_per_seed",
+    "part",
+]
 
 # experiment name -> its table of rows, as experiments.<module>.table returns it
 Results = Mapping[str, pd.DataFrame]

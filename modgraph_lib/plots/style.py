@@ -30,6 +30,10 @@ CONDITIONS = {
     "l1": ("#009E73", "^", "L1"),
     "l2": ("#8A7A00", "D", "L2"),
     "dropout+l2": ("#A6528A", "P", "dropout + L2"),
+    # Ways of promoting clusterability (clusterability/05_promoting).
+    "normalised": ("#56B4E9", "h", "normalised"),
+    "eigenvalues": ("#332288", "v", "eigenvalues"),
+    "tags": ("#6B5D00", "p", "tags"),
 }
 STAGES = {"unpruned": "o", "pruned": "X"}
 

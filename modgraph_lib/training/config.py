@@ -34,6 +34,12 @@ class TrainConfig:
     convolutions) and ``models.vgg`` (width, highest rate). ``augmentation`` distorts training
     images at random, see ``training.augment``.
     ``images`` trains on the first that many images only (0: all of them).
+
+    MLPs only: ``eigenvalue_penalty`` multiplies lambda_2 + lambda_3 + lambda_4 of the normalised
+    Laplacian; with ``normalise`` every hidden unit's incoming weights are given the norm sqrt 2
+    before each batch, after masking, and once more at the end of each epoch. ``tags`` > 0 starts
+    from a clusterable initialisation with factor ``tag_beta`` between tags; ``tag_outputs`` has it
+    scale the output layer of an MLP too (see ``promoting``).
     """
 
     data: str
@@ -57,6 +63,11 @@ class TrainConfig:
     regrowth: bool = field(default=False, metadata=store.ADDED_LATER)
     augmentation: str = field(default="none", metadata=store.ADDED_LATER)
     images: int = field(default=0, metadata=store.ADDED_LATER)
+    eigenvalue_penalty: float = field(default=0.0, metadata=store.ADDED_LATER)
+    normalise: bool = field(default=False, metadata=store.ADDED_LATER)
+    tags: int = field(default=0, metadata=store.ADDED_LATER)
+    tag_beta: float = field(default=1.0, metadata=store.ADDED_LATER)
+    tag_outputs: bool = field(default=False, metadata=store.ADDED_LATER)
 
     def __post_init__(self) -> None:
         _one_of("architecture", self.architecture, ARCHITECTURES)
@@ -74,6 +85,17 @@ class TrainConfig:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
         if min(self.l1, self.l2) < 0:
             raise ValueError(f"penalties cannot be negative, got l1={self.l1}, l2={self.l2}")
+        if self.eigenvalue_penalty < 0:
+            raise ValueError(
+                f"eigenvalue_penalty cannot be negative, got {self.eigenvalue_penalty}"
+            )
+        if self.architecture != "mlp" and (self.eigenvalue_penalty or self.normalise):
+            raise ValueError("eigenvalue_penalty and normalise are defined for MLPs only")
+        if self.tags < 0 or self.tags == 1 or not 0 < self.tag_beta <= 1:
+            raise ValueError(
+                "tags is 0 (none) or at least 2, and tag_beta lies in (0, 1]; got "
+                f"tags={self.tags}, tag_beta={self.tag_beta}"
+            )
         object.__setattr__(self, "widths", tuple(self.widths))
         _ = self.schedule
 

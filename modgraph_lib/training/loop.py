@@ -23,7 +23,7 @@ from torch import nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn import functional
 
-from modgraph_lib import models
+from modgraph_lib import models, promoting
 from modgraph_lib.datasets import Dataset
 from modgraph_lib.training import checkpoints
 from modgraph_lib.training.augment import augment
@@ -63,6 +63,19 @@ class Trained:
 
 def build(config: TrainConfig, image_shape: tuple[int, ...], outputs: int) -> nn.Module:
     """The untrained network of a configuration, for images of shape (C, H, W) or (D,)."""
+    model = _standard(config, image_shape, outputs)
+    if config.tags:
+        promoting.clusterable_initialisation(
+            model,
+            tags=config.tags,
+            beta=config.tag_beta,
+            seed=config.seed,
+            outputs=config.tag_outputs,
+        )
+    return model
+
+
+def _standard(config: TrainConfig, image_shape: tuple[int, ...], outputs: int) -> nn.Module:
     if config.architecture == "mlp":
         return models.mlp(
             math.prod(image_shape),
@@ -206,9 +219,12 @@ def _epoch(state, template, configs, images, labels, epoch, epochs) -> list[dict
     steps = math.ceil(count / common.batch_size)
     totals = torch.zeros(2, len(configs), device=images.device)
     forward = _plain if len(configs) == 1 else _stacked
+    state.basis = None  # an epoch begins with what a checkpoint holds
     for step in range(steps):
         if state.phase == "pruned":
             _update_masks(state, common, epoch * steps + step, epochs * steps)
+        if common.normalise:
+            _normalise(state)
         index = order[:, step * common.batch_size : (step + 1) * common.batch_size]
         loss, hits = forward(state, template, images, labels, index, common)
         _penalise(state, common)
@@ -218,6 +234,8 @@ def _epoch(state, template, configs, images, labels, epoch, epochs) -> list[dict
         totals[0] += loss * index.shape[1]
         totals[1] += hits
     state.apply_masks()
+    if common.normalise:
+        _normalise(state)
     losses, accuracies = (totals / count).tolist()
     if not np.isfinite(losses).all():
         raise FloatingPointError(
@@ -267,7 +285,13 @@ def _stacked(state, template, images, labels, index, common):
 
 @torch.no_grad()
 def _penalise(state: State, common: TrainConfig) -> None:
-    """Add the gradients of l1 sum|w| + l2 sum w^2 over kernels, as Keras regularisers do."""
+    """Add the gradients of l1 sum|w| + l2 sum w^2 over kernels, and of the eigenvalue penalty."""
+    if common.eigenvalue_penalty:
+        kernels = [state.parameters[i] for i in state.kernels]
+        found = promoting.eigenvalues(kernels, start=state.basis)
+        state.basis = found.basis
+        for index, gradient in zip(state.kernels, found.gradients, strict=True):
+            state.parameters[index].grad.add_(gradient, alpha=common.eigenvalue_penalty)
     if not (common.l1 or common.l2):
         return
     for position, index in enumerate(state.kernels):
@@ -279,6 +303,14 @@ def _penalise(state: State, common: TrainConfig) -> None:
             gradient.add_(weight.sign(), alpha=l1)
         if l2:
             gradient.add_(weight, alpha=2 * l2)
+
+
+def _normalise(state: State) -> None:
+    """Incoming weights of norm sqrt 2 for every hidden unit of an MLP; its function stays."""
+    biases = [i for i in range(len(state.parameters)) if i not in state.kernels]
+    promoting.normalise_kernels(
+        [state.parameters[i] for i in state.kernels], [state.parameters[i] for i in biases]
+    )
 
 
 def _update_masks(state: State, common: TrainConfig, step: int, steps: int) -> None:

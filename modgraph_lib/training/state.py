@@ -15,7 +15,8 @@ class State:
 
     ``buffers`` are the running statistics of batch norms, updated in place by the forward pass.
     ``finished`` maps a phase that is over to its weights and metrics; ``kernels`` indexes the
-    parameters that penalties and pruning apply to.
+    parameters that penalties and pruning apply to. ``basis`` holds the last eigenvectors of the
+    eigenvalue penalty, from where the next ones are found; it does not outlive an epoch.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class State:
         self.finished: dict[str, tuple[dict[str, torch.Tensor], list[dict]]] = {}
         self.running: list[dict[str, float | None]] = []
         self.phase, self.epoch = "", 0
+        self.basis = None
         self.optimiser: torch.optim.Optimizer
 
     @classmethod

@@ -17,6 +17,7 @@ from modgraph_lib import clustering, datasets, graphs, report, training
 from modgraph_lib.experiments import mlps
 from modgraph_lib.training import TrainConfig, loop
 from tests.benchmarks.lesions import lesions
+from tests.benchmarks.promoting import eigenvalue_gradient, regularised_step
 
 SHUFFLES, LARGE_SHUFFLES = 50, 4
 CLUSTERS = 12
@@ -104,6 +105,18 @@ CASES = {
         "title": "lesions of a pruned 4x256 MLP: its sub-modules at k=10, 3 random sets each",
         "peer": "a copy of the network and one forward pass for each lesion",
         "outcome": "mean accuracy",
+    },
+    "regularised_step": {
+        "function": regularised_step,
+        "title": "1,500 training steps with the eigenvalue regulariser, 3x64 MLP, one thread",
+        "peer": "the same steps without it (a ratio of 0.5: the regulariser doubles a step)",
+        "outcome": "test accuracy",
+    },
+    "eigenvalue_gradient": {
+        "function": eigenvalue_gradient,
+        "title": "200 training steps with the eigenvalue regulariser, 3x64 MLP, one thread",
+        "peer": "autograd through torch.linalg.eigvalsh of the whole graph's Laplacian",
+        "outcome": "sum of eigenvalues 2 to 4",
     },
 }
 

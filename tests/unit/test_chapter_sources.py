@@ -20,6 +20,7 @@ from modgraph_lib.experiments import (
     learning_or_topology,
     lesions,
     mixtures,
+    promoting,
     surprisingly_modular,
     tasks,
     your_own,
@@ -37,6 +38,7 @@ SECTIONS = {
     "clusterability/02_halves_and_polynomials": tasks.TasksParameters,
     "clusterability/03_cnns": clusterability_cnns.CnnsParameters,
     "clusterability/04_imagenet": imagenet.ImagenetParameters,
+    "clusterability/05_promoting": promoting.PromotingParameters,
     "clusterability/06_your_own_network": your_own.YourOwnParameters,
 }
 LONGEST = 16  # lines of code in a cell

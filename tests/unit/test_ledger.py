@@ -273,9 +273,12 @@ def test_nothing_but_identities_is_decided_without_rows():
     frame = ledger.verdicts({}).set_index("id")
     assert len(frame) == 401
     decided = frame.index[~frame["verdict"].str.startswith("not run")]
-    identities = ["SM-02", "SM-03", "SM-04", "SM-05", "CL-05", "CL-06", "CL-123", "CL-124"]
-    assert list(decided) == identities
-    assert (frame.loc[decided, "verdict"] == "reproduced").all()
+    promoted = [f"CL-{number}" for number in range(80, 85)]
+    identities = ["SM-02", "SM-03", "SM-04", "SM-05", "CL-05", "CL-06"]
+    assert list(decided) == [*identities, *promoted, "CL-123", "CL-124"]
+    failed = decided[frame.loc[decided, "verdict"] != "reproduced"]
+    # the printed closed form of a gradient, which is short of a factor of two
+    assert list(failed) == ["CL-81"]
     assert frame.loc["CL-60", "verdict"] == "not run (needs ImageNet weights)"
     assert frame.loc["CM-06", "verdict"] == "not run (needs CIFAR-100)"
     assert frame.loc["SM-06", "verdict"] == "not run yet"

@@ -9,6 +9,8 @@ from modgraph_lib import datasets, training
 from modgraph_lib.training import TrainConfig, checkpoints, loop
 from modgraph_lib.training.pruning import PruningSchedule, magnitude_mask
 
+PROMOTED = {"eigenvalue_penalty": 0.1, "normalise": True, "tags": 4, "tag_beta": 0.6}
+
 
 @pytest.fixture(scope="module")
 def digits():
@@ -138,9 +140,10 @@ def test_the_same_configuration_gives_the_same_bits(digits):
 
 
 @pytest.mark.parametrize("stop_at", [("unpruned", 1), ("pruned", 1)])
-def test_a_stopped_run_continues_to_the_same_bits(digits, cache, monkeypatch, stop_at):
+@pytest.mark.parametrize("changes", [{"dropout": 0.3}, PROMOTED])
+def test_a_stopped_run_continues_to_the_same_bits(digits, cache, monkeypatch, stop_at, changes):
     monkeypatch.setattr(checkpoints, "EVERY_SECONDS", 0.0)
-    c = config(dropout=0.3)
+    c = config(**changes)
     whole = training.train([c], *digits)[0]
     path = cache / "run.safetensors"
     epochs = []

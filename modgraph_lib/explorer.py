@@ -12,6 +12,7 @@ from typing import Any
 
 from modgraph_lib import plots, training
 from modgraph_lib.clustering import SHUFFLE_METHODS, ShuffleTest, shuffle_graph, shuffle_tests
+from modgraph_lib.experiments import settings
 from modgraph_lib.experiments.mlps import NcutConfig
 from modgraph_lib.graphs import LayeredGraph, weight_graph
 from modgraph_lib.plots import style
@@ -70,7 +71,7 @@ def trained_networks(configs: Iterable[NcutConfig]) -> dict[str, Callable[[], La
     for config in configs:
         regularizer = next((w for w in ("dropout", "l1", "l2") if getattr(config.train, w)), "none")
         word = style.condition(regularizer)[2]
-        name = f"{style.data_name(config.train.data)}, {word}, {config.stage}"
+        name = f"{settings.data_name(config.train.data)}, {word}, {config.stage}"
         found.setdefault(name, functools.partial(_trained_graph, config))
     return found
 

@@ -25,17 +25,17 @@ class CnnsParameters:
     seeds: int = parameter(2, "networks per data set and condition (paper: 5)", at_least=1)
     clusters: int = parameter(12, "number of clusters k (paper: 12)", at_least=2)
     shuffles: int = parameter(50, "shuffled networks per network (paper: 50)", at_least=1)
-    epochs: int = parameter(6, "epochs before pruning (paper: 10)", at_least=1)
-    prune_epochs: int = parameter(6, "epochs with pruning (paper: 10)", at_least=1)
+    epochs: int = parameter(4, "epochs before pruning (paper: 10)", at_least=1)
+    prune_epochs: int = parameter(4, "epochs with pruning (paper: 10)", at_least=1)
     width: int = parameter(32, "channels of each convolution (paper: 64)", at_least=2)
     batch_size: int = parameter(32, "images per optimiser step (paper: 64)", at_least=1)
     precision: str = parameter(
         "float32", "float32 (paper) or bfloat16 (faster)", choices=("float32", "bfloat16")
     )
     initial_networks: int = parameter(
-        100, "untrained small CNNs for the starting range (paper: 100)", at_least=1
+        40, "untrained small CNNs for the starting range (paper: 100)", at_least=1
     )
-    initial_vggs: int = parameter(2, "untrained VGGs, a second each (paper: 100)", at_least=1)
+    initial_vggs: int = parameter(1, "untrained VGGs, a second each (paper: 100)", at_least=1)
     vgg_regularizers: list[str] = parameter(
         [],
         "VGGs to train: none, dropout, l1, l2, dropout+l2",

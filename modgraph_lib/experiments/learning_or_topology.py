@@ -56,7 +56,7 @@ class LearningOrTopologyParameters:
         50, "shuffles of each kind per network (papers: 320; 50 for 12 clusters)", at_least=1
     )
     noise_share: float = parameter(
-        0.1, "share of the noise images to train on (paper: 1)", at_least=0.001, at_most=1
+        0.05, "share of the noise images to train on (paper: 1)", at_least=0.001, at_most=1
     )
     epochs: int = parameter(
         20, "epochs before pruning (paper: 20; memorisation 5 times that)", at_least=1

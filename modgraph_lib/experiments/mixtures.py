@@ -62,7 +62,7 @@ class MixturesParameters:
     batch_size: int = parameter(32, "images per optimiser step (paper: 128)", at_least=1)
     images: int = parameter(0, "training images of each data set; 0 means all", at_least=0)
     line_images: int = parameter(
-        3000, "training images of LINES for the look at dropout; 0 means all", at_least=0
+        1500, "training images of LINES for the look at dropout; 0 means all", at_least=0
     )
     variant: str = parameter(
         "described",

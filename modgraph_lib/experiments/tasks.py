@@ -62,7 +62,7 @@ class TasksParameters:
     batch_size: int = parameter(32, "images per optimiser step (paper: 128)", at_least=1)
     images: int = parameter(0, "training images of each data set; 0 means all", at_least=0)
     points: int = parameter(
-        1500, "training points of the polynomials; 0 means all 60,000 (paper: not stated)",
+        750, "training points of the polynomials; 0 means all 60,000 (paper: not stated)",
         at_least=0,
     )  # fmt: skip
     seed: int = parameter(0, "first network seed; later ones count up", at_least=0)

@@ -226,7 +226,7 @@ def initial_compared(*, name: str, results: Results | None = None) -> Styler | M
         lines.append(_extremes("MLP", "no tags", plain))
     for keys, found in rows.groupby(["architecture", "beta", "tag_outputs"], sort=False):
         architecture, beta, outputs = keys
-        word = {"mlp": "MLP", "small_cnn": "small CNN"}[architecture]
+        word = {"mlp": "MLP", "small_cnn": "small CNN", "vgg": "VGG"}[architecture]
         start = f"tags, β = {beta:g}" + (", outputs too" if outputs else "")
         lines.append(_extremes(word, start, found))
     if not lines:

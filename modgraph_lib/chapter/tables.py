@@ -141,8 +141,8 @@ def _paired(lines: dict[tuple[str, ...], dict[str, str]]) -> pd.DataFrame:
     index = pd.MultiIndex.from_tuples(lines)
     table.index = index.droplevel(0) if index.nlevels > 2 and len(index.levels[0]) == 1 else index
     # A regression has no accuracies: columns without a single number say nothing.
-    silent = [name for name in ("train acc.", "test acc.") if (table[name] == MISSING).all()]
-    return table.drop(columns=silent)
+    accuracies = [name for name in ("train acc.", "test acc.") if name in table]
+    return table.drop(columns=[name for name in accuracies if (table[name] == MISSING).all()])
 
 
 def _reading(rows, read, name, words, forms) -> Styler | Markdown:

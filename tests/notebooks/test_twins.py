@@ -51,7 +51,9 @@ def test_one_parameters_cell_of_literals(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_cells_stay_short(name):
-    code = [c.source for c in read(name).cells if c.cell_type == "code"]
+    cells = [c for c in read(name).cells if c.cell_type == "code"]
+    # one line a parameter: however many there are, they are a list and no code
+    code = [c.source for c in cells if "parameters" not in c.metadata.get("tags", [])]
     long = [source for source in code if len(source.splitlines()) > LONGEST_CELL]
     assert not long, f"{len(long)} cells over {LONGEST_CELL} lines, the first:\n{long[0]}"
 

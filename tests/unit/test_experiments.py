@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from modgraph_lib import parameters, store
-from modgraph_lib.experiments import clusterability, mlps, surprisingly_modular
+from modgraph_lib.experiments import clusterability, mlps, settings, surprisingly_modular
 from modgraph_lib.experiments.__main__ import main
 from modgraph_lib.experiments.verify import verify
 
@@ -115,7 +115,8 @@ def test_paper_scale_asks_for_what_the_papers_did():
     assert all(12 in c.cluster_counts for c in initial)  # shared with the other paper
 
 
-def test_verify_recomputes_and_notices_a_changed_number(folders, capsys):
+def test_verify_recomputes_and_notices_a_changed_number(folders, capsys, monkeypatch):
+    monkeypatch.setattr(settings, "WIDTH", small().train.widths[0])  # committed at this size
     mlps.run([small(), small(1)], workers=1)
     mlps.run_initial([mlps.InitialConfig(inputs=20, widths=(8,), networks=3)], workers=1)
     assert main(["commit"]) == 0

@@ -221,16 +221,25 @@ def bench_table(path: Path) -> str:
             duration(statistics.median(row["peer_seconds"])),
             f"{row['outcome_name']}: {row['ours_outcome']:.4g} and {row['peer_outcome']:.4g}",
             f"{row['ours_memory_mib']} and {row['peer_memory_mib']} MiB",
+            f"{row['repeats']} repeats, {row.get('date', '')[:10]}".rstrip(", "),
         )
         for row in bench["rows"]
     ]
-    columns = ("what", "peer", "ratio", "ours", "peer's", "agreement, ours and peer", "peak memory")
+    columns = (
+        "what",
+        "peer",
+        "ratio",
+        "ours",
+        "peer's",
+        "agreement, ours and peer",
+        "peak memory",
+        "measured",
+    )
     origin = bench.get("provenance", {})
     facts = [
         f"Data: {bench.get('data', 'not recorded')}",
         f"{bench.get('cores', '?')} cores, {origin.get('processor', 'processor not recorded')}",
-        f"{max((row['repeats'] for row in bench['rows']), default=0)} repeats, medians",
-        str(origin.get("date", ""))[:10],
+        "medians over the repeats",
     ]
     intro = (
         "Each line pairs ours with what one would otherwise write, in turn, on one machine "

@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import torch
 
@@ -72,6 +73,15 @@ def compare(case: str, repeats: int) -> dict:
     }
 
 
+def together(path: Path, rows: list[dict]) -> list[dict]:
+    """The rows just measured, and those of other cases that the file holds, in the cases' order."""
+    report = json.loads(path.read_text()) if path.exists() else {"rows": []}
+    before = report.get("provenance", {}).get("date", "")
+    kept = {row["case"]: {"date": before, **row} for row in report["rows"]}
+    kept |= {row["case"]: row for row in rows}
+    return [kept[case] for case in CASES if case in kept]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
@@ -91,10 +101,17 @@ def main() -> None:
             f"{row['peer_outcome']}; memory {row['ours_memory_mib']} against "
             f"{row['peer_memory_mib']} MiB"
         )
+    path = store.results_root() / "bench.json"
     origin = store.provenance(device="cpu", threads=torch.get_num_threads(), seconds=0)
     origin.pop("seconds")
-    report = {"rows": rows, "data": data_name(), "cores": os.cpu_count(), "provenance": origin}
-    path = store.results_root() / "bench.json"
+    for row in rows:
+        row["date"] = origin["date"]
+    report = {
+        "rows": together(path, rows),
+        "data": data_name(),
+        "cores": os.cpu_count(),
+        "provenance": origin,
+    }
     store.write_atomically(path, lambda p: p.write_text(json.dumps(report, indent=1) + "\n"))
     print(path)
 

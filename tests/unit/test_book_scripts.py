@@ -17,6 +17,7 @@ from book.scripts.sections import (
     read_executed,
     section_digest,
 )
+from tests.benchmarks.__main__ import together
 
 TEXT = """\
 ---
@@ -297,6 +298,7 @@ class TestPages:
             "peer": "scikit-learn",
             "ratio": 8.12345,
             "repeats": 3,
+            "date": "2026-01-02T03:04:05Z",
             "ours_seconds": [1.0, 5.0, 2.0],
             "peer_seconds": [16.0, 17.0, 15.0],
             "outcome_name": "mean n-cut",
@@ -310,8 +312,18 @@ class TestPages:
         (tmp_path / "bench.json").write_text(json.dumps(bench))
         text = pages.bench_table(tmp_path / "bench.json")
         assert "| 50 shuffles | scikit-learn | 8.1× | 2.0 s | 16 s | mean n-cut: 9.16 and" in text
-        assert "300 and 400 MiB" in text
-        assert text.endswith("Data: mnist; 2 cores, P; 3 repeats, medians; 2026-01-02.")
+        assert "300 and 400 MiB | 3 repeats, 2026-01-02 |" in text
+        assert text.endswith("Data: mnist; 2 cores, P; medians over the repeats.")
+
+    def test_a_case_measured_again_leaves_the_others(self, tmp_path):
+        path = tmp_path / "bench.json"
+        rows = [{"case": "training", "ratio": 1.0}, {"case": "shuffle_test", "ratio": 8.0}]
+        path.write_text(json.dumps({"rows": rows, "provenance": {"date": "2026-01-02"}}))
+        merged = together(path, [{"case": "training", "ratio": 2.0, "date": "2026-03-04"}])
+        assert [(row["case"], row["ratio"], row["date"]) for row in merged] == [
+            ("shuffle_test", 8.0, "2026-01-02"),
+            ("training", 2.0, "2026-03-04"),
+        ]
 
     def test_api_names_every_public_name(self):
         text = pages.api()

@@ -7,16 +7,13 @@ readings. Clustering, shuffles and the shape of a record are those of ``mlps``.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import joblib
 from torch import nn
-from tqdm import tqdm
 
-from modgraph_lib import clustering, datasets, graphs, models, store, tracing, training
-from modgraph_lib.experiments import mlps
+from modgraph_lib import datasets, graphs, models, tracing, training
+from modgraph_lib.experiments import mlps, sweep
 from modgraph_lib.experiments.cnn_settings import READINGS
 from modgraph_lib.experiments.cnn_tables import initial_table, table
 from modgraph_lib.training import TrainConfig
@@ -244,33 +241,15 @@ def run(
     workers: int | None = None,
     root: str | None = None,
 ) -> list[dict]:
-    """Records of all configurations, from the store or computed now, in their order.
-
-    Each task of ``joblib.Parallel`` trains one network with one thread and makes all its
-    measurements; no backend is named. On an accelerator networks are trained first, as stacks
-    where they have no batch norm. A killed sweep continues where it was.
-    """
-    device = training.pick_device(device)
-    if device != "cpu":
-        wanted = [c for c in configs if _stored(c, root) is None]
-        training.train_many(list({c.train: None for c in wanted}), device=device, root=root)
-    groups: dict[TrainConfig, list[NcutConfig]] = {}
-    for config in configs:
-        groups.setdefault(config.train, []).append(config)
-    tasks = [joblib.delayed(_run_network)(group, device, root) for group in groups.values()]
-    parallel = joblib.Parallel(n_jobs=workers or joblib.cpu_count(), return_as="generator")
-    done = tqdm(parallel(tasks), total=len(tasks), unit="network", delay=mlps.BAR_DELAY)
-    by_config = {config: record for found in done for config, record in found.items()}
-    return [by_config[config] for config in configs]
+    """Records of all configurations, from the store or computed now; see ``sweep.records``."""
+    return sweep.records(
+        EXPERIMENT, SCHEMA, measure, configs, device=device, workers=workers, root=root
+    )
 
 
 def run_one(config: NcutConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """The record of one configuration, from the store or computed and stored."""
-    record = _stored(config, root)
-    if record is None:
-        found = measure(config, device=device, root=root)
-        record = store.put(EXPERIMENT, SCHEMA, *found.values())
-    return record
+    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
 
 
 def measure(config: NcutConfig, *, device: str = "cpu", root: str | None = None) -> dict:
@@ -282,72 +261,23 @@ def measure(config: NcutConfig, *, device: str = "cpu", root: str | None = None)
         fold_batch_norm=config.fold_batch_norm,
         example=network.image_shape,
     )
-    with training.single_thread():
-        start = time.perf_counter()
-        tests = clustering.shuffle_tests(
-            graph,
-            config.cluster_counts,
-            shuffles=config.shuffles,
-            method=config.method,
-            n_init=config.n_init,
-            seed=config.seed,
-            device=device,
-            workers=1,
-        )
-        seconds = time.perf_counter() - start
-    kept = graph.degrees() > 0
-    result = {
-        "metrics": network.metrics[config.stage],
-        "nodes": int(kept.sum()),
-        "isolated": int((~kept).sum()),
-        "train_seconds": round(network.seconds, 3),
-        "clusterings": {str(k): mlps.clustering_result(test) for k, test in tests.items()},
-    }
-    note = training.data_note(config.train.data, root)
-    origin = store.provenance(device=device, threads=1, seconds=seconds, data_note=note)
-    return {"config": _key_config(config, root), "result": result, "provenance": origin}
+    return sweep.measured(config, network, graph, device=device, root=root)
 
 
 def run_initial(configs: Sequence[InitialConfig], *, workers: int | None = None) -> list[dict]:
     """Records of untrained networks' n-cuts."""
-    tasks = [joblib.delayed(_run_initial)(config) for config in configs]
-    return joblib.Parallel(n_jobs=workers or joblib.cpu_count())(tasks)
-
-
-def _key_config(config: NcutConfig, root: str | None) -> dict:
-    """The configuration together with the data it runs on: what a record's key is made of."""
-    fingerprint = training.fingerprint(config.train.data, root)
-    return {**store.canonical(config), "data_fingerprint": fingerprint}
-
-
-def _stored(config: NcutConfig, root: str | None) -> dict | None:
-    return store.get(EXPERIMENT, SCHEMA, _key_config(config, root))
-
-
-def _run_network(configs: list[NcutConfig], device: str, root: str | None) -> dict:
-    return {config: run_one(config, device=device, root=root) for config in configs}
+    return sweep.each_untrained(_run_initial, configs, workers)
 
 
 def _run_initial(config: InitialConfig) -> dict:
-    record = store.get(INITIAL_EXPERIMENT, INITIAL_SCHEMA, config)
-    if record is not None:
-        return record
-    start = time.perf_counter()
-    ncuts: dict[str, list[float]] = {str(k): [] for k in config.cluster_counts}
     shape = IMAGE_SHAPES[config.architecture]
-    with training.single_thread():
-        for seed in range(config.first_seed, config.first_seed + config.networks):
-            graph = graphs.weight_graph(
-                _untrained(config, shape, seed).eval(),
-                kernel_norm=config.kernel_norm,
-                example=shape,
-            )
-            for k in config.cluster_counts:
-                labels = clustering.spectral_clustering(graph, k, n_init=config.n_init, seed=seed)
-                ncuts[str(k)].append(round(clustering.ncut(graph, labels), 6))
-    seconds = time.perf_counter() - start
-    origin = store.provenance(device="cpu", threads=1, seconds=seconds)
-    return store.put(INITIAL_EXPERIMENT, INITIAL_SCHEMA, config, {"ncuts": ncuts}, origin)
+
+    def graph(seed: int) -> graphs.LayeredGraph:
+        model = _untrained(config, shape, seed).eval()
+        return graphs.weight_graph(model, kernel_norm=config.kernel_norm, example=shape)
+
+    seeds = range(config.first_seed, config.first_seed + config.networks)
+    return sweep.untrained(INITIAL_EXPERIMENT, INITIAL_SCHEMA, config, seeds, graph)
 
 
 def _untrained(config: InitialConfig, shape: tuple[int, int, int], seed: int) -> nn.Module:

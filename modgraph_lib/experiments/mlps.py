@@ -6,18 +6,14 @@ network comes from the cache of ``training``, so that papers, tables and k share
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
-import joblib
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from modgraph_lib import clustering, datasets, graphs, models, store, training
-from modgraph_lib.experiments import settings
+from modgraph_lib import clustering, datasets, graphs, models, training
+from modgraph_lib.experiments import settings, sweep
 from modgraph_lib.training import TrainConfig
 
 __all__ = [
@@ -35,7 +31,6 @@ INITIAL_EXPERIMENT, INITIAL_SCHEMA = "mlp_initial_ncut", 1
 REGULARIZERS = ("none", "dropout", "l1", "l2")
 VARIANTS = ("described", "published", "regrowth")
 PENALTY = 5e-5
-BAR_DELAY = 60
 
 
 @dataclass(frozen=True)
@@ -191,45 +186,27 @@ def run(
     workers: int | None = None,
     root: str | None = None,
 ) -> list[dict]:
-    """Records of all configurations, from the store or computed now, in their order.
-
-    Each task of ``joblib.Parallel`` trains one network and makes all its measurements; no
-    backend is named, so ``joblib.parallel_config(backend="dask")`` takes it to a cluster. On
-    an accelerator networks are trained as stacks first. A killed sweep continues where it was.
-    """
-    device = training.pick_device(device)
-    if device != "cpu":
-        wanted = [c for c in configs if _stored(c, root) is None]
-        training.train_many(list({c.train: None for c in wanted}), device=device, root=root)
-    ordered = sorted(configs, key=lambda c: repr(c.train))
-    groups = [list(group) for _, group in groupby(ordered, key=lambda c: c.train)]
-    # In the caller's order, so that the first tables asked for are the first to fill.
-    groups.sort(key=lambda group: min(configs.index(c) for c in group))
-    tasks = [joblib.delayed(_run_network)(group, device, root) for group in groups]
-    parallel = joblib.Parallel(n_jobs=workers or joblib.cpu_count(), return_as="generator")
-    # The bar waits, so that quick runs stay quiet.
-    done = tqdm(parallel(tasks), total=len(tasks), unit="network", delay=BAR_DELAY)
-    by_config = {c: r for group, found in zip(groups, done, strict=True) for c, r in found.items()}
-    return [by_config[c] for c in configs]
+    """Records of all configurations, from the store or computed now; see ``sweep.records``."""
+    return sweep.records(
+        EXPERIMENT, SCHEMA, measure, configs, device=device, workers=workers, root=root
+    )
 
 
 def run_one(config: NcutConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """The record of one configuration, from the store or computed and stored."""
-    record = _stored(config, root)
-    if record is not None:
-        return record
-    return _measure(config, device, root, store_it=True)
+    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
 
 
 def measure(config: NcutConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """The result of one configuration computed anew and not stored (what ``verify`` compares)."""
-    return _measure(config, device, root, store_it=False)
+    network = training.trained(config.train, root=root)
+    graph = graphs.weight_graph(network.model(config.stage))
+    return sweep.measured(config, network, graph, device=device, root=root)
 
 
 def run_initial(configs: Sequence[InitialConfig], *, workers: int | None = None) -> list[dict]:
     """Records of untrained networks' n-cuts."""
-    tasks = [joblib.delayed(_run_initial)(config) for config in configs]
-    return joblib.Parallel(n_jobs=workers or joblib.cpu_count())(tasks)
+    return sweep.each_untrained(_run_initial, configs, workers)
 
 
 def table(records: Iterable[dict]) -> pd.DataFrame:
@@ -351,76 +328,13 @@ def initial_table(records: Iterable[dict]) -> pd.DataFrame:
     )
 
 
-def _key_config(config: NcutConfig, root: str | None) -> dict:
-    """The configuration together with the data it runs on: what a record's key is made of."""
-    fingerprint = training.fingerprint(config.train.data, root)
-    return {**store.canonical(config), "data_fingerprint": fingerprint}
-
-
-def _stored(config: NcutConfig, root: str | None) -> dict | None:
-    return store.get(EXPERIMENT, SCHEMA, _key_config(config, root))
-
-
-def _run_network(configs: list[NcutConfig], device: str, root: str | None) -> dict:
-    return {config: run_one(config, device=device, root=root) for config in configs}
-
-
-def _measure(config: NcutConfig, device: str, root: str | None, *, store_it: bool) -> dict:
-    network = training.trained(config.train, root=root)
-    graph = graphs.weight_graph(network.model(config.stage))
-    with training.single_thread():
-        start = time.perf_counter()
-        tests = clustering.shuffle_tests(
-            graph,
-            config.cluster_counts,
-            shuffles=config.shuffles,
-            method=config.method,
-            n_init=config.n_init,
-            seed=config.seed,
-            device=device,
-            workers=1,
-        )
-        seconds = time.perf_counter() - start
-    kept = graph.degrees() > 0
-    result = {
-        "metrics": network.metrics[config.stage],
-        "nodes": int(kept.sum()),
-        "isolated": int((~kept).sum()),
-        "train_seconds": round(network.seconds, 3),
-        "clusterings": {str(k): clustering_result(test) for k, test in tests.items()},
-    }
-    note = training.data_note(config.train.data, root)
-    origin = store.provenance(device=device, threads=1, seconds=seconds, data_note=note)
-    if not store_it:
-        return {"config": _key_config(config, root), "result": result, "provenance": origin}
-    return store.put(EXPERIMENT, SCHEMA, _key_config(config, root), result, origin)
-
-
-def clustering_result(test: clustering.ShuffleTest) -> dict:
-    sizes = np.bincount(test.labels[test.labels >= 0], minlength=test.k)
-    return {
-        "ncut": round(test.ncut, 6),
-        "shuffled": store.rounded(test.shuffled, 5),
-        "cluster_sizes": sorted((int(size) for size in sizes), reverse=True),
-    }
-
-
 def _run_initial(config: InitialConfig) -> dict:
-    record = store.get(INITIAL_EXPERIMENT, INITIAL_SCHEMA, config)
-    if record is not None:
-        return record
-    start = time.perf_counter()
-    ncuts: dict[str, list[float]] = {str(k): [] for k in config.cluster_counts}
-    with training.single_thread():
-        for seed in range(config.first_seed, config.first_seed + config.networks):
-            model = models.mlp(config.inputs, config.outputs, widths=config.widths, seed=seed)
-            graph = graphs.weight_graph(model)
-            for k in config.cluster_counts:
-                labels = clustering.spectral_clustering(graph, k, n_init=config.n_init, seed=seed)
-                ncuts[str(k)].append(round(clustering.ncut(graph, labels), 6))
-    seconds = time.perf_counter() - start
-    origin = store.provenance(device="cpu", threads=1, seconds=seconds)
-    return store.put(INITIAL_EXPERIMENT, INITIAL_SCHEMA, config, {"ncuts": ncuts}, origin)
+    def graph(seed: int) -> graphs.LayeredGraph:
+        model = models.mlp(config.inputs, config.outputs, widths=config.widths, seed=seed)
+        return graphs.weight_graph(model)
+
+    seeds = range(config.first_seed, config.first_seed + config.networks)
+    return sweep.untrained(INITIAL_EXPERIMENT, INITIAL_SCHEMA, config, seeds, graph)
 
 
 def _regularizer(train: dict) -> str:

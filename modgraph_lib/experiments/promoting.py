@@ -7,16 +7,13 @@ regulariser and plain CNNs have records here.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import joblib
 import pandas as pd
-from tqdm import tqdm
 
-from modgraph_lib import clustering, graphs, store, training
-from modgraph_lib.experiments import cnns, mlps
+from modgraph_lib import graphs, training
+from modgraph_lib.experiments import cnns, mlps, sweep
 from modgraph_lib.experiments.mlps import NcutConfig
 from modgraph_lib.parameters import parameter
 from modgraph_lib.training import TrainConfig
@@ -280,35 +277,15 @@ def run(
     workers: int | None = None,
     root: str | None = None,
 ) -> list[dict]:
-    """Records of all configurations, from the store or computed now, in their order.
-
-    Each task of ``joblib.Parallel`` trains one network and makes all its measurements; no
-    backend is named. On an accelerator networks are trained as stacks first. A killed sweep
-    continues where it was.
-    """
-    device = training.pick_device(device)
-    if device != "cpu":
-        wanted = [c for c in configs if _stored(c, root) is None]
-        training.train_many(list({c.train: None for c in wanted}), device=device, root=root)
-    groups: dict[TrainConfig, list[NcutConfig]] = {}
-    for config in configs:
-        groups.setdefault(config.train, []).append(config)
-    tasks = [joblib.delayed(_run_network)(group, device, root) for group in groups.values()]
-    parallel = joblib.Parallel(n_jobs=workers or joblib.cpu_count(), return_as="generator")
-    done = tqdm(parallel(tasks), total=len(tasks), unit="network", delay=mlps.BAR_DELAY)
-    by_config = {config: record for found in done for config, record in found.items()}
-    return [by_config[config] for config in configs]
+    """Records of all configurations, from the store or computed now; see ``sweep.records``."""
+    return sweep.records(
+        EXPERIMENT, SCHEMA, measure, configs, device=device, workers=workers, root=root
+    )
 
 
 def run_one(config: NcutConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """The record of one configuration, from the store or computed and stored."""
-    record = _stored(config, root)
-    if record is None:
-        found = measure(config, device=device, root=root)
-        record = store.put(
-            EXPERIMENT, SCHEMA, found["config"], found["result"], found["provenance"]
-        )
-    return record
+    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
 
 
 # Networks are measured as in ``mlps``; only what was done to them differs.
@@ -317,8 +294,7 @@ measure = mlps.measure
 
 def run_initial(configs: Sequence[InitialConfig], *, workers: int | None = None) -> list[dict]:
     """Records of untrained networks' n-cuts."""
-    tasks = [joblib.delayed(_run_initial)(config) for config in configs]
-    return joblib.Parallel(n_jobs=workers or joblib.cpu_count())(tasks)
+    return sweep.each_untrained(_run_initial, configs, workers)
 
 
 def table(records: Iterable[dict]) -> pd.DataFrame:
@@ -379,32 +355,14 @@ def _facts(train: dict) -> dict:
     }
 
 
-def _stored(config: NcutConfig, root: str | None) -> dict | None:
-    fingerprint = training.fingerprint(config.train.data, root)
-    key_config = {**store.canonical(config), "data_fingerprint": fingerprint}
-    return store.get(EXPERIMENT, SCHEMA, key_config)
-
-
-def _run_network(configs: list[NcutConfig], device: str, root: str | None) -> dict:
-    return {config: run_one(config, device=device, root=root) for config in configs}
-
-
 def _run_initial(config: InitialConfig) -> dict:
-    record = store.get(INITIAL_EXPERIMENT, INITIAL_SCHEMA, config)
-    if record is not None:
-        return record
-    start = time.perf_counter()
-    ncuts: dict[str, list[float]] = {str(k): [] for k in config.cluster_counts}
-    with training.single_thread():
-        for seed in range(config.train.seed, config.train.seed + config.networks):
-            model = training.build(replace(config.train, seed=seed), config.image_shape, 10)
-            graph = graphs.weight_graph(model)
-            for k in config.cluster_counts:
-                labels = clustering.spectral_clustering(graph, k, n_init=config.n_init, seed=seed)
-                ncuts[str(k)].append(round(clustering.ncut(graph, labels), 6))
-    seconds = time.perf_counter() - start
-    origin = store.provenance(device="cpu", threads=1, seconds=seconds)
-    return store.put(INITIAL_EXPERIMENT, INITIAL_SCHEMA, config, {"ncuts": ncuts}, origin)
+    def graph(seed: int) -> graphs.LayeredGraph:
+        return graphs.weight_graph(
+            training.build(replace(config.train, seed=seed), config.image_shape, 10)
+        )
+
+    seeds = range(config.train.seed, config.train.seed + config.networks)
+    return sweep.untrained(INITIAL_EXPERIMENT, INITIAL_SCHEMA, config, seeds, graph)
 
 
 def _check_variant(variant: str) -> None:

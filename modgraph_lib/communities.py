@@ -19,7 +19,14 @@ from torch import nn
 from modgraph_lib.hooks import default_layers, find_modules, layer_widths, listening
 from modgraph_lib.training import pick_device
 
-__all__ = ["ModularityCurve", "default_layers", "knn_graph", "modularity", "modularity_curve"]
+__all__ = [
+    "ModularityCurve",
+    "default_layers",
+    "knn_graph",
+    "modularity",
+    "modularity_curve",
+    "modularity_curves",
+]
 
 Similarity = Literal["cosine", "pearson"]
 Symmetrise = Literal["mean", "union", "mutual"]
@@ -187,6 +194,14 @@ def modularity(
     """
     if reading not in ("standard", "literal"):
         raise ValueError(f'reading must be "standard" or "literal", got {reading!r}')
+    inside, squares = _shares(adjacency, labels)
+    # Counting each edge twice halves every share.
+    halves = 1.0 if reading == "standard" else 0.5
+    return inside * halves - resolution * squares * halves**2
+
+
+def _shares(adjacency: Any, labels: Any) -> tuple[float, float]:
+    """Share of the weight inside communities, and sum over communities of squared shares."""
     matrix = _square(adjacency)
     if isinstance(labels, torch.Tensor):
         labels = labels.detach().cpu().numpy()
@@ -201,9 +216,8 @@ def modularity(
     of_row = community[row]
     degrees = np.bincount(of_row, weights=matrix.data)
     inside = matrix.data[of_row == community[column]].sum()
-    halves = 1.0 if reading == "standard" else 0.5
-    share = degrees / total * halves
-    return float(inside / total * halves - resolution * (share @ share))
+    share = degrees / total
+    return float(inside / total), float(share @ share)
 
 
 # --- a curve over layers --------------------------------------------------------------------
@@ -216,13 +230,22 @@ class ModularityCurve:
     Attributes:
         layers: (L,) module names, in the order given.
         q: (L,) modularity of the classes in each layer's graph.
+        inside: (L,) share of each graph's weight that lies inside classes: the first of the two
+            terms of Q, whose second, ``inside - q``, is what equally strong nodes would have
+            inside by chance.
         k: neighbours; samples: number of images.
     """
 
     layers: tuple[str, ...]
     q: np.ndarray
+    inside: np.ndarray
     k: int
     samples: int
+
+    @property
+    def q_literal(self) -> np.ndarray:
+        """(L,) Q by equation 1 as printed; see ``modularity``."""
+        return self.inside / 2 - (self.inside - self.q) / 4
 
 
 def _passes(widths: dict[str, int], budget: int) -> Iterator[list[tuple[str, int, int]]]:
@@ -330,11 +353,44 @@ def modularity_curve(
     training mode, an unknown layer, one that never runs or runs twice a pass, a single class,
     fewer than k + 1 images, and features that are NaN or all zero.
     """
+    return modularity_curves(
+        model,
+        images,
+        labels,
+        layers=layers,
+        k=(k,),
+        similarity=similarity,
+        symmetrise=symmetrise,
+        zero_norm=zero_norm,
+        batch_size=batch_size,
+        memory=memory,
+        device=device,
+    )[k]
+
+
+def modularity_curves(
+    model: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor | np.ndarray | Sequence[int],
+    *,
+    k: Sequence[int],
+    layers: Sequence[str] | None = None,
+    similarity: Similarity = "cosine",
+    symmetrise: Symmetrise = "mean",
+    zero_norm: ZeroNorm = "error",
+    batch_size: int = 100,
+    memory: float = 1.0,
+    device: str = "auto",
+) -> dict[int, ModularityCurve]:
+    """``modularity_curve`` for several numbers of neighbours, from the same similarities."""
     images = torch.as_tensor(images)
     labels = np.asarray(labels.cpu() if isinstance(labels, torch.Tensor) else labels)
     if labels.shape != (len(images),):
         raise ValueError(f"{len(images)} images need as many labels, got {labels.shape}")
-    _check_options(k, len(images), similarity, symmetrise, zero_norm)
+    if not k:
+        raise ValueError("k is empty: give at least one number of neighbours")
+    for neighbours in k:
+        _check_options(neighbours, len(images), similarity, symmetrise, zero_norm)
     if len(np.unique(labels)) < 2:
         raise ValueError("all images have one class: modularity would be 0 for every layer")
     if any(module.training for module in model.modules()):
@@ -357,13 +413,20 @@ def modularity_curve(
     home = next((p.device for p in model.parameters()), target)
     try:
         with torch.inference_mode():
-            curve = {
-                name: modularity(_nearest(matrix, k, symmetrise), labels)
-                for name, matrix in _similarities(
-                    model.to(target), modules, images, batches, columns, unit_rows, target
-                )
+            matrices = _similarities(
+                model.to(target), modules, images, batches, columns, unit_rows, target
+            )
+            shares = {
+                name: [_shares(_nearest(matrix, count, symmetrise), labels) for count in k]
+                for name, matrix in matrices
             }
     finally:
         model.to(home)
-    q = np.array([curve[name] for name in modules])
-    return ModularityCurve(tuple(modules), q, int(k), len(images))
+    found = np.array([shares[name] for name in modules])  # (L, K, 2)
+    inside, expected = found[..., 0], found[..., 1]
+    return {
+        count: ModularityCurve(
+            tuple(modules), inside[:, i] - expected[:, i], inside[:, i], int(count), len(images)
+        )
+        for i, count in enumerate(k)
+    }

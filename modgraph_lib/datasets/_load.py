@@ -15,7 +15,7 @@ from modgraph_lib.datasets._places import missing, roots
 from modgraph_lib.datasets._types import DataMissing, Dataset, make
 
 REAL = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "tiny_imagenet")
-SHRUNK = ("cifar10_grey", "mnist_7x7")
+SHRUNK = ("cifar10_grey", "mnist_7x7", "tiny_imagenet_50")
 PAIRED = ("digits", "mnist", "fashion_mnist", "cifar10_grey")
 MADE = ("lines", "random", "random_memorisation", "polynomials")
 NAMES: tuple[str, ...] = (
@@ -151,6 +151,8 @@ def _shrunk(name: str, split: str, searched: list[Path]) -> Dataset:
         images, labels = _idx.load("mnist", split, searched)
         small = torch.from_numpy(resize.shrink_uint8(images.numpy(), 7, 7))
         return make(name, small, labels, _idx.CLASSES["mnist"])
+    if name == "tiny_imagenet_50":
+        return _first_classes(_real("tiny_imagenet", split, searched), name, 50)
     key, note, read = _colour("cifar10", split, searched)
 
     def build() -> dict[str, torch.Tensor]:
@@ -165,6 +167,12 @@ def _shrunk(name: str, split: str, searched: list[Path]) -> Dataset:
     return make(
         name, stored["images"], stored["labels"], unpack_names(stored["classes"]), note=note
     )
+
+
+def _first_classes(data: Dataset, name: str, count: int) -> Dataset:
+    kept = data.labels < count
+    note = f"the first {count} classes of Tiny ImageNet, at 32x32"
+    return make(name, data.images[kept], data.labels[kept], data.classes[:count], note=note)
 
 
 def _continued(split: str, seed: int) -> Iterator[tuple[str, np.random.RandomState]]:

@@ -8,7 +8,6 @@ alone, and finished networks are kept in ``data/cache/networks`` as safetensors.
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -16,14 +15,17 @@ from pathlib import Path
 import joblib
 import torch
 
-from modgraph_lib import datasets, store
-from modgraph_lib.training import checkpoints
+from modgraph_lib import store
+from modgraph_lib.training import checkpoints, sgd
 from modgraph_lib.training.config import TrainConfig
 from modgraph_lib.training.loop import Trained, build, evaluate, train
 from modgraph_lib.training.pruning import PruningSchedule, magnitude_mask
+from modgraph_lib.training.sets import data_note, fingerprint, pair
+from modgraph_lib.training.sgd import SgdConfig
 
 __all__ = [
     "PruningSchedule",
+    "SgdConfig",
     "TrainConfig",
     "Trained",
     "build",
@@ -33,6 +35,7 @@ __all__ = [
     "fingerprint",
     "magnitude_mask",
     "pick_device",
+    "sgd",
     "single_thread",
     "train",
     "train_many",
@@ -116,29 +119,13 @@ def single_thread():
 
 def cache_path(config: TrainConfig, root: str | Path | None = None) -> Path:
     """Where the trained network of a configuration is, or will be, kept."""
-    key = checkpoints.network_key([config], _data(config.data, root)[0])
+    key = checkpoints.network_key([config], pair(config.data, root)[0])
     return store.cache_root() / "networks" / f"{key}.safetensors"
-
-
-def fingerprint(data: str, root: str | Path | None = None) -> str:
-    """One digest of the training and test set of a name, as results are keyed by it."""
-    train_data, test_data = _data(data, root)
-    return store.config_key("data", 1, [train_data.fingerprint, test_data.fingerprint])
-
-
-def data_note(data: str, root: str | Path | None = None) -> str:
-    """What a reader must know about the copy of the data that was used ('' if nothing)."""
-    return _data(data, root)[0].note
-
-
-@functools.lru_cache(maxsize=4)
-def _data(name: str, root: str | Path | None) -> tuple[datasets.Dataset, datasets.Dataset]:
-    return datasets.load(name, "train", root=root), datasets.load(name, "test", root=root)
 
 
 def _trained_stack(configs, *, device, root, progress=None) -> list[Trained]:
     """Members from the cache; the missing ones trained together and cached one by one."""
-    train_data, test_data = _data(configs[0].data, root)
+    train_data, test_data = pair(configs[0].data, root)
     paths = {c: cache_path(c, root) for c in configs}
     found = {c: _from_cache(c, path) for c, path in paths.items()}
     missing = [c for c in configs if found[c] is None]

@@ -1,0 +1,287 @@
+"""VGGs and ResNets for small colour images, with the layers that the community paper measures.
+
+Each takes pixels in 0..1 and normalises them itself, so that a picture, an attack and a
+measurement all see the same range. Initial weights depend on the seed alone.
+
+Source: Understanding the Dynamics of DNNs Using Graph Modularity, section 4 and appendix B;
+initialisation and classifier heads as in its released code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+__all__ = ["NAMES", "ResNet", "Vgg", "build", "measured_layers", "plan_of"]
+
+# Mean and standard deviation of the training images' channels, in 0..1.
+MOMENTS = {
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+    # The released code takes CIFAR-10's means for CIFAR-100 too.
+    "cifar100": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+VGG_PLANS = {"vgg11": (1, 1, 2, 2, 2), "vgg13": (2,) * 5, "vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # fmt: skip
+RESNET_PLANS = {
+    "resnet18": (2, 2, 2, 2),
+    "resnet34": (3, 4, 6, 3),
+    "resnet50": (3, 4, 6, 3),
+    "resnet101": (3, 4, 23, 3),
+    "resnet152": (3, 8, 36, 3),
+    "resnet56": (9, 9, 9),
+}
+BOTTLENECKS = ("resnet50", "resnet101", "resnet152")
+NAMES = (*VGG_PLANS, *RESNET_PLANS)
+Reading = Literal["described", "published"]
+
+
+class Normalise(nn.Module):
+    """(x - mean) / deviation for each channel."""
+
+    def __init__(self, channels: int, moments: str) -> None:
+        super().__init__()
+        mean, deviation = MOMENTS.get(moments, ((0.5,) * channels, (0.5,) * channels))
+        if len(mean) != channels:
+            mean, deviation = (0.5,) * channels, (0.5,) * channels
+        # Constants of the architecture, not learned: they are not saved with the weights.
+        for name, value in (("mean", mean), ("deviation", deviation)):
+            self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (images - self.mean) / self.deviation
+
+
+class Vgg(nn.Module):
+    """Stages of 3x3 convolution, batch norm and ReLU, each stage ended by a 2x2 max-pooling.
+
+    Poolings round up, so that images smaller than 32x32 work too (at 32x32 nothing changes).
+    """
+
+    def __init__(self, plan: Sequence[int], channels: int, outputs: int, width: int, moments: str):
+        super().__init__()
+        parts: list[nn.Module] = []
+        fan_in = channels
+        for stage, count in enumerate(plan):
+            fan_out = width * min(2**stage, 8)
+            for _ in range(count):
+                parts += [nn.Conv2d(fan_in, fan_out, 3, padding=1), nn.BatchNorm2d(fan_out)]
+                parts.append(nn.ReLU())
+                fan_in = fan_out
+            parts.append(nn.MaxPool2d(2, ceil_mode=True))
+        self.normalise = Normalise(channels, moments)
+        self.features = nn.Sequential(*parts)
+        self.classifier = nn.Sequential(
+            nn.Dropout(0.5), nn.Linear(fan_in, fan_in), nn.ReLU(),
+            nn.Dropout(0.5), nn.Linear(fan_in, fan_in), nn.ReLU(), nn.Linear(fan_in, outputs),
+        )  # fmt: skip
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, 0, (2 / (9 * module.out_channels)) ** 0.5)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.features(self.normalise(images))
+        return self.classifier(functional.adaptive_avg_pool2d(features, 1).flatten(1))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut."""
+
+    expansion = 1
+
+    def __init__(self, fan_in: int, width: int, stride: int, pad_shortcut: bool = False) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(fan_in, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width),
+        )  # fmt: skip
+        self.shortcut = _shortcut(fan_in, width, stride, pad_shortcut)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(self.body(x) + self.shortcut(x))
+
+
+class BottleneckBlock(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions beside a shortcut; four times as many channels come out."""
+
+    expansion = 4
+
+    def __init__(self, fan_in: int, width: int, stride: int, pad_shortcut: bool = False) -> None:
+        super().__init__()
+        out = self.expansion * width
+        self.body = nn.Sequential(
+            nn.Conv2d(fan_in, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, out, 1, bias=False), nn.BatchNorm2d(out),
+        )  # fmt: skip
+        self.shortcut = _shortcut(fan_in, out, stride, pad_shortcut)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(self.body(x) + self.shortcut(x))
+
+
+class PadShortcut(nn.Module):
+    """Every other pixel, and zeros for the new channels: a shortcut without weights."""
+
+    def __init__(self, fan_in: int, fan_out: int, stride: int) -> None:
+        super().__init__()
+        self.stride, self.missing = stride, fan_out - fan_in
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        half = self.missing // 2
+        x = x[:, :, :: self.stride, :: self.stride]
+        return functional.pad(x, (0, 0, 0, 0, half, self.missing - half))
+
+
+def _shortcut(fan_in: int, fan_out: int, stride: int, pad: bool) -> nn.Module:
+    if stride == 1 and fan_in == fan_out:
+        return nn.Identity()
+    if pad:
+        return PadShortcut(fan_in, fan_out, stride)
+    return nn.Sequential(nn.Conv2d(fan_in, fan_out, 1, stride, bias=False), nn.BatchNorm2d(fan_out))
+
+
+class ResNet(nn.Module):
+    """A 3x3 stem and stages of residual blocks, each stage after the first at half the size."""
+
+    def __init__(
+        self,
+        plan: Sequence[int],
+        block: type[BasicBlock] | type[BottleneckBlock],
+        channels: int,
+        outputs: int,
+        width: int,
+        moments: str,
+        pad_shortcuts: bool = False,
+    ) -> None:
+        super().__init__()
+        self.normalise = Normalise(channels, moments)
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+        )
+        fan_in, stages = width, []
+        for stage, count in enumerate(plan):
+            blocks = []
+            for number in range(count):
+                stride = 2 if stage and number == 0 else 1
+                blocks.append(block(fan_in, width * 2**stage, stride, pad_shortcuts))
+                fan_in = width * 2**stage * block.expansion
+            stages.append(nn.Sequential(*blocks))
+        self.stages = nn.Sequential(*stages)
+        self.classifier = nn.Linear(fan_in, outputs)
+        if pad_shortcuts:  # ResNet56 comes from another code, which starts Kaiming-normal
+            for module in self.modules():
+                if isinstance(module, nn.Conv2d | nn.Linear):
+                    nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.stages(self.stem(self.normalise(images)))
+        return self.classifier(functional.adaptive_avg_pool2d(features, 1).flatten(1))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Units of each stage of a network, and its family."""
+
+    family: str
+    counts: tuple[int, ...]
+
+
+def plan_of(name: str) -> Plan:
+    """The stages of a network by name: "vgg16", "resnet50", or a shortened one of appendix B.
+
+    "vgg19_3" is VGG-19 without its last three convolutions, taken from the back while every
+    stage keeps one (Tables B2, B5); "resnet152_11" has 11 blocks fewer in its third stage
+    (Tables B3, B4); "resnet56_4_2_3" is ResNet-56 with 4, 2 and 3 blocks fewer in its stages.
+
+    Raises:
+        ValueError: an unknown network, or more units taken away than it has.
+    """
+    match = re.fullmatch(r"((?:vgg|resnet)\d+)((?:_\d+)*)", name)
+    family = match.group(1) if match else ""
+    plans = VGG_PLANS | RESNET_PLANS
+    if family not in plans:
+        raise ValueError(f"unknown network {name!r}; there are {', '.join(NAMES)}")
+    counts = list(plans[family])
+    removed = [int(part) for part in match.group(2).split("_")[1:]]
+    if not removed:
+        return Plan(family, tuple(counts))
+    if family in VGG_PLANS and len(removed) == 1 and removed[0] <= sum(counts) - len(counts):
+        for _ in range(removed[0]):
+            counts[max(i for i, count in enumerate(counts) if count > 1)] -= 1
+        return Plan(family, tuple(counts))
+    if family in RESNET_PLANS and len(removed) == 1 and len(counts) == 4:
+        removed = [0, 0, removed[0], 0]
+    left = [count - gone for count, gone in zip(counts, removed, strict=False)]
+    if family in VGG_PLANS or len(removed) != len(counts) or min(left) < 1:
+        raise ValueError(
+            f"{name!r} takes away more than {family} can miss; its stages have {counts} units and "
+            "keep at least one each"
+        )
+    return Plan(family, tuple(left))
+
+
+def build(
+    name: str,
+    image_shape: tuple[int, int, int] = (3, 32, 32),
+    outputs: int = 10,
+    *,
+    width: int = 0,
+    moments: str = "cifar10",
+    seed: int,
+) -> Vgg | ResNet:
+    """An untrained network by name.
+
+    Args:
+        name: see ``plan_of``.
+        image_shape: (channels, height, width) of one image.
+        outputs: number of classes.
+        width: channels of the first stage; 0 is the paper's (64; 16 for ResNet-56).
+        moments: whose mean and deviation normalise the pixels, a key of ``MOMENTS``; another
+            name, or images that are not in colour, get 0.5 and 0.5.
+        seed: fixes the initial weights.
+
+    Returns:
+        Maps (N, *image_shape) in 0..1 to logits (N, outputs).
+
+    Raises:
+        ValueError: an unknown network or a negative width.
+    """
+    plan = plan_of(name)
+    if width < 0 or outputs < 1:
+        raise ValueError(f"width and outputs must be positive, got {width} and {outputs}")
+    width = width or (16 if plan.family == "resnet56" else 64)
+    channels = image_shape[0]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if plan.family in VGG_PLANS:
+            return Vgg(plan.counts, channels, outputs, width, moments)
+        block = BottleneckBlock if plan.family in BOTTLENECKS else BasicBlock
+        pads = plan.family == "resnet56"
+        return ResNet(plan.counts, block, channels, outputs, width, moments, pads)
+
+
+def measured_layers(model: Vgg | ResNet, reading: Reading = "described") -> tuple[str, ...]:
+    """Names of the layers after which the paper measures, from the bottom up.
+
+    "described" is the text: a VGG's units of convolution, batch norm and ReLU, a ResNet's blocks.
+    "published" is the released code: a VGG's bare convolutions, before batch norm and ReLU, and a
+    ResNet's stem convolution followed by its blocks.
+
+    Raises:
+        ValueError: an unknown reading.
+    """
+    if reading not in ("described", "published"):
+        raise ValueError(f'reading must be "described" or "published", got {reading!r}')
+    named = dict(model.named_modules())
+    if isinstance(model, Vgg):
+        kind = nn.ReLU if reading == "described" else nn.Conv2d
+        return tuple(n for n, m in named.items() if n.startswith("features.") and type(m) is kind)
+    blocks = tuple(n for n, m in named.items() if isinstance(m, BasicBlock | BottleneckBlock))
+    return blocks if reading == "described" else ("stem.0", *blocks)

@@ -1,0 +1,1 @@
+"""Experiments of Understanding the Dynamics of DNNs Using Graph Modularity."""

@@ -24,6 +24,7 @@ from modgraph_lib.experiments import (
     settings,
     your_own,
 )
+from modgraph_lib.experiments.community import curves, training_time
 from modgraph_lib.training import TrainConfig
 
 __all__ = ["REGISTRY", "Experiment", "tables"]
@@ -96,6 +97,12 @@ def _of_paper_size(record: Record) -> bool:
     return train["widths"][0] == settings.WIDTH and not train.get("images")
 
 
+def _of_colour_images(record: Record) -> bool:
+    """Not the digits of a quick run, nor a laptop's part of the training images."""
+    train = record["config"]["train"]
+    return train["data"] != "digits" and not train["images"]
+
+
 def _fields(record: Record) -> dict[str, Any]:
     """Fields of a configuration; its training run as one, without the data's fingerprint."""
     fields = {name: v for name, v in record["config"].items() if name != "data_fingerprint"}
@@ -133,6 +140,10 @@ REGISTRY = (
     ),
     Experiment(promoting.INITIAL_EXPERIMENT, {"promoting_initial_ncut": promoting.initial_table}),
     *(Experiment(name, keep=_of_paper_size) for name in second_looks.EXPERIMENTS),
+    Experiment(curves.EXPERIMENT, {"community_curves": curves.table}, keep=_of_colour_images),
+    Experiment(
+        training_time.EXPERIMENT, {"community_epochs": training_time.table}, keep=_of_colour_images
+    ),
     Experiment(your_own.EXPERIMENT, again=_architecture),
     Experiment(imagenet.EXPERIMENT, {"imagenet_ncut": imagenet.table}, _imagenet),
 )

@@ -63,6 +63,7 @@ class Part:
         runs: networks (graphs, for an identity) behind it; the fewest of any group it compares.
         spread_is: "sd" or "se".
         keys: keys of the result records it was computed from.
+        scale: in words, how the networks behind it differ from the paper's; empty if they do not.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Part:
     runs: int = 0
     spread_is: str = "sd"
     keys: tuple[str, ...] = field(default=(), repr=False)
+    scale: str = ""
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,8 @@ def verdicts(
         Columns: id, paper, section; verdict ("reproduced", "partly", "not reproduced",
         "not run yet" or "not run (needs X)"); observed (text); parts (list of dicts: name,
         observed, spread, spread_is, runs, outcome); scale ("paper", "reduced: 6 of 10
-        networks", "incomplete: 3 of 8 parts", or empty); runs (fewest of any part); device;
-        date (of the latest row used); data_note (what is particular about the data);
+        networks", "reduced: width 16, 10 epochs, 2 of each", "incomplete: 3 of 8 parts", or
+        empty); runs (fewest of any part); device; date (of the latest row used); data_note (what is particular about the data);
         evidence (page and anchor); explanation (ours, empty once "reproduced").
 
     Raises:
@@ -142,6 +142,8 @@ def _scale(judged: Sequence[Judged]) -> str:
     if len(present) < len(judged):
         return f"incomplete: {len(present)} of {len(judged)} parts"
     criterion, part, _ = min(judged, key=lambda item: item[1].runs / item[0].runs)
+    if scales := {part.scale for _, part, _ in judged} - {""}:
+        return f"reduced: {'; '.join(sorted(scales))}, {part.runs} of each"
     if part.runs < criterion.runs:
         return f"reduced: {part.runs} of {criterion.runs} networks"
     return "paper"

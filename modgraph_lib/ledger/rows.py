@@ -152,6 +152,7 @@ def part(
         return Part(name, runs=runs)
     # keys are absent where a caller built its rows by hand
     keys = {str(key) for frame in cells if "key" in frame for key in frame["key"]}
+    scales = {scale for frame in cells if "scale" in frame for scale in frame["scale"]} - {""}
     return Part(
         name,
         observed=float(value()),
@@ -159,6 +160,7 @@ def part(
         runs=runs,
         spread_is=spread_is,
         keys=tuple(sorted(keys)),
+        scale="; ".join(sorted(scales)),
     )
 
 

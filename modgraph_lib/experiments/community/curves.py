@@ -188,7 +188,8 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
     """One row a network, k, repeat and layer.
 
     Columns: the configuration's, network, data, seed, width, epochs, images, k, repeat, layer
-    (from 1), layers_in_all, name, q, inside, test_accuracy, best_accuracy, device, date.
+    (from 1), layers_in_all, name, q, inside, test_accuracy, best_accuracy, key, device, date,
+    data_note.
     """
     rows = []
     for record in records:
@@ -201,8 +202,8 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
             "test_accuracy": result.get("test_accuracy"),
             "best_accuracy": result.get("best_accuracy"),
             "layers_in_all": len(result["layers"]),
-            "device": record["provenance"]["device"],
-            "date": record["provenance"]["date"],
+            "key": record["key"],
+            **{name: record["provenance"][name] for name in ("device", "date", "data_note")},
         }
         for k, curves in result["curves"].items():
             for repeat, (q, inside) in enumerate(zip(curves["q"], curves["inside"], strict=True)):
@@ -217,7 +218,8 @@ TRAIN_COLUMNS = ("network", "data", "seed", "width", "epochs", "images", "schedu
 CONFIG_COLUMNS = ("stage", "samples", "similarity", "symmetrise", "sampling")
 COLUMNS = [
     *TRAIN_COLUMNS, *CONFIG_COLUMNS, "measured_layers", "test_accuracy", "best_accuracy",
-    "layers_in_all", "device", "date", "layer", "name", "q", "inside", "k", "repeat",
+    "layers_in_all", "key", "device", "date", "data_note", "layer", "name", "q", "inside", "k",
+    "repeat",
 ]  # fmt: skip
 
 

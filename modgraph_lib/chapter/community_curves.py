@@ -118,9 +118,11 @@ def probe_rows(results: Results) -> pd.DataFrame:
         judged = at_best_scale(probes[(probes["network"] == network)
                                       & (probes["data"] == "cifar10")
                                       & (probes["images"] == 0)], network)  # fmt: skip
+        if q.empty or judged.empty:
+            continue
         q = q.groupby(["network", "seed", "layer"], as_index=False)["q"].mean()
         found.append(q.merge(judged[["network", "seed", "layer", "accuracy"]]))
-    return titled(pd.concat(found, ignore_index=True))
+    return titled(pd.concat(found, ignore_index=True) if found else pd.DataFrame())
 
 
 def titled(frame: pd.DataFrame) -> pd.DataFrame:

@@ -30,7 +30,7 @@ def graph_snapshots(
 
     Args:
         graphs: adjacency matrices (N, N), weights at least 0.
-        labels: (N,) class of each node; nodes stand in a ring, class by class.
+        labels: (N,) class of each node; the nodes of a class stand together.
         titles: one a graph.
 
     Raises:
@@ -41,16 +41,18 @@ def graph_snapshots(
         raise ValueError(
             f"{len(graphs)} graphs of {len(labels)} nodes need as many titles and labels"
         )
-    order = np.argsort(labels, kind="stable")
-    angle = np.empty(len(labels))
     kinds = np.unique(labels)
-    # A gap between the classes, so that an edge across is seen to cross it.
-    angle[order] = np.arange(len(labels)) + 0.8 * np.searchsorted(kinds, labels[order])
-    angle *= 2 * np.pi / (len(labels) + 0.8 * len(kinds))
-    place = np.c_[np.sin(angle), np.cos(angle)]
+    place = np.empty((len(labels), 2))
+    for number, kind in enumerate(kinds):
+        members = np.flatnonzero(labels == kind)
+        # Turned a little, so that no edge across runs along one inside.
+        angle = 2 * np.pi * (np.arange(len(members)) / len(members) + 0.06)
+        centre = 2 * np.pi * number / len(kinds)
+        place[members] = 0.42 * np.c_[np.sin(angle), np.cos(angle)]
+        place[members] += 0.75 * np.array([np.sin(centre), np.cos(centre)])
     colours = style.cluster_colours(len(kinds))
     with style.styled():
-        figure, panels = style.axes(1, len(graphs), height=2.3)
+        figure, panels = style.axes(1, len(graphs), height=2.4)
         for axes, graph, title in zip(panels, graphs, titles, strict=True):
             heaviest = max(float(np.max(graph)), 1e-12)
             for one, two in zip(*np.nonzero(np.triu(graph)), strict=True):

@@ -46,12 +46,12 @@ class CurvesParameters:
     scale: str = parameter("quick", "how they are trained: quick, short or paper", choices=SCALES)
     samples: int = parameter(200, "images N in a graph (0: the paper's 500 or 1,000)", at_least=0)
     neighbours: int = parameter(3, "neighbours k of an image (paper: 3)", at_least=1)
-    repeats: int = parameter(5, "draws of images (paper: 5)", at_least=1)
+    repeats: int = parameter(3, "draws of images (paper: 5)", at_least=1)
     map_network: str = parameter(
         "vgg11", "network whose layers are mapped by t-SNE", choices=cifar_networks.NAMES
     )
     sizes: list[int] = parameter(
-        [80, 140, 200, 260], "other N (paper: 200 to 5,000; empty: none)",
+        [80, 140, 260], "other N (paper: 200 to 5,000; empty: none)",
         at_least=10, may_be_empty=True,
     )  # fmt: skip
     ks: list[int] = parameter(

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from modgraph_lib.plots import style
 
@@ -189,6 +190,8 @@ def probes_and_q(frame: pd.DataFrame) -> Figure:
                               markersize=3.5, linewidth=1.2)  # fmt: skip
             panels[column].set_title(titles.get(network, network))
             panels[len(networks) + column].set_xlabel("layer")
+        for axes in panels:
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         panels[0].set_ylabel("probe accuracy")
         panels[len(networks)].set_ylabel("Q")
         seeds = sorted(frame["seed"].unique())
@@ -212,6 +215,8 @@ def _grid(count: int, columns: int = ACROSS, height: float = 2.1) -> tuple[Figur
         axes.axis("off")
     for axes in panels[::columns]:
         axes.set_ylabel("Q")
+    for axes in panels[:count]:
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     return figure, panels
 
 

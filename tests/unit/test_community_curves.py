@@ -138,6 +138,17 @@ def test_records_of_maps_and_probes_are_stored_once():
         probes.ProbeConfig(train, fit_images=1)
 
 
+def test_constant_features_are_named_with_their_layer():
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU()).eval()
+    nn.init.zeros_(model[0].weight)
+    nn.init.ones_(model[0].bias)
+    images, labels = torch.rand(6, 4), [0, 1] * 3
+    with pytest.raises(ValueError, match="layer '1': 6 of 6 samples have constant features"):
+        communities.modularity_curve(model, images, labels, layers=["1"], similarity="pearson")
+    with pytest.raises(ValueError, match="at least 7 samples"):
+        communities.modularity_curve(model, images, labels, k=6)
+
+
 # --- claims on made rows ------------------------------------------------------------------------
 
 

@@ -41,6 +41,7 @@ RESNET_PLANS = {
     "resnet152": (3, 8, 36, 3),
     "resnet56": (9, 9, 9),
 }
+LARGE = 128  # pixels from which an image gets the stem for ImageNet
 BOTTLENECKS = ("resnet50", "resnet101", "resnet152")
 NAMES = (*VGG_PLANS, *RESNET_PLANS)
 Reading = Literal["described", "published"]
@@ -153,7 +154,11 @@ def _shortcut(fan_in: int, fan_out: int, stride: int, pad: bool) -> nn.Module:
 
 
 class ResNet(nn.Module):
-    """A 3x3 stem and stages of residual blocks, each stage after the first at half the size."""
+    """A stem and stages of residual blocks, each stage after the first at half the size.
+
+    The stem is a 3x3 convolution; for large images (Table B4: ImageNet50) a 7x7 one at half the
+    size and a max-pooling.
+    """
 
     def __init__(
         self,
@@ -164,12 +169,14 @@ class ResNet(nn.Module):
         width: int,
         moments: str,
         pad_shortcuts: bool = False,
+        large: bool = False,
     ) -> None:
         super().__init__()
         self.normalise = Normalise(channels, moments)
-        self.stem = nn.Sequential(
-            nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
-        )
+        size, stride, padding = (7, 2, 3) if large else (3, 1, 1)
+        stem = [nn.Conv2d(channels, width, size, stride, padding, bias=False)]
+        stem += [nn.BatchNorm2d(width), nn.ReLU()]
+        self.stem = nn.Sequential(*stem, *([nn.MaxPool2d(3, 2, 1)] if large else []))
         fan_in, stages = width, []
         for stage, count in enumerate(plan):
             blocks = []
@@ -268,8 +275,8 @@ def build(
         if plan.family in VGG_PLANS:
             return Vgg(plan.counts, channels, outputs, width, moments)
         block = BottleneckBlock if plan.family in BOTTLENECKS else BasicBlock
-        pads = plan.family == "resnet56"
-        return ResNet(plan.counts, block, channels, outputs, width, moments, pads)
+        pads, large = plan.family == "resnet56", max(image_shape[1:]) >= LARGE
+        return ResNet(plan.counts, block, channels, outputs, width, moments, pads, large)
 
 
 def measured_layers(model: Vgg | ResNet, reading: Reading = "described") -> tuple[str, ...]:

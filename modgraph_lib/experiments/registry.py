@@ -24,7 +24,7 @@ from modgraph_lib.experiments import (
     settings,
     your_own,
 )
-from modgraph_lib.experiments.community import curves, training_time
+from modgraph_lib.experiments.community import curves, maps, pretrained, probes, training_time
 from modgraph_lib.training import TrainConfig
 
 __all__ = ["REGISTRY", "Experiment", "tables"]
@@ -143,6 +143,13 @@ REGISTRY = (
     Experiment(curves.EXPERIMENT, {"community_curves": curves.table}, keep=_of_colour_images),
     Experiment(
         training_time.EXPERIMENT, {"community_epochs": training_time.table}, keep=_of_colour_images
+    ),
+    Experiment(maps.EXPERIMENT, {"community_maps": maps.table}, keep=_of_colour_images),
+    Experiment(probes.EXPERIMENT, {"community_probes": probes.table}, keep=_of_colour_images),
+    Experiment(
+        pretrained.EXPERIMENT,
+        {"community_pretrained": pretrained.table},
+        keep=lambda record: record["config"]["weights"] == "imagenet",
     ),
     Experiment(your_own.EXPERIMENT, again=_architecture),
     Experiment(imagenet.EXPERIMENT, {"imagenet_ncut": imagenet.table}, _imagenet),

@@ -7,6 +7,13 @@ paired with a marker or a position, widths that fit the text column of the book.
 
 from modgraph_lib.plots.clusters import cluster_profiles, clusters_by_layer
 from modgraph_lib.plots.cnns import ncut_by_data, stacked_images
+from modgraph_lib.plots.community_curves import (
+    class_maps,
+    curve_lines,
+    curve_panels,
+    graph_snapshots,
+    probes_and_q,
+)
 from modgraph_lib.plots.conditions import ncut_against_accuracy, ncut_by_condition
 from modgraph_lib.plots.imagenet import networks_and_shuffles, spectrum
 from modgraph_lib.plots.lesions import class_bars, lesion_maps, lesion_null, two_kinds
@@ -24,12 +31,16 @@ __all__ = [
     "block_matrices",
     "by_stage",
     "class_bars",
+    "class_maps",
     "cluster_profiles",
     "clusters_by_layer",
+    "curve_lines",
+    "curve_panels",
     "dependency_graphs",
     "effect_sizes",
     "equal_nulls",
     "dropout_modes",
+    "graph_snapshots",
     "halves",
     "image_rows",
     "initial_ncuts",
@@ -45,6 +56,7 @@ __all__ = [
     "null_histogram",
     "pair_matrix",
     "placeholder",
+    "probes_and_q",
     "small_graph",
     "stacked_images",
     "spectrum",

@@ -59,8 +59,9 @@ def verdicts(
         "not run yet" or "not run (needs X)"); observed (text); parts (list of dicts: name,
         observed, spread, spread_is, runs, outcome); scale ("paper", "reduced: 6 of 10
         networks", "reduced: width 16, 10 epochs, 2 of each", "incomplete: 3 of 8 parts", or
-        empty); runs (fewest of any part); device; date (of the latest row used); data_note (what is particular about the data);
-        evidence (page and anchor); explanation (ours, empty once "reproduced").
+        empty); runs (fewest of any part); device; date (of the latest row used); data_note (what
+        is particular about the data); evidence (page and anchor); explanation (ours, empty once
+        "reproduced").
 
     Raises:
         ValueError: a section without a single claim, or an id that no claim has.

@@ -28,7 +28,7 @@ def watched(results: Results, *, network: str, runs: int = community_rows.RUNS) 
         seed for seed, own in rows.groupby("seed") if set(range(1, last + 1)) <= set(own["epoch"])
     ]
     rows = rows[rows["seed"].isin(whole)]
-    width = rows["scale"].str.partition(",")[0]
+    width = rows["scale"].str.split(",").str[0]
     words = f", the first {last} of {rows['epochs'].max()} epochs"
     return rows.assign(scale=(width + words).where(rows["scale"] != "", ""))
 

@@ -1,14 +1,16 @@
 """CKA by closed forms and the textbook formula; layers inside blocks; records and their claims."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from torch import nn
 
-from modgraph_lib import cifar_networks, cka
-from modgraph_lib.experiments.community import layer_difference
+from modgraph_lib import cifar_networks, cka, ledger
+from modgraph_lib.experiments.community import block_patterns, layer_difference
 from modgraph_lib.experiments.community.layer_difference import DifferenceConfig
 from modgraph_lib.experiments.community.settings import training_run
 from modgraph_lib.experiments.registry import REGISTRY
@@ -221,3 +223,89 @@ def test_a_record_is_recomputed_alike(records):
 def test_configurations_refuse(options, message):
     with pytest.raises(ValueError, match=message):
         DifferenceConfig(**{"train": TRAIN, **options})
+
+
+# --- patterns and claims --------------------------------------------------------------------
+
+KINDS = ["stem"] + ["inside", "inside", "after"] * 3
+BLOCKS = np.array([0, 1, 1, 1, 2, 2, 2, 3, 3, 3])
+
+
+def from_values(values):
+    return np.abs(np.subtract.outer(values, values))
+
+
+def test_contrast_by_hand():
+    """Outputs at 0, insides at 1: every output is 1 from insides and 0 from outputs."""
+    values = np.array([5.0] + [1, 1, 0] * 3)
+    found = block_patterns.contrast_of(from_values(values), KINDS, BLOCKS)
+    assert (found.inside, found.after, found.share, found.gap) == (1.0, 0.0, 1.0, 1.0)
+    # A straight rise over depth has hardly a pattern: insides lie half a step nearer or farther.
+    rise = block_patterns.contrast_of(from_values(np.arange(10.0)), KINDS, BLOCKS)
+    assert rise.after == pytest.approx(4.0)
+    # outputs 3, 6, 9; insides of others at (4, 5, 7, 8), (1, 2, 7, 8), (1, 2, 4, 5)
+    assert rise.inside == pytest.approx(np.mean([3, 3, 6]))
+    with pytest.raises(ValueError, match="two blocks"):
+        block_patterns.contrast_of(from_values(values[:4]), KINDS[:4], BLOCKS[:4])
+
+
+def pretend(values, alignment=None, seed=0, **settings):
+    """Rows of one network with these Q, as if of the short run."""
+    values = np.asarray(values, float)
+    one, other = np.triu_indices(len(values), 1)
+    kinds, blocks = np.array(KINDS), BLOCKS
+    difference = from_values(values)
+    alignment = 1 - difference if alignment is None else alignment
+    frame = pd.DataFrame(
+        {
+            "layer_i": one + 1, "layer_j": other + 1, "kind_i": kinds[one], "kind_j": kinds[other],
+            "block_i": blocks[one], "block_j": blocks[other],
+            "difference": difference[one, other], "cka": alignment[one, other],
+        }
+    )  # fmt: skip
+    fixed = {
+        "network": "resnet18", "data": "cifar10", "seed": seed, "width": 16, "epochs": 10,
+        "images": 0, "schedule": "one_cycle", "stage": "trained", "parts": "units",
+        "samples": 500, "k": 3, "layers_in_all": len(values), "key": f"key{seed}",
+    }  # fmt: skip
+    return frame.assign(**fixed | settings)
+
+
+def test_two_patterns_alike():
+    values = np.array([0.5] + [0.3, 0.35, 0.1] * 3) + 0.01 * np.arange(10)
+    same = block_patterns.alike(pretend(values), permutations=99)
+    assert same.correlation == pytest.approx(1) and same.p_value == 0.01
+    assert same.beyond_depth == pytest.approx(1)
+    noise = np.random.RandomState(0).uniform(size=(10, 10))
+    rows = pretend(values, (noise + noise.T) / 2)
+    other = block_patterns.alike(rows, permutations=99)
+    peer = stats.spearmanr(rows["difference"], 1 - rows["cka"]).statistic
+    assert other.correlation == pytest.approx(peer)
+    # scipy's own partial correlation of ranks, by residuals of a least-squares line
+    depth = stats.rankdata(rows["layer_j"] - rows["layer_i"])
+    left = []
+    for column in (rows["difference"], 1 - rows["cka"]):
+        ranks = stats.rankdata(column)
+        line = stats.linregress(depth, ranks)
+        left.append(ranks - line.intercept - line.slope * depth)
+    assert other.beyond_depth == pytest.approx(stats.pearsonr(*left).statistic)
+    assert other.p_value > 0.01
+    with pytest.raises(ValueError, match="measure must be"):
+        block_patterns.contrast(rows, "q")
+
+
+def test_claims_of_patterns():
+    pattern = np.array([0.3] + [0.3, 0.35, 0.1] * 3)
+    rows = pd.concat([pretend(pattern + 0.01 * np.arange(10) * seed, seed=seed) for seed in (0, 1)])
+    ids = ("CM-33", "CM-34")
+    found = ledger.verdicts({"community_layer_difference": rows}, ids=ids)
+    assert found["verdict"].tolist() == ["reproduced"] * 2
+    assert set(found["scale"]) == {"reduced: width 16, 10 epochs, 2 of each"}
+    reverse = np.array([0.3] + [0.2, 0.2, 0.0, 0.2, 0.2, 0.2, 0.2, 0.2, 0.4])
+    rows_of = [pretend(reverse * (1 + 0.1 * seed), seed=seed) for seed in (0, 1)]
+    found = ledger.verdicts({"community_layer_difference": pd.concat(rows_of)}, ids=ids)
+    assert found["verdict"].tolist() == ["not reproduced", "partly"]  # alike, without a pattern
+    bare = rows.assign(parts="convolutions")
+    found = ledger.verdicts({"community_layer_difference": bare}, ids=ids)
+    assert found["verdict"].tolist() == ["not run yet"] * 2
+    assert ledger.verdicts({}, ids=ids)["verdict"].tolist() == ["not run yet"] * 2

@@ -116,7 +116,8 @@ def alike(rows: pd.DataFrame, *, permutations: int = 999, seed: int = 0) -> Alik
     pairs = np.triu_indices(len(difference), 1)
 
     def ranked(matrix: np.ndarray) -> np.ndarray:
-        return stats.rankdata(matrix[pairs])
+        # stored numbers are rounded: equal ones stay equal after a subtraction
+        return stats.rankdata(np.round(matrix[pairs], 9))
 
     one, other = ranked(difference), ranked(distance)
     found = _correlation(one, other)

@@ -38,6 +38,7 @@ def status(section: str, rows: pd.DataFrame, results: Results | None = None) -> 
     results = ledger.load_results() if results is None else results
     totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
     said = ", ".join(f"{count} {kind}" for kind, count in totals.drop("total").items() if count)
+    digest = rows_digest(rows) if len(rows) else "none"
     return say(
         f"""
         **Paper:** {PAPERS[section.split("/")[0]]}<br>
@@ -45,7 +46,7 @@ def status(section: str, rows: pd.DataFrame, results: Results | None = None) -> 
         **Evidence at hand:** {_evidence(rows)}<br>
         **Cost:** this page about a minute on 2 cores<br>
         **Digests:** library `{library_digest()}` (version {modgraph_lib.__version__}),
-        rows and their data `{rows_digest(rows)}`
+        rows and their data `{digest}`
         """
     )
 

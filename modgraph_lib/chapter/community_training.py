@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import torch
 from IPython.display import Markdown
 from pandas.io.formats.style import Styler
+from torch import nn
 
-from modgraph_lib import ledger
+from modgraph_lib import cifar_networks, cka, ledger
 from modgraph_lib.chapter.community import NOT_RUN, network_name
 from modgraph_lib.chapter.tables import MISSING, _styled
-from modgraph_lib.experiments.community import training_shapes
+from modgraph_lib.experiments.community import curves, training_shapes
 from modgraph_lib.ledger.community_training import watched
 from modgraph_lib.ledger.rows import Results
+from modgraph_lib.training import SgdConfig
 
-__all__ = ["calibration", "curves_by_network", "movements", "stored_rows"]
+__all__ = ["calibration", "curves_by_network", "moved_features", "movements", "stored_rows"]
 
 NETWORKS = ("resnet18", "vgg16")  # of Figure 6(b)
 
@@ -80,6 +83,33 @@ def calibration() -> pd.DataFrame:
         found = training_shapes.tracking(table)
         lines.append((words, round(found.correlation, 2), round(found.slope, 2)))
     return pd.DataFrame(lines, columns=["curve", "correlation", "slope"]).set_index("curve")
+
+
+def moved_features(train: SgdConfig, images: torch.Tensor, *, name: str = "cm03-moved") -> Styler:
+    """Linear CKA of each layer with itself before training.
+
+    Args:
+        train: the network, trained now if it is not in the cache.
+        images: (N, C, H, W).
+        name: fixed id of the table.
+    """
+    both = _Both()
+    for stage in ("untrained", "trained"):
+        both.add_module(stage, curves.network(train, stage)[0])
+    layers = cifar_networks.measured_layers(both.trained)
+    names = [f"{stage}.{layer}" for stage in ("untrained", "trained") for layer in layers]
+    values = cka.cka_matrix(both.eval(), images, layers=names, device="cpu").values
+    lines = {place + 1: f"{values[place, place + len(layers)]:.2f}" for place in range(len(layers))}
+    table = pd.DataFrame([lines], index=["CKA with itself before training"])
+    return _styled(table.rename_axis("layer", axis=1), name)
+
+
+class _Both(nn.Module):
+    """Several networks that see the same images, so that their layers can be compared."""
+
+    def forward(self, images: torch.Tensor) -> None:
+        for network in self.children():
+            network(images)
 
 
 def _percent(share: float) -> str:

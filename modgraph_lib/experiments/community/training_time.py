@@ -138,7 +138,7 @@ class TrainingTimeParameters:
         "float32", "float32, or bfloat16 (faster where the processor has it)",
         choices=("float32", "bfloat16"),
     )  # fmt: skip
-    samples: int = parameter(300, "test images in a graph (paper: 500)", at_least=20)
+    samples: int = parameter(250, "test images in a graph (paper: 500)", at_least=20)
     neighbours: int = parameter(3, "neighbours k of each image (paper: 3)", at_least=1)
     repeats: int = parameter(3, "draws of test images (paper: 5)", at_least=1)
     seed: int = parameter(0, "first network seed; later ones count up", at_least=0)

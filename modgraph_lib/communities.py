@@ -22,6 +22,7 @@ __all__ = [
     "ModularityCurve",
     "default_layers",
     "knn_graph",
+    "layer_graphs",
     "modularity",
     "modularity_curve",
     "modularity_curves",
@@ -215,6 +216,37 @@ def _shares(adjacency: Any, labels: Any) -> tuple[float, float]:
 
 
 # --- a curve over layers --------------------------------------------------------------------
+
+
+def layer_graphs(
+    model: nn.Module,
+    images: torch.Tensor,
+    *,
+    layers: Sequence[str] | None = None,
+    k: int = 3,
+    similarity: Similarity = "cosine",
+    symmetrise: Symmetrise = "mean",
+    zero_norm: ZeroNorm = "error",
+    batch_size: int = 100,
+    memory: float = 1.0,
+    device: str = "auto",
+) -> dict[str, sparse.csr_array]:
+    """The graph of samples after each layer, (N, N) by name, as ``modularity_curve`` builds it.
+
+    Arguments and errors are those of ``modularity_curve``.
+    """
+    images = torch.as_tensor(images)
+    _check_options(k, len(images), similarity, symmetrise, zero_norm)
+    return each_layer(
+        model,
+        images,
+        lambda products: _nearest(products, k, symmetrise),
+        lambda output, name: _unit_rows(output, similarity, zero_norm, f"layer {name!r}"),
+        layers=layers,
+        batch_size=batch_size,
+        memory=memory,
+        device=device,
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,9 +40,9 @@ def layer_differences(
     if unknown := sorted(set(kinds) - set(KINDS)):
         raise ValueError(f"unknown kinds of layer: {', '.join(unknown)}")
     with style.styled():
-        figure, panels = style.axes(1, 2, height=4.2)
+        figure, panels = style.axes(1, 2, height=4.9)
         top = float(difference.max()) or 1.0
-        _heat(figure, panels[0], kinds, difference, "|Q_i - Q_j|", (0, top), COLOURS)
+        _heat(figure, panels[0], kinds, difference, "$|Q_i - Q_j|$", (0, top), COLOURS)
         _heat(figure, panels[1], kinds, alignment, "linear CKA", (0, 1), COLOURS.removesuffix("_r"))
         handles = [
             Patch(facecolor=KIND_GREYS[kind], edgecolor=style.INK, label=KIND_WORDS[kind])

@@ -71,8 +71,10 @@ def _draw_map(axes: Axes, chart: LayerMap, layer: int, *, size: float) -> None:
     for number, (colour, marker) in enumerate(_looks(chart)):
         own = points[labels == number]
         axes.scatter(*own.T, s=size, color=colour, marker=marker, linewidths=0, zorder=2)
-    axes.set(xticks=[], yticks=[], aspect="equal")
-    axes.margins(0.04)
+    low, high = points.min(0), points.max(0)
+    half = 0.53 * max(float((high - low).max()), 1e-9)  # square, however the points lie
+    limits = [(centre - half, centre + half) for centre in (low + high) / 2]
+    axes.set(xticks=[], yticks=[], aspect="equal", xlim=limits[0], ylim=limits[1])
     for spine in axes.spines.values():
         spine.set_visible(True)
         spine.set_color(style.FAINT)

@@ -14,14 +14,17 @@ from modgraph_lib.plots.community_curves import (
     graph_snapshots,
     probes_and_q,
 )
+from modgraph_lib.plots.community_layer_difference import layer_differences
+from modgraph_lib.plots.community_training import deep_against_accuracy, q_over_epochs
 from modgraph_lib.plots.conditions import ncut_against_accuracy, ncut_by_condition
 from modgraph_lib.plots.imagenet import networks_and_shuffles, spectrum
+from modgraph_lib.plots.layers import layer_state, layer_states
 from modgraph_lib.plots.lesions import class_bars, lesion_maps, lesion_null, two_kinds
 from modgraph_lib.plots.networks import block_matrices, layered_layout, small_graph
 from modgraph_lib.plots.nulls import initial_ncuts, null_against_networks, null_histogram
 from modgraph_lib.plots.pairs import all_pairs, dependency_graphs, pair_matrix
 from modgraph_lib.plots.states import State, state_grid
-from modgraph_lib.plots.style import placeholder
+from modgraph_lib.plots.style import placeholder, png
 from modgraph_lib.plots.tasks import by_stage, dropout_modes, halves, image_rows, mixtures
 from modgraph_lib.plots.topology import effect_sizes, equal_nulls, two_nulls
 
@@ -36,6 +39,7 @@ __all__ = [
     "clusters_by_layer",
     "curve_lines",
     "curve_panels",
+    "deep_against_accuracy",
     "dependency_graphs",
     "effect_sizes",
     "equal_nulls",
@@ -44,6 +48,9 @@ __all__ = [
     "halves",
     "image_rows",
     "initial_ncuts",
+    "layer_differences",
+    "layer_state",
+    "layer_states",
     "layered_layout",
     "lesion_maps",
     "lesion_null",
@@ -57,6 +64,8 @@ __all__ = [
     "pair_matrix",
     "placeholder",
     "probes_and_q",
+    "png",
+    "q_over_epochs",
     "small_graph",
     "stacked_images",
     "spectrum",

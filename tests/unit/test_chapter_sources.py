@@ -25,11 +25,17 @@ from modgraph_lib.experiments import (
     tasks,
     your_own,
 )
-from modgraph_lib.experiments.community import curves_section
+from modgraph_lib.experiments.community import (
+    curves_section,
+    layer_difference,
+    training_time,
+)
 
 ROOT = Path(__file__).resolve().parents[2] / "notebooks"
 SECTIONS = {
     "community_modularity/01_curves": curves_section.CurvesParameters,
+    "community_modularity/03_training": training_time.TrainingTimeParameters,
+    "community_modularity/04_layer_difference": layer_difference.LayerDifferenceParameters,
     "surprisingly_modular/01_clusterability": surprisingly_modular.ClusterabilityParameters,
     "surprisingly_modular/02_learning_or_topology": (
         learning_or_topology.LearningOrTopologyParameters

@@ -24,7 +24,7 @@ from modgraph_lib.experiments import (
     settings,
     your_own,
 )
-from modgraph_lib.experiments.community import curves, training_time
+from modgraph_lib.experiments.community import adversarial, curves, training_time
 from modgraph_lib.training import TrainConfig
 
 __all__ = ["REGISTRY", "Experiment", "tables"]
@@ -143,6 +143,9 @@ REGISTRY = (
     Experiment(curves.EXPERIMENT, {"community_curves": curves.table}, keep=_of_colour_images),
     Experiment(
         training_time.EXPERIMENT, {"community_epochs": training_time.table}, keep=_of_colour_images
+    ),
+    Experiment(
+        adversarial.EXPERIMENT, {"community_adversarial": adversarial.table}, keep=_of_colour_images
     ),
     Experiment(your_own.EXPERIMENT, again=_architecture),
     Experiment(imagenet.EXPERIMENT, {"imagenet_ncut": imagenet.table}, _imagenet),

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["NAMES", "ResNet", "Vgg", "build", "measured_layers", "plan_of"]
+__all__ = ["NAMES", "ResNet", "Vgg", "build", "measured_layers", "plan_of", "sub_layers"]
 
 # Mean and standard deviation of the training images' channels, in 0..1.
 MOMENTS = {
@@ -44,6 +44,7 @@ RESNET_PLANS = {
 BOTTLENECKS = ("resnet50", "resnet101", "resnet152")
 NAMES = (*VGG_PLANS, *RESNET_PLANS)
 Reading = Literal["described", "published"]
+SubLayers = Literal["units", "convolutions"]
 
 
 class Normalise(nn.Module):
@@ -290,3 +291,33 @@ def measured_layers(model: Vgg | ResNet, reading: Reading = "described") -> tupl
         return tuple(n for n, m in named.items() if n.startswith("features.") and type(m) is kind)
     blocks = tuple(n for n, m in named.items() if isinstance(m, BasicBlock | BottleneckBlock))
     return blocks if reading == "described" else ("stem.0", *blocks)
+
+
+def sub_layers(model: ResNet, parts: SubLayers = "units") -> dict[str, str]:
+    """Layers of a ResNet inside its blocks and after them, from the bottom up.
+
+    Args:
+        parts: "units" takes each convolution of a block's branch with the batch norm and ReLU
+            that follow it, which is what the paper calls a layer of a VGG; "convolutions" the
+            bare convolutions. Convolutions on a shortcut belong to neither.
+
+    Returns:
+        Module name -> "stem", "inside" (in a branch) or "after" (a block's output, behind the
+        addition and its ReLU).
+
+    Raises:
+        ValueError: a network without residual blocks, or an unknown ``parts``.
+    """
+    if parts not in ("units", "convolutions"):
+        raise ValueError(f'parts must be "units" or "convolutions", got {parts!r}')
+    if not isinstance(model, ResNet):
+        raise ValueError("only a ResNet has layers inside and after residual blocks")
+    found = {"stem" if parts == "units" else "stem.0": "stem"}
+    for block in measured_layers(model):
+        body = model.get_submodule(block).body
+        starts = [i for i, module in enumerate(body) if isinstance(module, nn.Conv2d)]
+        ends = [*(start - 1 for start in starts[1:]), len(body) - 1]
+        for place in ends if parts == "units" else starts:
+            found[f"{block}.body.{place}"] = "inside"
+        found[block] = "after"
+    return found

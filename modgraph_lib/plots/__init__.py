@@ -7,6 +7,8 @@ paired with a marker or a position, widths that fit the text column of the book.
 
 from modgraph_lib.plots.clusters import cluster_profiles, clusters_by_layer
 from modgraph_lib.plots.cnns import ncut_by_data, stacked_images
+from modgraph_lib.plots.community_layer_difference import layer_differences
+from modgraph_lib.plots.community_training import deep_against_accuracy, q_over_epochs
 from modgraph_lib.plots.conditions import ncut_against_accuracy, ncut_by_condition
 from modgraph_lib.plots.imagenet import networks_and_shuffles, spectrum
 from modgraph_lib.plots.lesions import class_bars, lesion_maps, lesion_null, two_kinds
@@ -26,6 +28,7 @@ __all__ = [
     "class_bars",
     "cluster_profiles",
     "clusters_by_layer",
+    "deep_against_accuracy",
     "dependency_graphs",
     "effect_sizes",
     "equal_nulls",
@@ -33,6 +36,7 @@ __all__ = [
     "halves",
     "image_rows",
     "initial_ncuts",
+    "layer_differences",
     "layered_layout",
     "lesion_maps",
     "lesion_null",
@@ -45,6 +49,7 @@ __all__ = [
     "null_histogram",
     "pair_matrix",
     "placeholder",
+    "q_over_epochs",
     "small_graph",
     "stacked_images",
     "spectrum",

@@ -93,20 +93,17 @@ def jsma(
 
     Ends for an image once it is no longer given its label.
     """
-    flat = images.flatten(1).clone()
-    count, width = flat.shape
+    flat, shape = images.flatten(1).clone(), images.shape[1:]
     logits = _logits(model, images)
-    towards_class = labels if towards == "own" else _without(logits, labels).argmax(1)
+    target = labels if towards == "own" else _without(logits, labels).argmax(1)
     sign = 1.0 if theta > 0 else -1.0
     free = flat < 1 if theta > 0 else flat > 0
-    going = (logits.argmax(1) == labels) & (towards_class != labels)
-    for _ in range(int(width * gamma / 2)):
+    going = (logits.argmax(1) == labels) & (target != labels)
+    for _ in range(int(flat.shape[1] * gamma / 2)):
         rows = going.nonzero().flatten()
         if not len(rows):
             break
-        wanted, others = _derivatives(
-            model, flat[rows].view(-1, *images.shape[1:]), towards_class[rows]
-        )
+        wanted, others = _derivatives(model, flat[rows].view(-1, *shape), target[rows])
         pair, found = best_pair(sign * wanted, sign * others, free[rows])
         going[rows[~found]] = False
         rows, pair = rows[found], pair[found]
@@ -115,9 +112,9 @@ def jsma(
         moved = flat[rows].gather(1, pair) + theta
         flat[rows] = flat[rows].scatter(1, pair, moved).clamp(0, 1)
         free[rows] = free[rows].scatter(1, pair, False)
-        predicted = _logits(model, flat[rows].view(-1, *images.shape[1:])).argmax(1)
+        predicted = _logits(model, flat[rows].view(-1, *shape)).argmax(1)
         going[rows] = predicted == labels[rows]
-    return flat.view(count, *images.shape[1:]).clamp(0, 1)
+    return flat.view_as(images).clamp(0, 1)
 
 
 def best_pair(

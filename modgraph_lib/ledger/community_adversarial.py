@@ -84,8 +84,7 @@ def peaks(rows: pd.DataFrame) -> pd.DataFrame:
     by_draw = rows[rows["layer"] > 0].groupby(["seed", "kind", "repeat"])["q"].max()
     means = by_draw.groupby(["seed", "kind"]).mean().unstack("kind")
     spread = by_draw.groupby(["seed", "kind"]).std(ddof=1).unstack("kind")
-    clean = spread["clean"] if "clean" in spread else np.nan
-    return means.assign(draws=clean)
+    return means.assign(draws=spread.get("clean", np.nan))
 
 
 @measurement

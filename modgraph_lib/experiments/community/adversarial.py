@@ -20,18 +20,9 @@ from tqdm import tqdm
 
 from modgraph_lib import attacks, cifar_networks, communities, store, training
 from modgraph_lib.experiments.community import curves
-from modgraph_lib.parameters import parameter
 from modgraph_lib.training import SgdConfig, sgd
 
-__all__ = [
-    "ATTACKS",
-    "AdversarialConfig",
-    "AdversarialParameters",
-    "configs",
-    "measure",
-    "run",
-    "table",
-]
+__all__ = ["ATTACKS", "AdversarialConfig", "attacked", "measure", "misled_by", "run", "table"]
 
 EXPERIMENT, SCHEMA = "community_adversarial", 1
 VARIANTS = ("described", "published")
@@ -106,92 +97,6 @@ class AdversarialConfig:
         if self.variant == "published":
             name, changes = PUBLISHED.get(self.attack, (self.attack, {}))
         return name, {**attacks.SETTINGS[name], **changes, **dict(self.settings)}
-
-
-@dataclass(frozen=True)
-class AdversarialParameters:
-    """Parameters of ``community_modularity/02_adversarial``; the defaults are quick."""
-
-    data: str = parameter(
-        "digits",
-        "data set: digits or cifar10",
-        choices=("digits", "cifar10", "cifar100", "tiny_imagenet_50"),
-    )
-    networks: list[str] = parameter(["vgg11"], "networks (paper: vgg16 and resnet18)")
-    attack_names: list[str] = parameter(
-        ["fgsm", "jsma", "one_pixel"], "attacks (paper: all six)", choices=ATTACKS
-    )
-    seeds: int = parameter(1, "networks of each kind (paper: 1)", at_least=1)
-    width: int = parameter(8, "channels of the first stage; 0 is the paper's 64", at_least=0)
-    epochs: int = parameter(12, "epochs of training (paper: 150)", at_least=1)
-    batch_size: int = parameter(64, "images per optimiser step (paper: 256)", at_least=1)
-    learning_rate: float = parameter(0.05, "highest learning rate (paper: 0.01)")
-    weight_decay: float = parameter(0.0005, "weight decay (paper: 0.005)")
-    schedule: str = parameter(
-        "one_cycle", "steps (paper), one_cycle or constant", choices=sgd.SCHEDULES
-    )
-    precision: str = parameter(
-        "float32", "of training: float32 or bfloat16", choices=attacks.PRECISIONS
-    )
-    samples: int = parameter(100, "misled images a graph (paper: 500)", at_least=FEWEST)
-    attempts: int = parameter(0, "images attacked at most; 0 is no limit", at_least=0)
-    neighbours: int = parameter(3, "neighbours k of an image (paper: 3)", at_least=1)
-    repeats: int = parameter(5, "draws of clean images to compare with (paper: 5)", at_least=1)
-    cw_steps: int = parameter(100, "steps of each search of CW (AdverTorch: 10000)", at_least=1)
-    cw_searches: int = parameter(4, "searches of CW (AdverTorch: 9)", at_least=1)
-    population: int = parameter(50, "candidates of OnePixel (its source: 400)", at_least=5)
-    generations: int = parameter(10, "generations of OnePixel (its source: 100)", at_least=1)
-    variant: str = parameter("described", "described (text) or published (code)", choices=VARIANTS)
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
-
-    def __post_init__(self) -> None:
-        for name in self.networks:
-            cifar_networks.plan_of(name)
-        if self.learning_rate <= 0 or self.weight_decay < 0:
-            raise ValueError("learning_rate must be positive and weight_decay not negative")
-
-
-def configs(parameters: AdversarialParameters) -> list[AdversarialConfig]:
-    """Every attack on every network that a page's parameters ask for."""
-    P = parameters
-    changes = {
-        "cw": {"steps": P.cw_steps, "searches": P.cw_searches},
-        "one_pixel": {"population": P.population, "generations": P.generations},
-    }
-    found = []
-    for seed in range(P.seed, P.seed + P.seeds):
-        for network in P.networks:
-            train = SgdConfig(
-                data=P.data,
-                network=network,
-                seed=seed,
-                width=P.width,
-                epochs=P.epochs,
-                batch_size=P.batch_size,
-                learning_rate=P.learning_rate,
-                nesterov=P.schedule == "one_cycle",
-                weight_decay=P.weight_decay,
-                schedule=P.schedule,
-                augmentation="none" if P.data == "digits" else "crop_flip",
-                precision=P.precision,
-            )
-            for attack in P.attack_names:
-                settings = changes.get(attack, {}) if P.variant == "described" else {}
-                found.append(
-                    AdversarialConfig(
-                        train,
-                        attack,
-                        P.variant,
-                        samples=P.samples,
-                        attempts=P.attempts,
-                        settings=tuple(settings.items()),
-                        neighbours=P.neighbours,
-                        repeats=P.repeats,
-                    )
-                )
-    return found
 
 
 def run(

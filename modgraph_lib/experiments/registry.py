@@ -25,6 +25,7 @@ from modgraph_lib.experiments import (
     your_own,
 )
 from modgraph_lib.experiments.community import (
+    adversarial,
     curves,
     layer_difference,
     maps,
@@ -163,6 +164,9 @@ REGISTRY = (
         pretrained.EXPERIMENT,
         {"community_pretrained": pretrained.table},
         keep=lambda record: record["config"]["weights"] == "imagenet",
+    ),
+    Experiment(
+        adversarial.EXPERIMENT, {"community_adversarial": adversarial.table}, keep=_of_colour_images
     ),
     Experiment(
         layer_difference.EXPERIMENT,

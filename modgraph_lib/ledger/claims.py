@@ -16,6 +16,7 @@ import pandas as pd
 from modgraph_lib.ledger import (
     clusterability,
     cnns,
+    community_adversarial,
     community_curves,
     community_layer_difference,
     community_sensitivity,
@@ -76,6 +77,7 @@ _REGISTERED = (
     cnns,
     community_curves,
     community_sensitivity,
+    community_adversarial,
     community_layer_difference,
     community_training,
     identities,

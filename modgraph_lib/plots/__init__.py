@@ -7,6 +7,7 @@ paired with a marker or a position, widths that fit the text column of the book.
 
 from modgraph_lib.plots.clusters import cluster_profiles, clusters_by_layer
 from modgraph_lib.plots.cnns import ncut_by_data, stacked_images
+from modgraph_lib.plots.community_adversarial import adversarial_curves, attacked_images
 from modgraph_lib.plots.community_curves import (
     class_maps,
     curve_lines,
@@ -30,7 +31,9 @@ from modgraph_lib.plots.topology import effect_sizes, equal_nulls, two_nulls
 
 __all__ = [
     "State",
+    "adversarial_curves",
     "all_pairs",
+    "attacked_images",
     "block_matrices",
     "by_stage",
     "class_bars",

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from modgraph_lib.datasets import _cifar, _digits, _idx, _trees, constructed, resize
+from modgraph_lib.datasets import _cifar, _digits, _idx, _imagenet, _trees, constructed, resize
 from modgraph_lib.datasets._cache import cached, pack_names, unpack_names
 from modgraph_lib.datasets._places import missing, roots
 from modgraph_lib.datasets._types import DataMissing, Dataset, make
 
-REAL = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "tiny_imagenet")
+REAL = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "tiny_imagenet", "imagenet50")
 SHRUNK = ("cifar10_grey", "mnist_7x7", "tiny_imagenet_50")
 PAIRED = ("digits", "mnist", "fashion_mnist", "cifar10_grey")
 MADE = ("lines", "random", "random_memorisation", "polynomials")
@@ -65,7 +65,7 @@ def load(name: str, split: str, *, root: str | Path | None = None, seed: int = 4
     Parameters
     ----------
     name: one of ``NAMES``, or a mixture ``"a+b"`` / ``"a+b:separate"`` of two of them.
-    split: ``"train"`` or ``"test"`` (for tiny_imagenet its validation images).
+    split: ``"train"`` or ``"test"`` (for tiny_imagenet and imagenet50 their validation images).
     root: searched first; then MODGRAPH_DATA, ``data/cache/datasets``, ``~/.cache/modgraph``.
     seed: of the draws of made sets (42 in the papers); real data do not depend on it.
 
@@ -99,6 +99,8 @@ def _real(name: str, split: str, searched: list[Path]) -> Dataset:
         return make(name, *_digits.load(split), _digits.CLASSES)
     if name in _idx.FOLDERS:
         return make(name, *_idx.load(name, split, searched), _idx.CLASSES[name])
+    if name == "imagenet50":
+        return make(name, *_imagenet.load(split, searched))
     _, note, read = _colour(name, split, searched)
     return make(name, *read(), note=note)
 
@@ -107,6 +109,8 @@ def where(source: str, searched: list[Path]) -> Path | None:
     """The folder or archive a downloadable set is read from, or None when it is not here."""
     if source in _idx.FOLDERS:
         return _idx.locate(source, searched)
+    if source in _imagenet.FOLDERS:
+        return _imagenet.locate(source, searched)
     try:
         return _find_colour(source, searched)[1]
     except DataMissing:

@@ -31,6 +31,7 @@ __all__ = [
     "ImagenetConfig",
     "ImagenetParameters",
     "configs",
+    "fill",
     "fork",
     "layer_bound",
     "layer_eigenvalues",
@@ -143,11 +144,12 @@ def load(config: ImagenetConfig, weights: str = RANDOM) -> nn.Module:
     plain = {"init_weights": False} if config.network == "inception_v3" else {}
     model = report.load_model(f"torchvision.models:{config.network}", arguments=plain)
     if config.weights == IMAGENET:
-        _fill(model, config.network, weights)
+        fill(model, config.network, weights)
     return model
 
 
-def _fill(model: nn.Module, name: str, weights: str) -> None:
+def fill(model: nn.Module, name: str, weights: str) -> None:
+    """Put ImageNet weights into a network of torchvision's; arguments and errors as ``load``."""
     if weights == "torchvision":
         found = _fetched(name)
     else:

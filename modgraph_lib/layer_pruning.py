@@ -89,12 +89,12 @@ def choose(
 ) -> tuple[tuple[int, ...], ...]:
     """Which residual blocks stay when those go in which Q falls or grows too slowly.
 
-    A block goes where Q after it minus Q after the block before lies below the threshold. The
-    first block of each stage stays: it makes the image smaller and the channels more.
+    A block goes where Q after it minus Q after the block before is no more than the threshold.
+    The first block of each stage stays: it makes the image smaller and the channels more.
 
     Args:
         q: (B,) modularity after each block; counts: blocks of each stage, B in all.
-        threshold: 0 takes away where Q falls; more, also where it grows slowly.
+        threshold: 0 takes away where Q falls or stands still; more, also where it grows slowly.
 
     Returns:
         For each stage the blocks that stay, from 0.
@@ -105,7 +105,7 @@ def choose(
     q = np.asarray(q, dtype=float)
     if q.shape != (sum(counts),) or not np.isfinite(q).all():
         raise ValueError(f"{sum(counts)} blocks need as many finite values of Q, got {q}")
-    stays = np.append(True, np.diff(q) >= threshold)
+    stays = np.append(True, np.diff(q) > threshold)
     kept, first = [], 0
     for count in counts:
         kept.append(tuple(unit for unit in range(count) if unit == 0 or stays[first + unit]))

@@ -24,7 +24,7 @@ from modgraph_lib.experiments import (
     settings,
     your_own,
 )
-from modgraph_lib.experiments.community import curves, training_time
+from modgraph_lib.experiments.community import curves, pruning, training_time
 from modgraph_lib.training import TrainConfig
 
 __all__ = ["REGISTRY", "Experiment", "tables"]
@@ -144,6 +144,7 @@ REGISTRY = (
     Experiment(
         training_time.EXPERIMENT, {"community_epochs": training_time.table}, keep=_of_colour_images
     ),
+    Experiment(pruning.EXPERIMENT, {"community_pruning": pruning.table}, keep=_of_colour_images),
     Experiment(your_own.EXPERIMENT, again=_architecture),
     Experiment(imagenet.EXPERIMENT, {"imagenet_ncut": imagenet.table}, _imagenet),
 )

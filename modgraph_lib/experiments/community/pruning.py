@@ -14,12 +14,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import joblib
+import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
 
 from modgraph_lib import cifar_networks, layer_pruning, store, training
-from modgraph_lib.experiments.community import curves
+from modgraph_lib.experiments.community import curves, shapes
 from modgraph_lib.experiments.community.curves import CurveConfig
 from modgraph_lib.training import SgdConfig, sgd
 
@@ -31,6 +32,7 @@ __all__ = [
     "from_scratch",
     "guided",
     "run",
+    "run_guided",
     "table",
 ]
 
@@ -92,7 +94,7 @@ def family(
 
 
 def guided(parent: SgdConfig, q: Sequence[float], threshold: float, **changes) -> SgdConfig:
-    """Fine-tuning of a ResNet without the blocks in which Q grows by less than a threshold.
+    """Fine-tuning of a ResNet without the blocks in which Q grows by a threshold at most.
 
     Args:
         parent: a ResNet's run; q: its Q after each block.
@@ -105,7 +107,7 @@ def guided(parent: SgdConfig, q: Sequence[float], threshold: float, **changes) -
     kept = layer_pruning.choose(q, counts, threshold)
     gone = [count - len(units) for count, units in zip(counts, kept, strict=True)]
     if not any(gone):
-        raise ValueError(f"Q grows by at least {threshold} in every block: none goes")
+        raise ValueError(f"Q grows by more than {threshold} in every block: none goes")
     name = "_".join([parent.network, *map(str, gone)])
     return fine_tuned(parent, name, kept=kept, **changes)
 
@@ -137,6 +139,29 @@ def run(
         bar = tqdm(parallel(tasks), total=len(tasks), unit="network", delay=curves.BAR_DELAY)
         done |= dict(zip(group, bar, strict=True))
     return [done[config] for config in configs]
+
+
+def run_guided(
+    config: CurveConfig,
+    *,
+    threshold: float = shapes.STEP,
+    device: str = "auto",
+    workers: int | None = None,
+    root: str | None = None,
+    **changes,
+) -> list[dict]:
+    """Records of a ResNet, of its control and of the variant that its own Q asks for.
+
+    Args:
+        config: the ResNet and how its curve is measured, at the first of its k.
+        threshold, changes: see ``guided``.
+    """
+    shared = {"device": device, "workers": workers, "root": root}
+    (whole,) = run([config], **shared)
+    q = np.mean(whole["result"]["curves"][str(config.neighbours[0])]["q"], axis=0)
+    variant = guided(config.train, q, threshold, **changes)
+    control = fine_tuned(config.train, config.train.network, **changes)
+    return [whole, *run([replace(config, train=one) for one in (control, variant)], **shared)]
 
 
 def run_one(config: CurveConfig, *, device: str = "cpu", root: str | None = None) -> dict:

@@ -24,7 +24,14 @@ from modgraph_lib.experiments import (
     settings,
     your_own,
 )
-from modgraph_lib.experiments.community import curves, pruning, training_time
+from modgraph_lib.experiments.community import (
+    curves,
+    maps,
+    pretrained,
+    probes,
+    pruning,
+    training_time,
+)
 from modgraph_lib.training import TrainConfig
 
 __all__ = ["REGISTRY", "Experiment", "tables"]
@@ -145,6 +152,13 @@ REGISTRY = (
         training_time.EXPERIMENT, {"community_epochs": training_time.table}, keep=_of_colour_images
     ),
     Experiment(pruning.EXPERIMENT, {"community_pruning": pruning.table}, keep=_of_colour_images),
+    Experiment(maps.EXPERIMENT, {"community_maps": maps.table}, keep=_of_colour_images),
+    Experiment(probes.EXPERIMENT, {"community_probes": probes.table}, keep=_of_colour_images),
+    Experiment(
+        pretrained.EXPERIMENT,
+        {"community_pretrained": pretrained.table},
+        keep=lambda record: record["config"]["weights"] == "imagenet",
+    ),
     Experiment(your_own.EXPERIMENT, again=_architecture),
     Experiment(imagenet.EXPERIMENT, {"imagenet_ncut": imagenet.table}, _imagenet),
 )

@@ -16,6 +16,8 @@ import pandas as pd
 from modgraph_lib.ledger import (
     clusterability,
     cnns,
+    community_curves,
+    community_sensitivity,
     identities,
     imagenet,
     lesions,
@@ -70,6 +72,8 @@ FACTS_DIGEST = "a0ada7d9bc6b6440e06e2863e15e12dbb5021d364fdf1bd1a93b412e5fd87968
 _REGISTERED = (
     clusterability,
     cnns,
+    community_curves,
+    community_sensitivity,
     identities,
     imagenet,
     lesions,

@@ -33,7 +33,7 @@ from modgraph_lib.training import SgdConfig
 __all__ = ["ProbeConfig", "measure", "probe_accuracies", "run", "run_one", "table"]
 
 EXPERIMENT, SCHEMA = "community_probes", 1
-PENALTIES = tuple(10.0**power for power in range(0, 6))
+PENALTIES = tuple(10.0**power for power in range(6))
 
 
 @dataclass(frozen=True)

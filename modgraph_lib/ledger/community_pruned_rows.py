@@ -15,7 +15,7 @@ from modgraph_lib.experiments.community.settings import SAMPLES, SHORT
 from modgraph_lib.ledger.community_rows import FULL_EPOCHS, RUNS
 from modgraph_lib.ledger.rows import Results, experiment_table
 
-__all__ = ["GUIDED", "of_variant", "pruned", "removal_steps"]
+__all__ = ["GUIDED", "of_variant", "one_a_network", "pruned", "removal_steps"]
 
 GUIDED = "resnet56"
 COLUMNS = [
@@ -58,7 +58,7 @@ def pruned(
         & (table["sampling"] == "random")
         & table["reading"].isin(("parent", "control", reading))
     )
-    return _one_a_network(_at_best_scale(table[keep], family))
+    return one_a_network(_at_best_scale(table[keep], family))
 
 
 def removal_steps(networks: pd.DataFrame) -> pd.DataFrame:
@@ -129,7 +129,7 @@ def _at_best_scale(rows: pd.DataFrame, family: str) -> pd.DataFrame:
     return rows[short].assign(scale=words)
 
 
-def _one_a_network(rows: pd.DataFrame) -> pd.DataFrame:
+def one_a_network(rows: pd.DataFrame) -> pd.DataFrame:
     facts = ["seed", "reading", "network", "removed", "kept", "test_accuracy", "best_accuracy",
              "start_accuracy", "key", "scale"]  # fmt: skip
     lines = []

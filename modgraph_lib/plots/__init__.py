@@ -7,6 +7,13 @@ paired with a marker or a position, widths that fit the text column of the book.
 
 from modgraph_lib.plots.clusters import cluster_profiles, clusters_by_layer
 from modgraph_lib.plots.cnns import ncut_by_data, stacked_images
+from modgraph_lib.plots.community_pruning import (
+    costs_of_removal,
+    guided_blocks,
+    loss_against_q,
+    pruned_curves,
+    removal_plans,
+)
 from modgraph_lib.plots.conditions import ncut_against_accuracy, ncut_by_condition
 from modgraph_lib.plots.imagenet import networks_and_shuffles, spectrum
 from modgraph_lib.plots.lesions import class_bars, lesion_maps, lesion_null, two_kinds
@@ -26,16 +33,19 @@ __all__ = [
     "class_bars",
     "cluster_profiles",
     "clusters_by_layer",
+    "costs_of_removal",
     "dependency_graphs",
     "effect_sizes",
     "equal_nulls",
     "dropout_modes",
+    "guided_blocks",
     "halves",
     "image_rows",
     "initial_ncuts",
     "layered_layout",
     "lesion_maps",
     "lesion_null",
+    "loss_against_q",
     "mixtures",
     "ncut_against_accuracy",
     "ncut_by_condition",
@@ -45,6 +55,8 @@ __all__ = [
     "null_histogram",
     "pair_matrix",
     "placeholder",
+    "pruned_curves",
+    "removal_plans",
     "small_graph",
     "stacked_images",
     "spectrum",

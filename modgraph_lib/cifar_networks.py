@@ -18,7 +18,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["NAMES", "ResNet", "Vgg", "build", "measured_layers", "plan_of", "sub_layers"]
+__all__ = [
+    "NAMES",
+    "ResNet",
+    "Vgg",
+    "build",
+    "measured_layers",
+    "places",
+    "plan_of",
+    "sub_layers",
+]
 
 # Mean and standard deviation of the training images' channels, in 0..1.
 MOMENTS = {
@@ -327,4 +336,34 @@ def sub_layers(model: ResNet, parts: SubLayers = "units") -> dict[str, str]:
         for place in ends if parts == "units" else starts:
             found[f"{block}.body.{place}"] = "inside"
         found[block] = "after"
+    return found
+
+
+def places(model: Vgg | ResNet) -> dict[str, tuple[tuple[int, int] | str, str]]:
+    """Where each entry of the state dict belongs, by stage and unit.
+
+    Returns:
+        Name of the entry -> (place, name within it). The place is (stage, unit), both from 0, or
+        the name of a layer outside the stages. Networks of one family that differ in their
+        counts then have the same names for the same things.
+    """
+    units: dict[str, tuple[tuple[int, int], str]] = {}
+    if isinstance(model, Vgg):
+        stage, unit = 0, 0
+        for index, module in enumerate(model.features):
+            if isinstance(module, nn.MaxPool2d):
+                stage, unit = stage + 1, 0
+                continue
+            units[f"features.{index}"] = ((stage, unit), type(module).__name__)
+            unit += isinstance(module, nn.ReLU)
+    found: dict[str, tuple[tuple[int, int] | str, str]] = {}
+    for name in model.state_dict():
+        layer, _, rest = name.rpartition(".")
+        if layer in units:
+            place, part = units[layer]
+            found[name] = (place, f"{part}.{rest}")
+        elif match := re.fullmatch(r"stages\.(\d+)\.(\d+)\.(.+)", name):
+            found[name] = ((int(match[1]), int(match[2])), match[3])
+        else:
+            found[name] = (layer, rest)
     return found

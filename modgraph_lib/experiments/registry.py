@@ -31,6 +31,7 @@ from modgraph_lib.experiments.community import (
     maps,
     pretrained,
     probes,
+    pruning,
     training_time,
 )
 from modgraph_lib.training import SgdConfig, TrainConfig
@@ -158,6 +159,7 @@ REGISTRY = (
     Experiment(
         training_time.EXPERIMENT, {"community_epochs": training_time.table}, keep=_of_colour_images
     ),
+    Experiment(pruning.EXPERIMENT, {"community_pruning": pruning.table}, keep=_of_colour_images),
     Experiment(maps.EXPERIMENT, {"community_maps": maps.table}, keep=_of_colour_images),
     Experiment(probes.EXPERIMENT, {"community_probes": probes.table}, keep=_of_colour_images),
     Experiment(

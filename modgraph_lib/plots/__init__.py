@@ -16,6 +16,13 @@ from modgraph_lib.plots.community_curves import (
     probes_and_q,
 )
 from modgraph_lib.plots.community_layer_difference import layer_differences
+from modgraph_lib.plots.community_pruning import (
+    costs_of_removal,
+    guided_blocks,
+    loss_against_q,
+    pruned_curves,
+    removal_plans,
+)
 from modgraph_lib.plots.community_training import deep_against_accuracy, q_over_epochs
 from modgraph_lib.plots.conditions import ncut_against_accuracy, ncut_by_condition
 from modgraph_lib.plots.imagenet import networks_and_shuffles, spectrum
@@ -43,11 +50,13 @@ __all__ = [
     "curve_lines",
     "curve_panels",
     "deep_against_accuracy",
+    "costs_of_removal",
     "dependency_graphs",
     "effect_sizes",
     "equal_nulls",
     "dropout_modes",
     "graph_snapshots",
+    "guided_blocks",
     "halves",
     "image_rows",
     "initial_ncuts",
@@ -57,6 +66,7 @@ __all__ = [
     "layered_layout",
     "lesion_maps",
     "lesion_null",
+    "loss_against_q",
     "mixtures",
     "ncut_against_accuracy",
     "ncut_by_condition",
@@ -69,6 +79,8 @@ __all__ = [
     "probes_and_q",
     "png",
     "q_over_epochs",
+    "pruned_curves",
+    "removal_plans",
     "small_graph",
     "stacked_images",
     "spectrum",

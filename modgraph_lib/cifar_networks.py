@@ -18,7 +18,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["NAMES", "ResNet", "Vgg", "build", "measured_layers", "plan_of"]
+__all__ = [
+    "NAMES",
+    "ResNet",
+    "Vgg",
+    "build",
+    "measured_layers",
+    "places",
+    "plan_of",
+    "sub_layers",
+]
 
 # Mean and standard deviation of the training images' channels, in 0..1.
 MOMENTS = {
@@ -45,6 +54,7 @@ LARGE = 128  # pixels from which an image gets the stem for ImageNet
 BOTTLENECKS = ("resnet50", "resnet101", "resnet152")
 NAMES = (*VGG_PLANS, *RESNET_PLANS)
 Reading = Literal["described", "published"]
+SubLayers = Literal["units", "convolutions"]
 
 
 class Normalise(nn.Module):
@@ -297,3 +307,63 @@ def measured_layers(model: Vgg | ResNet, reading: Reading = "described") -> tupl
         return tuple(n for n, m in named.items() if n.startswith("features.") and type(m) is kind)
     blocks = tuple(n for n, m in named.items() if isinstance(m, BasicBlock | BottleneckBlock))
     return blocks if reading == "described" else ("stem.0", *blocks)
+
+
+def sub_layers(model: ResNet, parts: SubLayers = "units") -> dict[str, str]:
+    """Layers of a ResNet inside its blocks and after them, from the bottom up.
+
+    Args:
+        parts: "units" takes each convolution of a block's branch with the batch norm and ReLU
+            that follow it, which is what the paper calls a layer of a VGG; "convolutions" the
+            bare convolutions. Convolutions on a shortcut belong to neither.
+
+    Returns:
+        Module name -> "stem", "inside" (in a branch) or "after" (a block's output, behind the
+        addition and its ReLU).
+
+    Raises:
+        ValueError: a network without residual blocks, or an unknown ``parts``.
+    """
+    if parts not in ("units", "convolutions"):
+        raise ValueError(f'parts must be "units" or "convolutions", got {parts!r}')
+    if not isinstance(model, ResNet):
+        raise ValueError("only a ResNet has layers inside and after residual blocks")
+    found = {"stem" if parts == "units" else "stem.0": "stem"}
+    for block in measured_layers(model):
+        body = model.get_submodule(block).body
+        starts = [i for i, module in enumerate(body) if isinstance(module, nn.Conv2d)]
+        ends = [*(start - 1 for start in starts[1:]), len(body) - 1]
+        for place in ends if parts == "units" else starts:
+            found[f"{block}.body.{place}"] = "inside"
+        found[block] = "after"
+    return found
+
+
+def places(model: Vgg | ResNet) -> dict[str, tuple[tuple[int, int] | str, str]]:
+    """Where each entry of the state dict belongs, by stage and unit.
+
+    Returns:
+        Name of the entry -> (place, name within it). The place is (stage, unit), both from 0, or
+        the name of a layer outside the stages. Networks of one family that differ in their
+        counts then have the same names for the same things.
+    """
+    units: dict[str, tuple[tuple[int, int], str]] = {}
+    if isinstance(model, Vgg):
+        stage, unit = 0, 0
+        for index, module in enumerate(model.features):
+            if isinstance(module, nn.MaxPool2d):
+                stage, unit = stage + 1, 0
+                continue
+            units[f"features.{index}"] = ((stage, unit), type(module).__name__)
+            unit += isinstance(module, nn.ReLU)
+    found: dict[str, tuple[tuple[int, int] | str, str]] = {}
+    for name in model.state_dict():
+        layer, _, rest = name.rpartition(".")
+        if layer in units:
+            place, part = units[layer]
+            found[name] = (place, f"{part}.{rest}")
+        elif match := re.fullmatch(r"stages\.(\d+)\.(\d+)\.(.+)", name):
+            found[name] = ((int(match[1]), int(match[2])), match[3])
+        else:
+            found[name] = (layer, rest)
+    return found

@@ -27,7 +27,14 @@ PUBLIC = {
     ),
     "clustering": ("spectral_clustering", "ncut", "shuffle_test", "ShuffleTest"),
     "report": ("clusterability", "load_model", "load_weights", "fill", "Report"),
-    "communities": ("knn_graph", "modularity", "modularity_curve"),
+    "communities": (
+        "knn_graph",
+        "modularity",
+        "modularity_curve",
+        "modularity_curves",
+        "ModularityCurve",
+    ),
+    "cka": ("linear_cka", "cka_matrix", "CkaMatrix"),
     "signatures": ("weighted_degree", "eigenvector_centrality", "signature"),
     "lesions": ("lesion_accuracies", "single_lesions", "double_lesions"),
     "features": ("visualize", "coherence"),
@@ -58,7 +65,9 @@ PUBLIC = {
         "eigenvalue_sum",
         "normalise_units",
     ),
-    "models": ("mlp", "cnn"),
+    "models": ("mlp", "small_cnn", "vgg"),
+    "cifar_networks": ("build", "measured_layers", "plan_of"),
+    "training": ("trained", "train_many", "TrainConfig", "SgdConfig"),
     "store": ("read", "get", "put", "config_key", "provenance"),
 }
 

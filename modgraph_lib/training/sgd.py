@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +23,14 @@ from modgraph_lib import cifar_networks, store
 from modgraph_lib.datasets import Dataset
 from modgraph_lib.training import checkpoints
 from modgraph_lib.training.augment import augment, check_augmentation
+from modgraph_lib.training.inherit import check_kept, inherit
 from modgraph_lib.training.loop import evaluate
 from modgraph_lib.training.sets import pair
 
-__all__ = ["SCHEDULES", "Classifier", "SgdConfig", "fit", "learning_rate", "trained", "untrained"]
+__all__ = [
+    "SCHEDULES", "Classifier", "SgdConfig", "at_start", "fit", "learning_rate", "trained",
+    "untrained",
+]  # fmt: skip
 
 SCHEDULES = ("steps", "one_cycle", "constant")
 SCHEMA = 1
@@ -49,6 +53,10 @@ class SgdConfig:
         augmentation: "crop_flip" or any other of ``training.augment``.
         precision: "float32" or "bfloat16" (autocast, channels-last).
         images: train on the first that many images only (0: all).
+        parent: the run whose trained weights this one starts from, as far as they fit
+            (``training.inherit``); None starts fresh.
+        kept: units of each of the parent's stages that this network consists of, from 0; empty:
+            the first ones, so that units go from the back.
     """
 
     data: str
@@ -65,9 +73,12 @@ class SgdConfig:
     augmentation: str = "crop_flip"
     precision: str = "float32"
     images: int = 0
+    parent: SgdConfig | None = field(default=None, metadata=store.ADDED_LATER)
+    kept: tuple[tuple[int, ...], ...] = field(default=(), metadata=store.ADDED_LATER)
 
     def __post_init__(self) -> None:
         cifar_networks.plan_of(self.network)
+        self._check_parent()
         check_augmentation(self.augmentation)
         for name, allowed in (("schedule", SCHEDULES), ("precision", ("float32", "bfloat16"))):
             if getattr(self, name) not in allowed:
@@ -84,6 +95,18 @@ class SgdConfig:
                 "learning_rate must be positive and momentum in [0, 1); got "
                 f"{self.learning_rate} and {self.momentum}"
             )
+
+    def _check_parent(self) -> None:
+        if isinstance(self.parent, Mapping):  # as a record holds it
+            object.__setattr__(self, "parent", SgdConfig(**self.parent))
+        object.__setattr__(self, "kept", tuple(tuple(units) for units in self.kept))
+        if self.parent is None:
+            if self.kept:
+                raise ValueError("kept names units of a parent, and there is no parent")
+            return
+        if self.parent.data != self.data:
+            raise ValueError(f"a network for {self.data} cannot inherit from {self.parent.data}")
+        check_kept(self.network, self.parent.network, self.kept)
 
     def without_seed(self) -> SgdConfig:
         """The same run with seed 0."""
@@ -144,6 +167,7 @@ def trained(
     if found is not None:
         return found
     checkpoint = store.cache_root() / "checkpoints" / f"{name}.safetensors"
+    parent = config.parent and trained(config.parent, device=device, root=root).model()
     made = fit(
         config,
         train_data,
@@ -151,6 +175,7 @@ def trained(
         device=device,
         checkpoint=checkpoint,
         after_epoch=after_epoch,
+        parent=parent,
     )
     facts = {
         "config": store.canonical(config),
@@ -188,6 +213,29 @@ def untrained(config: SgdConfig, image_shape: tuple[int, int, int], outputs: int
     ).eval()
 
 
+def at_start(
+    config: SgdConfig, *, device: str = "cpu", root: str | Path | None = None
+) -> nn.Module:
+    """The network before its first step, on the CPU in evaluation mode.
+
+    With a parent (trained now where it is not in the cache) it has inherited already.
+    """
+    data, _ = pair(config.data, root)
+    shape = tuple(_pixels(data, "cpu").shape[1:])
+    parent = config.parent and trained(config.parent, device=device, root=root).model()
+    return _start(config, shape, len(data.classes), parent)
+
+
+def _start(config, image_shape, outputs, parent: nn.Module | None) -> nn.Module:
+    model = untrained(config, image_shape, outputs)
+    if config.parent is None:
+        return model
+    if parent is None:
+        raise ValueError("the run has a parent: give its network, or let sgd.trained find it")
+    inherit(model, parent, config.kept)
+    return model
+
+
 def learning_rate(config: SgdConfig, step: int, steps: int) -> float:
     """The rate of one step (from 0) of ``steps``."""
     done = step / steps
@@ -208,6 +256,7 @@ def fit(
     device: str = "cpu",
     checkpoint: Path | None = None,
     after_epoch: AfterEpoch | None = None,
+    parent: nn.Module | None = None,
 ) -> Classifier:
     """Train one classifier.
 
@@ -220,9 +269,11 @@ def fit(
         after_epoch: called with the model (evaluation mode), the number of finished epochs and
             their last history entry, before the checkpoint is written: a run killed in between
             calls it again for the same epoch.
+        parent: trained network of ``config.parent``, on the CPU; needed if there is one.
 
     Raises:
-        ValueError: images without three axes, or labels that are no classes.
+        ValueError: images without three axes, labels that are no classes, or a parent that is
+            missing or has nothing that fits.
         FloatingPointError: the loss is no longer finite (names the epoch).
     """
     start = time.perf_counter()
@@ -233,7 +284,7 @@ def fit(
     if labels.ndim != 1:
         raise ValueError(f"{train_data.name} has no classes to learn")
     test_images, test_labels = _pixels(test_data, device), test_data.labels.to(device)
-    model = untrained(config, shape, outputs).to(device)  # type: ignore[arg-type]
+    model = _start(config, shape, outputs, parent).to(device)
     if config.precision == "bfloat16":
         model = model.to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(

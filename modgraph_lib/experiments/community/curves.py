@@ -121,9 +121,7 @@ def network(
 ) -> tuple[nn.Module, dict[str, Any]]:
     """A network in evaluation mode, and what a record says of its training."""
     if stage == "untrained":
-        data, _ = training.sets.pair(train.data, root)
-        shape = data.images[:1, None].shape[1:] if data.images.ndim == 3 else data.images.shape[1:]
-        return sgd.untrained(train, tuple(shape), len(data.classes)), {}
+        return sgd.at_start(train, device=device, root=root), {}
     found = sgd.trained(train, device=device, root=root)
     facts = {
         "test_accuracy": round(found.test_accuracy, 6),

@@ -34,6 +34,7 @@ PUBLIC = {
         "modularity_curves",
         "ModularityCurve",
     ),
+    "attacks": ("attack", "collect", "Misled", "sizes"),
     "signatures": ("weighted_degree", "eigenvector_centrality", "signature"),
     "lesions": ("lesion_accuracies", "single_lesions", "double_lesions"),
     "features": ("visualize", "coherence"),

@@ -35,6 +35,7 @@ PUBLIC = {
         "ModularityCurve",
     ),
     "cka": ("linear_cka", "cka_matrix", "CkaMatrix"),
+    "attacks": ("attack", "collect", "Misled", "sizes"),
     "signatures": ("weighted_degree", "eigenvector_centrality", "signature"),
     "lesions": ("lesion_accuracies", "single_lesions", "double_lesions"),
     "features": ("visualize", "coherence"),

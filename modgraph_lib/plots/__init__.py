@@ -7,8 +7,12 @@ paired with a marker or a position, widths that fit the text column of the book.
 
 from modgraph_lib.plots.clusters import cluster_profiles, clusters_by_layer
 from modgraph_lib.plots.cnns import ncut_by_data, stacked_images
-from modgraph_lib.plots.community_layer_difference import layer_differences
-from modgraph_lib.plots.community_training import deep_against_accuracy, q_over_epochs
+from modgraph_lib.plots.community_layer_difference import difference_against_cka, layer_differences
+from modgraph_lib.plots.community_training import (
+    deep_against_accuracy,
+    q_over_depth,
+    q_over_epochs,
+)
 from modgraph_lib.plots.conditions import ncut_against_accuracy, ncut_by_condition
 from modgraph_lib.plots.imagenet import networks_and_shuffles, spectrum
 from modgraph_lib.plots.layers import layer_state, layer_states
@@ -33,6 +37,7 @@ __all__ = [
     "dependency_graphs",
     "effect_sizes",
     "equal_nulls",
+    "difference_against_cka",
     "dropout_modes",
     "halves",
     "image_rows",
@@ -53,6 +58,7 @@ __all__ = [
     "pair_matrix",
     "placeholder",
     "png",
+    "q_over_depth",
     "q_over_epochs",
     "small_graph",
     "stacked_images",

@@ -58,6 +58,7 @@ PUBLIC = {
         "eigenvalue_sum",
         "normalise_units",
     ),
+    "layer_pruning": ("choose", "cost", "Cost", "removals", "matching"),
     "models": ("mlp", "cnn"),
     "store": ("read", "get", "put", "config_key", "provenance"),
 }

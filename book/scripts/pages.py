@@ -70,7 +70,6 @@ PUBLIC = {
     "cifar_networks": ("build", "measured_layers", "plan_of"),
     "training": ("trained", "train_many", "TrainConfig", "SgdConfig"),
     "layer_pruning": ("choose", "cost", "Cost", "removals", "matching"),
-    "models": ("mlp", "cnn"),
     "store": ("read", "get", "put", "config_key", "provenance"),
 }
 

@@ -79,9 +79,9 @@ def made_curves() -> dict[str, pd.DataFrame]:
     accuracy = np.array([0.2, 0.5, 0.8])
     made = {
         "proportional": 0.7 * accuracy,
-        "twice as steep": 2 * accuracy - 0.5,
-        "rises from above": 0.25 + 0.5 * accuracy,
-        "hardly moved": 0.45 + 0.1 * accuracy,
+        "twice as steep": 1.6 * accuracy - 0.4,
+        "rises from above": 0.3 + 0.6 * accuracy,
+        "hardly moved": 0.63 + 0.14 * accuracy,
         "falls": 1 - accuracy,
     }
     return {

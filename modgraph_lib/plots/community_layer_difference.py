@@ -58,8 +58,8 @@ def layer_differences(
             if kind in kinds
         ]
         figure.legend(handles=handles, loc="outside lower center", ncols=3)
-        if title:
-            figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+        for panel in panels if title else ():
+            panel.set_title(f"{title}: {panel.get_title(loc='left')}")
     return figure
 
 

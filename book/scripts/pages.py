@@ -35,6 +35,7 @@ PUBLIC = {
         "ModularityCurve",
     ),
     "cka": ("linear_cka", "cka_matrix", "CkaMatrix"),
+    "attacks": ("attack", "collect", "Misled", "sizes"),
     "signatures": ("weighted_degree", "eigenvector_centrality", "signature"),
     "lesions": ("lesion_accuracies", "single_lesions", "double_lesions"),
     "features": ("visualize", "coherence"),
@@ -68,6 +69,7 @@ PUBLIC = {
     "models": ("mlp", "small_cnn", "vgg"),
     "cifar_networks": ("build", "measured_layers", "plan_of"),
     "training": ("trained", "train_many", "TrainConfig", "SgdConfig"),
+    "layer_pruning": ("choose", "cost", "Cost", "removals", "matching"),
     "store": ("read", "get", "put", "config_key", "provenance"),
 }
 

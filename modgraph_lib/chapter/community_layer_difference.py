@@ -15,7 +15,7 @@ from modgraph_lib.experiments.community import block_patterns, layer_difference
 from modgraph_lib.ledger.community_layer_difference import pairs_of_layers
 from modgraph_lib.ledger.rows import Results
 
-__all__ = ["heat_maps", "patterns", "same_q", "stored_rows"]
+__all__ = ["heat_maps", "pairs", "patterns", "same_q", "stored_rows"]
 
 NETWORK = "resnet18"
 ONE = ["network", "seed", "stage", "parts"]
@@ -36,12 +36,25 @@ def stored_rows(results: Results | None = None) -> pd.DataFrame:
 
 def heat_maps(rows: pd.DataFrame, *, stage: str = "trained", parts: str = "units") -> Figure:
     """Both heat maps of the first network of a stage, or a figure that says it is not run."""
-    rows = rows[(rows["stage"] == stage) & (rows["parts"] == parts)] if len(rows) else rows
-    if rows.empty:
+    own = _first(rows, stage, parts)
+    if own.empty:
         return plots.placeholder("not run yet")
-    rows = rows[rows["seed"] == rows["seed"].min()]
-    title = f"{network_name(rows['network'].iloc[0])}, {stage}"
-    return plots.layer_differences(*layer_difference.matrices(rows), title=title)
+    title = f"{network_name(own['network'].iloc[0])}, {stage}"
+    return plots.layer_differences(*layer_difference.matrices(own), title=title)
+
+
+def pairs(rows: pd.DataFrame, *, stage: str = "trained", parts: str = "units") -> Figure:
+    """Both distances of every pair of layers of that network against each other."""
+    own = _first(rows, stage, parts)
+    return plots.difference_against_cka(own) if len(own) else plots.placeholder("not run yet")
+
+
+def _first(rows: pd.DataFrame, stage: str, parts: str) -> pd.DataFrame:
+    """The rows of the first network of a stage and granularity."""
+    if rows.empty:
+        return rows
+    rows = rows[(rows["stage"] == stage) & (rows["parts"] == parts)]
+    return rows[rows["seed"] == rows["seed"].min()]
 
 
 def patterns(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:

@@ -169,12 +169,14 @@ def nearest_plans(plans: pd.DataFrame, *, name: str, show: int = 1) -> Styler:
         for count in layer_pruning.CONVENTIONS:
             found = layer_pruning.matching(plans, parameters, row.operations, count=count)
             for best in found.head(show).to_dict("records"):
-                gone = [best[f"stage_{i}"] for i in (1, 2, 3)]
+                gone = ", ".join(f"{best[f'stage_{i}']:.0f}" for i in (1, 2, 3))
+                if parameters is None:  # operations alone do not tell the stages apart
+                    gone = f"{best['blocks']:.0f} in all"
                 lines.append(
                     {
                         "row of Table 1": row.method,
                         "counted by": COUNTERS[count],
-                        "blocks removed": f"{gone[0]:.0f}, {gone[1]:.0f}, {gone[2]:.0f}",
+                        "blocks removed": gone,
                         "parameters": _pair(parameters, best["parameters"]),
                         "operations": _pair(row.operations, best[count]),
                         "off by, points": f"{best['distance']:.3f}",
@@ -274,4 +276,4 @@ def _ratio(loss: float, worth: float) -> str:
 
 
 def _pair(printed: float | None, found: float) -> str:
-    return f"{found:.2f}" + ("" if printed is None else f" ({printed:.2f})")
+    return MISSING if printed is None else f"{found:.2f} ({printed:.2f})"

@@ -17,7 +17,14 @@ from modgraph_lib.ledger.community_training import watched
 from modgraph_lib.ledger.rows import Results
 from modgraph_lib.training import SgdConfig
 
-__all__ = ["calibration", "curves_by_network", "moved_features", "movements", "stored_rows"]
+__all__ = [
+    "calibration",
+    "curves_by_network",
+    "made_curves",
+    "moved_features",
+    "movements",
+    "stored_rows",
+]
 
 NETWORKS = ("resnet18", "vgg16")  # of Figure 6(b)
 
@@ -67,21 +74,25 @@ def movements(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
     return _styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
-def calibration() -> pd.DataFrame:
-    """Correlation and relative slope of curves that are known: one line a made curve."""
+def made_curves() -> dict[str, pd.DataFrame]:
+    """Deep layers that are known, over three epochs: tables as ``over_epochs`` gives them."""
     accuracy = np.array([0.2, 0.5, 0.8])
     made = {
         "proportional": 0.7 * accuracy,
         "twice as steep": 2 * accuracy - 0.5,
-        "steady rise from above": 0.25 + 0.5 * accuracy,
+        "rises from above": 0.25 + 0.5 * accuracy,
         "hardly moved": 0.45 + 0.1 * accuracy,
         "falls": 1 - accuracy,
     }
-    lines = []
-    for words, q in made.items():
-        table = pd.DataFrame({1: 0.0, 2: q, "test_accuracy": accuracy})
-        found = training_shapes.tracking(table)
-        lines.append((words, round(found.correlation, 2), round(found.slope, 2)))
+    return {
+        words: pd.DataFrame({1: 0.0, 2: q, "test_accuracy": accuracy}) for words, q in made.items()
+    }
+
+
+def calibration() -> pd.DataFrame:
+    """Correlation and relative slope of ``made_curves``: one line a curve."""
+    found = {words: training_shapes.tracking(table) for words, table in made_curves().items()}
+    lines = [(words, round(f.correlation, 2), round(f.slope, 2)) for words, f in found.items()]
     return pd.DataFrame(lines, columns=["curve", "correlation", "slope"]).set_index("curve")
 
 

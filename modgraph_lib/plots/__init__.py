@@ -15,7 +15,7 @@ from modgraph_lib.plots.community_curves import (
     graph_snapshots,
     probes_and_q,
 )
-from modgraph_lib.plots.community_layer_difference import layer_differences
+from modgraph_lib.plots.community_layer_difference import difference_against_cka, layer_differences
 from modgraph_lib.plots.community_pruning import (
     costs_of_removal,
     guided_blocks,
@@ -23,7 +23,11 @@ from modgraph_lib.plots.community_pruning import (
     pruned_curves,
     removal_plans,
 )
-from modgraph_lib.plots.community_training import deep_against_accuracy, q_over_epochs
+from modgraph_lib.plots.community_training import (
+    deep_against_accuracy,
+    q_over_depth,
+    q_over_epochs,
+)
 from modgraph_lib.plots.conditions import ncut_against_accuracy, ncut_by_condition
 from modgraph_lib.plots.imagenet import networks_and_shuffles, spectrum
 from modgraph_lib.plots.layers import layer_state, layer_states
@@ -54,6 +58,7 @@ __all__ = [
     "dependency_graphs",
     "effect_sizes",
     "equal_nulls",
+    "difference_against_cka",
     "dropout_modes",
     "graph_snapshots",
     "guided_blocks",
@@ -78,6 +83,7 @@ __all__ = [
     "placeholder",
     "probes_and_q",
     "png",
+    "q_over_depth",
     "q_over_epochs",
     "pruned_curves",
     "removal_plans",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -12,13 +13,20 @@ from matplotlib.patches import Patch
 
 from modgraph_lib.plots import style
 
-__all__ = ["layer_differences"]
+__all__ = ["difference_against_cka", "layer_differences"]
 
 # Perceptually uniform and readable without colour vision; dark is far apart in both.
 COLOURS = "cividis_r"
 KINDS = ("stem", "inside", "after")
 KIND_WORDS = {"stem": "stem", "inside": "inside a block", "after": "after an addition"}
 KIND_GREYS = {"stem": "#E0E0E0", "inside": "white", "after": style.INK}
+
+# Kinds of both ends -> word, colour, marker, size; the empty one is every other pair.
+PAIRS = {
+    "": ("another pair", style.FAINT, "o", 9),
+    "after-inside": ("an output and an inside", "#D55E00", "^", 18),
+    "after-after": ("two outputs", style.NETWORK, "s", 18),
+}
 
 
 def layer_differences(
@@ -52,6 +60,33 @@ def layer_differences(
         figure.legend(handles=handles, loc="outside lower center", ncols=3)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def difference_against_cka(rows: pd.DataFrame) -> Figure:
+    """abs(Q_i - Q_j) against 1 - CKA, one mark a pair of layers.
+
+    Args:
+        rows: of ``layer_difference.table``, of one network.
+
+    Raises:
+        ValueError: no rows.
+    """
+    if rows.empty:
+        raise ValueError("there are no pairs of layers to draw")
+    ends = rows[["kind_i", "kind_j"]].apply(lambda pair: "-".join(sorted(pair)), axis=1)
+    with style.styled():
+        figure, (panel,) = style.axes(height=3.6)
+        for kinds, (word, colour, marker, size) in PAIRS.items():
+            own = rows[ends == kinds] if kinds else rows[~ends.isin(list(PAIRS))]
+            panel.scatter(
+                1 - own["cka"].astype(float), own["difference"].astype(float), s=size,
+                c=colour, marker=marker, linewidths=0, alpha=0.85, label=word,
+            )  # fmt: skip
+        panel.set(xlim=(0, 1), xlabel="1 - CKA", ylabel="difference of Q")
+        panel.set_ylim(bottom=0)
+        panel.grid(color="#E6E6E6", linewidth=0.6)
+        figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from modgraph_lib.experiments.community import training_shapes
 from modgraph_lib.plots import style
 
-__all__ = ["DEPTHS", "deep_against_accuracy", "q_over_epochs"]
+__all__ = ["DEPTHS", "deep_against_accuracy", "q_over_depth", "q_over_epochs"]
 
 DEPTHS = "viridis"  # shallow is dark, deep is light
 LIGHTEST = 0.88
@@ -55,6 +55,47 @@ def q_over_epochs(networks: Mapping[str, pd.DataFrame]) -> Figure:
             for place, marker, word in ((0, "v", "first layer"), (1, "^", "last layer"))
         ]
         figure.legend(handles=[*ends, dashed], loc="outside lower center", ncols=3)
+    return figure
+
+
+def q_over_depth(networks: Mapping[str, pd.DataFrame]) -> Figure:
+    """The curve of Q over layers after each epoch, one panel a network.
+
+    Args:
+        networks: as for ``q_over_epochs``.
+
+    Raises:
+        ValueError: no network.
+    """
+    if not networks:
+        raise ValueError("q_over_depth needs at least one network")
+    columns = min(2, len(networks))
+    lines = -(-len(networks) // columns)
+    with style.styled():
+        figure, panels = style.axes(lines, columns, height=2.9 * lines + 0.4, sharey=True)
+        for panel in panels[len(networks) :]:
+            panel.set_visible(False)
+        for place, (panel, (title, table)) in enumerate(
+            zip(panels, networks.items(), strict=False)
+        ):
+            curves = table.drop(columns="test_accuracy")
+            depth, ends = np.arange(1, curves.shape[1] + 1), {0: "o", len(curves) - 1: "s"}
+            for number, q in enumerate(curves.to_numpy()):
+                shade = _shade(number / max(1, len(curves) - 1))
+                marker = ends.get(number)
+                panel.plot(depth, q, color=shade, marker=marker, markersize=4, linewidth=1.2)
+            panel.set_title(title)
+            panel.set_xlabel("layer")
+            panel.set_ylim(min(-0.05, float(curves.min().min())), 1)
+            panel.grid(axis="y", color="#E6E6E6", linewidth=0.6)
+            panel.xaxis.get_major_locator().set_params(integer=True)
+            if place % columns == 0:
+                panel.set_ylabel("modularity Q")
+        handles = [
+            Line2D([], [], color=_shade(place), marker=marker, label=word)
+            for place, marker, word in ((0, "o", "first curve"), (1, "s", "last epoch"))
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
 
 

@@ -73,9 +73,11 @@ def test_epochs_are_drawn_and_summed_up(watched):
     assert len(cloud.get_xdata()) == 3  # there is no accuracy before training
     assert np.allclose(cloud.get_ydata(), table[[7, 8]].mean(axis=1)[1:])
     assert through.get_ydata()[0] == 0
+    by_depth = plots.q_over_depth(tables).axes[0].lines
+    assert len(by_depth) == 4 and np.allclose(by_depth[3].get_ydata(), table.loc[3, 1:8])
     shown = epochs.movements(watched, name="t").data
     assert shown["epochs"].tolist() == ["3 of 3"]
-    for draw in (plots.q_over_epochs, plots.deep_against_accuracy):
+    for draw in (plots.q_over_epochs, plots.q_over_depth, plots.deep_against_accuracy):
         with pytest.raises(ValueError, match="at least one network"):
             draw({})
 
@@ -97,6 +99,11 @@ def test_layers_are_compared_and_drawn(compared):
     assert np.allclose(difference.images[0].get_array(), d)
     assert np.allclose(alignment.images[0].get_array(), cka)
     assert len(figure.legends[0].get_texts()) == 3
+    clouds = differences.pairs(compared).axes[0].collections
+    # of 8 blocks: 28 pairs of outputs, 8 * 16 of an output with an inside, of 300 in all
+    assert [len(cloud.get_offsets()) for cloud in clouds] == [144, 128, 28]
+    with pytest.raises(ValueError, match="no pairs"):
+        plots.difference_against_cka(compared.iloc[:0])
     table = differences.patterns(compared, name="t").data
     assert table["network"].tolist() == ["trained, seed 0", "untrained, seed 0"]
     with pytest.raises(ValueError, match="two"):

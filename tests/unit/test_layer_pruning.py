@@ -97,16 +97,24 @@ def test_resnet152_variants_are_the_printed_ones(table, name, rows):
     assert 36 - len(model.stages[2]) == int(rows[0]["removed_block_count"])
 
 
-def test_imagenet_variants_print_larger_images_of_the_same_blocks():
-    b3, b4 = (ledger.paper_table(f"community_modularity/table_{n}") for n in ("b3", "b4"))
-    assert b3.drop(columns=["dataset", "output_size"]).equals(
-        b4.drop(columns=["dataset", "output_size"])
-    )
-    # 224 pixels and a stem that keeps the size give 224, 112, 56, 28: the printed 56 to 7 need
-    # torchvision's stem, which quarters.
-    printed = [int(side) for side in b4["output_size"][:4]]
-    ours = conv_sizes(on_meta("resnet152_30", (3, 56, 56), 50), 56)
-    assert [ours[f"stages.{i}.0.body.6"] for i in range(4)] == printed == [56, 28, 14, 7]
+@pytest.mark.parametrize(("table", "name", "rows"), list(variants("table_b4")))
+def test_imagenet_variants_have_the_same_blocks_on_larger_images(table, name, rows):
+    counts = [int(row["block_count"]) for row in rows]
+    assert tuple(counts) == cifar_networks.plan_of(name.lower()).counts
+    with torch.device("meta"):  # torchvision's start quarters the image, as the printed sizes ask
+        theirs = torchvision.models.ResNet(torchvision.models.resnet.Bottleneck, counts)
+    sides = conv_sizes(theirs, 224)
+    for number, row in enumerate(rows):
+        shapes = [
+            tuple(p.shape)
+            for n, p in getattr(theirs, f"layer{number + 1}").named_parameters()
+            if n.startswith("1.conv")
+        ]
+        reduce, middle, expand = (int(row[column]) for column in BOTTLENECK)
+        assert shapes == [
+            (reduce, expand, 1, 1), (middle, reduce, 3, 3), (expand, middle, 1, 1)
+        ]  # fmt: skip
+        assert sides[f"layer{number + 1}.0.conv3"] == int(row["output_size"])
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"])

@@ -45,7 +45,7 @@ class AdversarialParameters:
     cw_steps: int = parameter(60, "steps a search of CW (AdverTorch: 10000)", at_least=1)
     cw_searches: int = parameter(4, "searches of CW (AdverTorch: 9)", at_least=1)
     cw_constant: float = parameter(1.0, "constant CW starts from (AdverTorch: 0.001)")
-    population: int = parameter(50, "candidates of OnePixel (its source: 400)", at_least=5)
+    population: int = parameter(30, "candidates of OnePixel (its source: 400)", at_least=5)
     generations: int = parameter(10, "generations of OnePixel (its source: 100)", at_least=1)
     variant: str = parameter("described", "described (text) or published (code)", choices=VARIANTS)
     seed: int = parameter(0, "first network seed; later ones count up", at_least=0)

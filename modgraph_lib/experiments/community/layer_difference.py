@@ -229,7 +229,7 @@ class LayerDifferenceParameters:
     network: str = parameter("resnet18", "a ResNet (the paper's cannot be recovered)")
     seeds: int = parameter(1, "networks", at_least=1)
     parts: list[str] = parameter(
-        ["units"], "layers inside blocks: units (with batch norm and ReLU) or convolutions",
+        ["units"], "inside blocks: units (up to batch norm, ReLU) or convolutions",
         choices=("units", "convolutions"),
     )  # fmt: skip
     scale: str = parameter(

@@ -126,14 +126,19 @@ def run(
     """
     device = training.pick_device(device)
     jobs = 1 if device != "cpu" else workers or joblib.cpu_count()
-    parents = {
-        config.train.parent: None
-        for config in configs
-        if config.train.parent and store.get(*_place(config, root)) is None
-    }
-    whole = [replace(configs[0], train=parent) for parent in parents]
-    done: dict[CurveConfig, dict] = {}
-    for group in (whole, list(dict.fromkeys(configs))):
+    wanted = list(dict.fromkeys(configs))
+    done = {config: store.get(*_place(config, root)) for config in wanted}
+    missing = [config for config in wanted if done[config] is None]
+    parents = dict.fromkeys(config.train.parent for config in missing if config.train.parent)
+    first = [config for config in missing if config.train in parents]
+    first += [
+        replace(missing[0], train=parent)
+        for parent in parents
+        if parent not in {config.train for config in wanted}
+    ]
+    for group in (first, [config for config in missing if config not in first]):
+        if not group:
+            continue
         tasks = [joblib.delayed(run_one)(config, device=device, root=root) for config in group]
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
         bar = tqdm(parallel(tasks), total=len(tasks), unit="network", delay=curves.BAR_DELAY)

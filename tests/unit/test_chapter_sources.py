@@ -25,9 +25,11 @@ from modgraph_lib.experiments import (
     tasks,
     your_own,
 )
+from modgraph_lib.experiments.community import adversarial_section
 
 ROOT = Path(__file__).resolve().parents[2] / "notebooks"
 SECTIONS = {
+    "community_modularity/02_adversarial": adversarial_section.AdversarialParameters,
     "surprisingly_modular/01_clusterability": surprisingly_modular.ClusterabilityParameters,
     "surprisingly_modular/02_learning_or_topology": (
         learning_or_topology.LearningOrTopologyParameters

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 from IPython.display import Markdown
+from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
-from modgraph_lib import attacks, communities, ledger
+from modgraph_lib import attacks, communities, ledger, plots
 from modgraph_lib.chapter.community import NOT_RUN, network_name
 from modgraph_lib.chapter.tables import MISSING, _styled
 from modgraph_lib.experiments.community import curves
@@ -20,7 +21,16 @@ from modgraph_lib.ledger.community_rows import RUNS
 from modgraph_lib.ledger.rows import Results
 from modgraph_lib.training import SgdConfig, sets
 
-__all__ = ["examples", "live_rows", "peaks_table", "scattering", "settings", "stored", "success"]
+__all__ = [
+    "drawn",
+    "examples",
+    "live_rows",
+    "peaks_table",
+    "scattering",
+    "settings",
+    "stored",
+    "success",
+]
 
 # Attack -> its source and what it changes, in a few words.
 WORDS = {
@@ -60,6 +70,13 @@ def stored(
 def live_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of ``adversarial.table`` with titles for ``plots``."""
     return rows.assign(title=[network_name(network) for network in rows["network"]])
+
+
+def drawn(rows: pd.DataFrame, kind: str = "adversarial") -> Figure:
+    """``plots.adversarial_curves``, or a figure that says so where nothing has been run yet."""
+    if not len(rows) or kind not in set(rows["kind"]):
+        return plots.placeholder("not run yet")
+    return plots.adversarial_curves(rows, kind=kind)
 
 
 def examples(configs: Sequence[AdversarialConfig], count: int = 6) -> tuple[dict, dict]:
@@ -135,14 +152,14 @@ def settings(rows: pd.DataFrame, *, name: str) -> Styler:
         described = _config(attack, "described").released()[1]
         released, published = _config(attack, "published").released()
         run = rows[rows["attack"] == attack].drop_duplicates("key") if len(rows) else rows
-        changed = [dict(map(tuple, found)) if found else {} for found in _settings(run)]
+        changed = [found for found in run["settings"] if found] if len(run) else []
         lines.append(
             {
                 "attack": word,
                 "changes": WORDS[attack],
                 "described": _said(described),
                 "published": _published(attack, released, described, published),
-                "stored rows differ in": _said(changed[0]) if changed and changed[0] else MISSING,
+                "stored rows differ in": _said(changed[0]) if changed else MISSING,
             }
         )
     table = pd.DataFrame(lines)
@@ -213,10 +230,6 @@ def _groups(rows: pd.DataFrame):
 def _config(attack: str, variant: str) -> AdversarialConfig:
     train = SgdConfig(data="cifar10", network="vgg16", seed=0)
     return AdversarialConfig(train, attack, variant)
-
-
-def _settings(run: pd.DataFrame) -> list:
-    return list(run["settings"]) if len(run) else []
 
 
 def _said(options: Mapping[str, object]) -> str:

@@ -82,6 +82,7 @@ def test_too_few_misled_images_give_no_curve(configs):
     (record,) = adversarial.run([config], device="cpu", workers=1)
     assert not any(record["result"]["curves"].values())
     table = adversarial.table([record])
+    assert table["settings"][0] == {}
     assert len(table) == 1 and math.isnan(table["q"][0]) and table["layer"][0] == 0
 
 
@@ -158,7 +159,7 @@ def made(network="vgg16", attack="fgsm", seed=0, *, peaks=(0.8, 0.79, 0.5, 0.6),
     shared = {
         "network": network, "data": "cifar10", "seed": seed, "width": 16, "epochs": 10,
         "images": 0, "schedule": "one_cycle", "attack": attack, "variant": "described", "k": 3,
-        "measured_layers": "described", "settings": [], "samples": 500, "attempted": 600,
+        "measured_layers": "described", "settings": {}, "samples": 500, "attempted": 600,
         "succeeded": 520, "collected": 500, "success_rate": 0.87, "retained_misled": 1.0,
         "retained_clean_right": 1.0, "l2": 1.0, "linf": 0.3, "pixels": 900,
         "device": "cpu", "date": "2026-01-01", "data_note": "",
@@ -238,7 +239,7 @@ def test_what_is_not_as_described_does_not_count():
 
 
 def test_of_two_records_of_a_network_that_with_fewer_changes_counts():
-    short = made(settings=[["steps", 60]], collected=250, samples=250)
+    short = made(settings={"steps": 60}, collected=250, samples=250)
     both = results(short, made(peaks=(0.8, 0.79, 0.6, 0.6)))
     rows = measured.attack_rows(both, network="vgg16", attack="fgsm", runs=2)
     assert set(rows["scale"]) == {"width 16, 10 epochs"}
@@ -279,19 +280,21 @@ def test_misled_images_may_be_wholly_inside_or_wholly_scattered():
 
 
 def test_tables_of_stored_rows_and_of_none():
-    rows = shown.stored(results(*every("vgg16"), made("resnet18", settings=[["eps", 0.1]])))
+    rows = shown.stored(results(*every("vgg16"), made("resnet18", settings={"eps": 0.1})))
     assert list(dict.fromkeys(rows["title"])) == ["VGG16", "ResNet18"]
     assert "86.7%" in shown.success(rows, name="a").to_html()
     peaks = shown.peaks_table(rows, name="b").to_html()
     assert "0.800 ± 0.014" in peaks and "0.300" in peaks
     empty = shown.stored({})
     assert empty.empty
+    assert len(shown.drawn(empty).axes) == 1
+    assert not shown.drawn(empty).axes[0].lines
     assert "Not run" in shown.success(empty, name="a").data
     assert "Not run" in shown.peaks_table(empty, name="b").data
 
 
 def test_the_table_of_settings_says_what_was_released_and_what_was_run():
-    rows = shown.stored(results(made(attack="cw", settings=[["steps", 60]])))
+    rows = shown.stored(results(made(attack="cw", settings={"steps": 60})))
     table = shown.settings(rows, name="s").data.set_index("attack")
     assert "steps 10,000" in table["described"]["CW"]
     assert table["published"]["CW"] == "steps 200"

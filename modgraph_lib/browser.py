@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -81,10 +80,7 @@ def browse(report: Report) -> Any:
         if not clusters:
             words.value = "Choose at least one cluster."
             return
-        stream = BytesIO()
-        figure = plots.cluster_profiles(report.cluster_sizes, between, clusters)
-        figure.savefig(stream, format="png", dpi=80)
-        picture.value = stream.getvalue()
+        picture.value = plots.png(plots.cluster_profiles(report.cluster_sizes, between, clusters))
         words.value = "<br>".join(describe(report, cluster) for cluster in clusters)
 
     chosen.observe(show, names="value")

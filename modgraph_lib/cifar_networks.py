@@ -18,7 +18,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["NAMES", "ResNet", "Vgg", "build", "measured_layers", "places", "plan_of"]
+__all__ = [
+    "NAMES",
+    "ResNet",
+    "Vgg",
+    "build",
+    "measured_layers",
+    "places",
+    "plan_of",
+    "sub_layers",
+]
 
 # Mean and standard deviation of the training images' channels, in 0..1.
 MOMENTS = {
@@ -41,9 +50,11 @@ RESNET_PLANS = {
     "resnet152": (3, 8, 36, 3),
     "resnet56": (9, 9, 9),
 }
+LARGE = 128  # pixels from which an image gets the stem for ImageNet
 BOTTLENECKS = ("resnet50", "resnet101", "resnet152")
 NAMES = (*VGG_PLANS, *RESNET_PLANS)
 Reading = Literal["described", "published"]
+SubLayers = Literal["units", "convolutions"]
 
 
 class Normalise(nn.Module):
@@ -153,7 +164,11 @@ def _shortcut(fan_in: int, fan_out: int, stride: int, pad: bool) -> nn.Module:
 
 
 class ResNet(nn.Module):
-    """A 3x3 stem and stages of residual blocks, each stage after the first at half the size."""
+    """A stem and stages of residual blocks, each stage after the first at half the size.
+
+    The stem is a 3x3 convolution; for large images (Table B4: ImageNet50) a 7x7 one at half the
+    size and a max-pooling.
+    """
 
     def __init__(
         self,
@@ -164,12 +179,14 @@ class ResNet(nn.Module):
         width: int,
         moments: str,
         pad_shortcuts: bool = False,
+        large: bool = False,
     ) -> None:
         super().__init__()
         self.normalise = Normalise(channels, moments)
-        self.stem = nn.Sequential(
-            nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
-        )
+        size, stride, padding = (7, 2, 3) if large else (3, 1, 1)
+        stem = [nn.Conv2d(channels, width, size, stride, padding, bias=False)]
+        stem += [nn.BatchNorm2d(width), nn.ReLU()]
+        self.stem = nn.Sequential(*stem, *([nn.MaxPool2d(3, 2, 1)] if large else []))
         fan_in, stages = width, []
         for stage, count in enumerate(plan):
             blocks = []
@@ -268,8 +285,8 @@ def build(
         if plan.family in VGG_PLANS:
             return Vgg(plan.counts, channels, outputs, width, moments)
         block = BottleneckBlock if plan.family in BOTTLENECKS else BasicBlock
-        pads = plan.family == "resnet56"
-        return ResNet(plan.counts, block, channels, outputs, width, moments, pads)
+        pads, large = plan.family == "resnet56", max(image_shape[1:]) >= LARGE
+        return ResNet(plan.counts, block, channels, outputs, width, moments, pads, large)
 
 
 def measured_layers(model: Vgg | ResNet, reading: Reading = "described") -> tuple[str, ...]:
@@ -290,6 +307,36 @@ def measured_layers(model: Vgg | ResNet, reading: Reading = "described") -> tupl
         return tuple(n for n, m in named.items() if n.startswith("features.") and type(m) is kind)
     blocks = tuple(n for n, m in named.items() if isinstance(m, BasicBlock | BottleneckBlock))
     return blocks if reading == "described" else ("stem.0", *blocks)
+
+
+def sub_layers(model: ResNet, parts: SubLayers = "units") -> dict[str, str]:
+    """Layers of a ResNet inside its blocks and after them, from the bottom up.
+
+    Args:
+        parts: "units" takes each convolution of a block's branch with the batch norm and ReLU
+            that follow it, which is what the paper calls a layer of a VGG; "convolutions" the
+            bare convolutions. Convolutions on a shortcut belong to neither.
+
+    Returns:
+        Module name -> "stem", "inside" (in a branch) or "after" (a block's output, behind the
+        addition and its ReLU).
+
+    Raises:
+        ValueError: a network without residual blocks, or an unknown ``parts``.
+    """
+    if parts not in ("units", "convolutions"):
+        raise ValueError(f'parts must be "units" or "convolutions", got {parts!r}')
+    if not isinstance(model, ResNet):
+        raise ValueError("only a ResNet has layers inside and after residual blocks")
+    found = {"stem" if parts == "units" else "stem.0": "stem"}
+    for block in measured_layers(model):
+        body = model.get_submodule(block).body
+        starts = [i for i, module in enumerate(body) if isinstance(module, nn.Conv2d)]
+        ends = [*(start - 1 for start in starts[1:]), len(body) - 1]
+        for place in ends if parts == "units" else starts:
+            found[f"{block}.body.{place}"] = "inside"
+        found[block] = "after"
+    return found
 
 
 def places(model: Vgg | ResNet) -> dict[str, tuple[tuple[int, int] | str, str]]:

@@ -6,8 +6,7 @@ them. Source: Understanding the Dynamics of DNNs Using Graph Modularity, section
 equation 1. Works on any torch module and any features.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,13 +15,14 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from modgraph_lib.hooks import default_layers, find_modules, layer_widths, listening
-from modgraph_lib.training import pick_device
+from modgraph_lib.hooks import default_layers
+from modgraph_lib.streaming import each_layer, finite_rows
 
 __all__ = [
     "ModularityCurve",
     "default_layers",
     "knn_graph",
+    "layer_graphs",
     "modularity",
     "modularity_curve",
     "modularity_curves",
@@ -38,12 +38,7 @@ ZeroNorm = Literal["error", "isolate"]
 
 def _unit_rows(features: torch.Tensor, similarity: str, zero_norm: str, name: str) -> torch.Tensor:
     """Rows (N, M) scaled to length 1 (centred first for "pearson"); zero rows stay zero."""
-    rows = features.detach().flatten(1)
-    rows = rows if rows.dtype in (torch.float32, torch.float64) else rows.float()
-    if rows.shape[1] == 0:
-        raise ValueError(f"{name} has no features")
-    if not torch.isfinite(rows).all():
-        raise ValueError(f"{name} has features that are NaN or infinite")
+    rows = finite_rows(features, name)
     # Dividing by the largest entry first keeps the squares of tiny and huge features in range.
     peak = rows.abs().amax(1, keepdim=True)
     rows = rows / peak.where(peak > 0, 1)
@@ -223,6 +218,37 @@ def _shares(adjacency: Any, labels: Any) -> tuple[float, float]:
 # --- a curve over layers --------------------------------------------------------------------
 
 
+def layer_graphs(
+    model: nn.Module,
+    images: torch.Tensor,
+    *,
+    layers: Sequence[str] | None = None,
+    k: int = 3,
+    similarity: Similarity = "cosine",
+    symmetrise: Symmetrise = "mean",
+    zero_norm: ZeroNorm = "error",
+    batch_size: int = 100,
+    memory: float = 1.0,
+    device: str = "auto",
+) -> dict[str, sparse.csr_array]:
+    """The graph of samples after each layer, (N, N) by name, as ``modularity_curve`` builds it.
+
+    Arguments and errors are those of ``modularity_curve``.
+    """
+    images = torch.as_tensor(images)
+    _check_options(k, len(images), similarity, symmetrise, zero_norm)
+    return each_layer(
+        model,
+        images,
+        lambda products: _nearest(products, k, symmetrise),
+        lambda output, name: _unit_rows(output, similarity, zero_norm, f"layer {name!r}"),
+        layers=layers,
+        batch_size=batch_size,
+        memory=memory,
+        device=device,
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class ModularityCurve:
     """Modularity after each layer.
@@ -246,80 +272,6 @@ class ModularityCurve:
     def q_literal(self) -> np.ndarray:
         """(L,) Q by equation 1 as printed; see ``modularity``."""
         return self.inside / 2 - (self.inside - self.q) / 4
-
-
-def _passes(widths: dict[str, int], budget: int) -> Iterator[list[tuple[str, int, int]]]:
-    """(layer, first column, last column) pieces, grouped so that each group fits the budget."""
-    group, room = [], budget
-    for name, width in widths.items():
-        start = 0
-        while start < width:
-            if room == 0:
-                yield group
-                group, room = [], budget
-            stop = min(width, start + room)
-            group.append((name, start, stop))
-            room -= stop - start
-            start = stop
-    if group:
-        yield group
-
-
-class _Enough(Exception):
-    """Ends a forward pass once every layer it was started for has been heard."""
-
-
-def _similarities(
-    model: nn.Module,
-    modules: dict[str, nn.Module],
-    images: torch.Tensor,
-    batches: list[slice],
-    columns: int,
-    unit_rows: Callable[[torch.Tensor, str], torch.Tensor],
-    device: torch.device,
-) -> Iterator[tuple[str, torch.Tensor]]:
-    """Similarity matrix (N, N) of one layer after another, as soon as each is complete.
-
-    At most ``columns`` features a sample are held. Dot products add up over pieces of the
-    feature vector, so a layer too wide for that takes several passes over the images.
-    """
-    count = len(images)
-    widths = layer_widths(model, modules, _inputs(images[:1], device))
-    # MPS has no float64; elsewhere the sum over pieces adds no error of its own.
-    exact = torch.float32 if device.type == "mps" else torch.float64
-    total: torch.Tensor | float = 0.0
-    for group in _passes(widths, columns):
-        kept: dict[tuple[str, int, int], list[torch.Tensor]] = {piece: [] for piece in group}
-        wanted = {name: modules[name] for name, _, _ in group}
-        waiting: set[str] = set()
-
-        def heard(name: str, output: torch.Tensor, kept: dict = kept, waiting: set = waiting):
-            rows = unit_rows(output, name)
-            for (layer, start, stop), parts in kept.items():
-                if layer == name:
-                    parts.append(rows[:, start:stop].clone())
-            waiting.discard(name)
-            if not waiting:
-                raise _Enough
-
-        with listening(wanted, heard):
-            for batch in batches:
-                waiting.update(wanted)
-                with suppress(_Enough):
-                    model(_inputs(images[batch], device))
-        for name, start, stop in group:
-            rows = torch.cat(kept.pop((name, start, stop)))
-            if len(rows) != count:
-                raise ValueError(f"layer {name!r} does not return one row a sample")
-            total = total + (rows @ rows.T).to(exact)
-            if stop == widths[name]:
-                yield name, total
-                total = 0.0
-
-
-def _inputs(images: torch.Tensor, device: torch.device) -> torch.Tensor:
-    images = images.to(device)
-    return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
 def modularity_curve(
@@ -393,40 +345,28 @@ def modularity_curves(
         _check_options(neighbours, len(images), similarity, symmetrise, zero_norm)
     if len(np.unique(labels)) < 2:
         raise ValueError("all images have one class: modularity would be 0 for every layer")
-    if any(module.training for module in model.modules()):
-        raise ValueError("the model is in training mode: call model.eval() first")
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
-    if not memory > 0:
-        raise ValueError(f"memory must be above 0 GiB, got {memory}")
-    modules = find_modules(model, layers if layers is not None else default_layers(model))
-    if not modules:
-        raise ValueError("layers is empty: name at least one, or pass None")
-
-    target = torch.device(pick_device(device))
-    columns = max(1, int(memory * 2**30 / (4 * len(images))))
-    batches = [slice(i, i + batch_size) for i in range(0, len(images), batch_size)]
 
     def unit_rows(output: torch.Tensor, name: str) -> torch.Tensor:
         return _unit_rows(output, similarity, zero_norm, f"layer {name!r}")
 
-    home = next((p.device for p in model.parameters()), target)
-    try:
-        with torch.inference_mode():
-            matrices = _similarities(
-                model.to(target), modules, images, batches, columns, unit_rows, target
-            )
-            shares = {
-                name: [_shares(_nearest(matrix, count, symmetrise), labels) for count in k]
-                for name, matrix in matrices
-            }
-    finally:
-        model.to(home)
-    found = np.array([shares[name] for name in modules])  # (L, K, 2)
+    def look(matrix: torch.Tensor) -> list[tuple[float, float]]:
+        return [_shares(_nearest(matrix, count, symmetrise), labels) for count in k]
+
+    shares = each_layer(
+        model,
+        images,
+        look,
+        unit_rows,
+        layers=layers,
+        batch_size=batch_size,
+        memory=memory,
+        device=device,
+    )
+    found = np.array(list(shares.values()))  # (L, K, 2)
     inside, expected = found[..., 0], found[..., 1]
     return {
         count: ModularityCurve(
-            tuple(modules), inside[:, i] - expected[:, i], inside[:, i], int(count), len(images)
+            tuple(shares), inside[:, i] - expected[:, i], inside[:, i], int(count), len(images)
         )
         for i, count in enumerate(k)
     }

@@ -119,7 +119,9 @@ def explore(
         test = choices.test(name.value, k.value, method.value)
         sentence.value = describe(test)
         pictures.children = [
-            widgets.Image(value=_png(figure), format="png", layout=widgets.Layout(max_width="100%"))
+            widgets.Image(
+                value=plots.png(figure), format="png", layout=widgets.Layout(max_width="100%")
+            )
             for figure in figures(choices, name.value, k.value, method.value)
         ]
 
@@ -154,11 +156,3 @@ def describe(test: ShuffleTest) -> str:
         f"n-cut {test.ncut:.3f} at k = {test.k}: below {below} of {len(test.shuffled)} shuffles "
         f"(mean {test.shuffled.mean():.3f}, p = {test.p_value:.3f}, z = {test.z_score:.1f})."
     )
-
-
-def _png(figure: Any) -> bytes:
-    from io import BytesIO
-
-    stream = BytesIO()
-    figure.savefig(stream, format="png", dpi=80)
-    return stream.getvalue()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -155,7 +154,9 @@ def explore(chart: LesionMap, rows: pd.DataFrame) -> Any:
     def show(*_: Any) -> None:
         sentence.value = chart.describe(names.value, kind.value)
         pictures.children = [
-            widgets.Image(value=_png(figure), format="png", layout=widgets.Layout(max_width="100%"))
+            widgets.Image(
+                value=plots.png(figure), format="png", layout=widgets.Layout(max_width="100%")
+            )
             for figure in figures(chart, rows, names.value, kind.value)
         ]
 
@@ -175,9 +176,3 @@ def figures(chart: LesionMap, rows: pd.DataFrame, names: Sequence[str], kind: st
         plots.lesion_maps({"each sub-module alone": rows}, named=tuple(names)),
         plots.class_bars(bars, found.intact_by_class[:count], chart.classes),
     ]
-
-
-def _png(figure: Any) -> bytes:
-    stream = BytesIO()
-    figure.savefig(stream, format="png", dpi=80)
-    return stream.getvalue()

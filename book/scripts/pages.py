@@ -27,7 +27,15 @@ PUBLIC = {
     ),
     "clustering": ("spectral_clustering", "ncut", "shuffle_test", "ShuffleTest"),
     "report": ("clusterability", "load_model", "load_weights", "fill", "Report"),
-    "communities": ("knn_graph", "modularity", "modularity_curve"),
+    "communities": (
+        "knn_graph",
+        "modularity",
+        "modularity_curve",
+        "modularity_curves",
+        "ModularityCurve",
+    ),
+    "cka": ("linear_cka", "cka_matrix", "CkaMatrix"),
+    "attacks": ("attack", "collect", "Misled", "sizes"),
     "signatures": ("weighted_degree", "eigenvector_centrality", "signature"),
     "lesions": ("lesion_accuracies", "single_lesions", "double_lesions"),
     "features": ("visualize", "coherence"),
@@ -58,8 +66,10 @@ PUBLIC = {
         "eigenvalue_sum",
         "normalise_units",
     ),
+    "models": ("mlp", "small_cnn", "vgg"),
+    "cifar_networks": ("build", "measured_layers", "plan_of"),
+    "training": ("trained", "train_many", "TrainConfig", "SgdConfig"),
     "layer_pruning": ("choose", "cost", "Cost", "removals", "matching"),
-    "models": ("mlp", "cnn"),
     "store": ("read", "get", "put", "config_key", "provenance"),
 }
 

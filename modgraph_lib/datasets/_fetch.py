@@ -23,7 +23,7 @@ def needs(name: str) -> tuple[str, ...]:
         match = _load.PAIR.fullmatch(part)
         base = match.group(1) if match else part
         base = {"cifar10_grey": "cifar10", "mnist_7x7": "mnist"}.get(base, base)
-        if base in (*SOURCES, "tiny_imagenet") and base not in found:
+        if base in (*SOURCES, "tiny_imagenet", "imagenet50") and base not in found:
             found.append(base)
     return tuple(found)
 
@@ -76,7 +76,7 @@ def _fetch_cifar(name: str, root: Path) -> None:
 def fetch(name: str, *, root: str | Path | None = None) -> list[str]:
     """Get whatever ``name`` is made from, unless a sound copy is here; one line for each part.
 
-    Raises DataMissing when a download fails or the set has none (tiny_imagenet).
+    Raises DataMissing when a download fails or the set has none (tiny_imagenet, imagenet50).
     """
     lines = []
     for source in needs(name):

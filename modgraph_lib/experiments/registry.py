@@ -25,14 +25,16 @@ from modgraph_lib.experiments import (
     your_own,
 )
 from modgraph_lib.experiments.community import (
+    adversarial,
     curves,
+    layer_difference,
     maps,
     pretrained,
     probes,
     pruning,
     training_time,
 )
-from modgraph_lib.training import TrainConfig
+from modgraph_lib.training import SgdConfig, TrainConfig
 
 __all__ = ["REGISTRY", "Experiment", "tables"]
 
@@ -98,6 +100,12 @@ def _imagenet(record: Record) -> Record:
     return imagenet.measure(config, imagenet.load(config))
 
 
+def _layer_difference(record: Record) -> Record:
+    fields = {name: v for name, v in record["config"].items() if name != "data_fingerprint"}
+    fields["train"] = SgdConfig(**fields["train"])
+    return layer_difference.measure(layer_difference.DifferenceConfig(**fields))["result"]
+
+
 def _of_paper_size(record: Record) -> bool:
     """The papers' width and every training image: not what a page trains while it is read."""
     train = record["config"]["train"]
@@ -158,6 +166,15 @@ REGISTRY = (
         pretrained.EXPERIMENT,
         {"community_pretrained": pretrained.table},
         keep=lambda record: record["config"]["weights"] == "imagenet",
+    ),
+    Experiment(
+        adversarial.EXPERIMENT, {"community_adversarial": adversarial.table}, keep=_of_colour_images
+    ),
+    Experiment(
+        layer_difference.EXPERIMENT,
+        {"community_layer_difference": layer_difference.table},
+        _layer_difference,
+        keep=_of_colour_images,
     ),
     Experiment(your_own.EXPERIMENT, again=_architecture),
     Experiment(imagenet.EXPERIMENT, {"imagenet_ncut": imagenet.table}, _imagenet),

@@ -94,4 +94,5 @@ def curve(rows: pd.DataFrame, column: str = "q") -> pd.DataFrame:
 
 def accuracies(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a seed: test_accuracy, best_accuracy, scale and key."""
-    return rows.groupby("seed")[["test_accuracy", "best_accuracy", "scale", "key"]].first()
+    columns = ["test_accuracy", "best_accuracy", "scale", "key"]
+    return rows.groupby("seed")[columns].first() if len(rows) else pd.DataFrame(columns=columns)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import contextmanager
+from io import BytesIO
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -122,3 +123,10 @@ def placeholder(text: str) -> Figure:
         only.axis("off")
         only.text(0.5, 0.5, text, ha="center", va="center", color=SHUFFLE, fontsize=11)
     return figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG of the size a widget shows."""
+    stream = BytesIO()
+    figure.savefig(stream, format="png", dpi=80)
+    return stream.getvalue()

@@ -6,6 +6,8 @@ Randomness comes from torch's global generator, which training seeds for every e
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch.nn import functional
 
@@ -14,9 +16,11 @@ __all__ = ["AUGMENTATIONS", "augment"]
 # Lowest and highest angle in degrees. The paper says "0 to 15"; the released code turns both
 # ways, as Keras does for a rotation range of 15.
 ANGLES = {"described": (0.0, 15.0), "published": (-15.0, 15.0)}
-AUGMENTATIONS = ("none", *ANGLES, "crop_flip")
+AUGMENTATIONS = ("none", *ANGLES, "crop_flip", "resized_crop_flip")
 SHIFT = 0.1
 CROP_PADDING = 4
+# Share of the area and ratio of the sides of a window that is blown up to the whole image.
+AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 
 
 def check_augmentation(kind: str) -> None:
@@ -32,13 +36,14 @@ def augment(images: torch.Tensor, kind: str) -> torch.Tensor:
         images: (N, C, H, W) floats.
         kind: "described" (turned by 0 to 15 degrees and moved by up to a tenth of its size),
             "published" (-15 to 15 degrees), "crop_flip" (moved by up to 4 pixels, black where
-            nothing is left; the usual way with CIFAR) or "none".
+            nothing is left; the usual way with CIFAR), "resized_crop_flip" (8 to 100% of its
+            area, blown up; the usual way with ImageNet) or "none".
 
     Raises:
         ValueError: an unknown kind, or inputs that are no images.
 
-    Source: Clusterability in Neural Networks, section 3; "crop_flip": the released code of
-    Understanding the Dynamics of DNNs Using Graph Modularity.
+    Source: Clusterability in Neural Networks, section 3; "crop_flip" and "resized_crop_flip": the
+    released code of Understanding the Dynamics of DNNs Using Graph Modularity.
     """
     check_augmentation(kind)
     if kind == "none":
@@ -47,6 +52,8 @@ def augment(images: torch.Tensor, kind: str) -> torch.Tensor:
         raise ValueError(f"augmentation needs images (N, C, H, W), got {tuple(images.shape)}")
     if kind == "crop_flip":
         return crop_flip(images)
+    if kind == "resized_crop_flip":
+        return resized_crop_flip(images)
     count, device = len(images), images.device
     low, high = ANGLES[kind]
     angle = torch.deg2rad(low + (high - low) * torch.rand(count, device=device))
@@ -71,6 +78,26 @@ def crop_flip(images: torch.Tensor) -> torch.Tensor:
     row = torch.arange(height, device=device) + top
     which = torch.arange(count, device=device)[:, None, None]
     return padded[which, row[:, :, None], column[:, None, :]].permute(0, 3, 1, 2)
+
+
+def resized_crop_flip(images: torch.Tensor) -> torch.Tensor:
+    """Random windows of images (N, C, H, W) blown up to their size, mirrored every other time.
+
+    A window is as in torchvision's RandomResizedCrop, but never larger than the image in either
+    direction.
+    """
+    count, device = len(images), images.device
+    area = AREA[0] + (AREA[1] - AREA[0]) * torch.rand(count, device=device)
+    low, high = (math.log(ratio) for ratio in RATIO)
+    ratio = torch.exp(low + (high - low) * torch.rand(count, device=device))
+    # Half sides in units of half the image: 1 is all of it.
+    wide, tall = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+    across, down = (2 * torch.rand(2, count, device=device) - 1) * (1 - torch.stack([wide, tall]))
+    sign = torch.where(torch.rand(count, device=device) < 0.5, -1.0, 1.0)
+    zero = torch.zeros(count, device=device)
+    rows = torch.stack([sign * wide, zero, across, zero, tall, down], 1)
+    grid = functional.affine_grid(rows.view(-1, 2, 3), list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
 def warp(

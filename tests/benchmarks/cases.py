@@ -16,6 +16,7 @@ from torch.nn import functional
 from modgraph_lib import clustering, datasets, graphs, report, training
 from modgraph_lib.experiments import mlps
 from modgraph_lib.training import TrainConfig, loop
+from tests.benchmarks.communities import curve_500, curve_5000
 from tests.benchmarks.lesions import lesions
 from tests.benchmarks.promoting import eigenvalue_gradient, regularised_step
 
@@ -117,6 +118,18 @@ CASES = {
         "title": "200 training steps with the eigenvalue regulariser, 3x64 MLP, one thread",
         "peer": "autograd through torch.linalg.eigvalsh of the whole graph's Laplacian",
         "outcome": "sum of eigenvalues 2 to 4",
+    },
+    "curve_500": {
+        "function": curve_500,
+        "title": "Q after the last 9 layers of a VGG-16 of width 16, N=500",
+        "peer": "a Python loop over nodes, and networkx modularity",
+        "outcome": "mean Q",
+    },
+    "curve_5000": {
+        "function": curve_5000,
+        "title": "Q after the last 3 layers of a VGG-16 of width 16, N=5,000",
+        "peer": "a Python loop over nodes, and networkx modularity",
+        "outcome": "mean Q",
     },
 }
 

@@ -25,10 +25,20 @@ from modgraph_lib.experiments import (
     tasks,
     your_own,
 )
-from modgraph_lib.experiments.community import pruning_section
+from modgraph_lib.experiments.community import (
+    adversarial_section,
+    curves_section,
+    layer_difference,
+    pruning_section,
+    training_time,
+)
 
 ROOT = Path(__file__).resolve().parents[2] / "notebooks"
 SECTIONS = {
+    "community_modularity/01_curves": curves_section.CurvesParameters,
+    "community_modularity/02_adversarial": adversarial_section.AdversarialParameters,
+    "community_modularity/03_training": training_time.TrainingTimeParameters,
+    "community_modularity/04_layer_difference": layer_difference.LayerDifferenceParameters,
     "community_modularity/05_layer_pruning": pruning_section.PruningParameters,
     "surprisingly_modular/01_clusterability": surprisingly_modular.ClusterabilityParameters,
     "surprisingly_modular/02_learning_or_topology": (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from torch import nn
 
-from modgraph_lib import communities, hooks
+from modgraph_lib import hooks, streaming
 from modgraph_lib.communities import knn_graph, modularity, modularity_curve
 
 settings.register_profile("untimed", deadline=None)
@@ -278,7 +278,7 @@ def test_curve_does_not_depend_on_memory_or_batches(network, samples, similarity
 def test_passes_cover_every_column_once_within_budget(widths, budget):
     named = {str(i): width for i, width in enumerate(widths)}
     seen = {name: [] for name in named}
-    for group in communities._passes(named, budget):
+    for group in streaming.passes(named, budget):
         assert sum(stop - start for _, start, stop in group) <= budget
         for name, start, stop in group:
             seen[name] += range(start, stop)

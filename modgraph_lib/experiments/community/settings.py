@@ -50,6 +50,8 @@ def training_run(
         base = {**base, "width": 0}
     if data == "digits":  # a digit mirrored is another sign
         base = {**base, "augmentation": "none"}
+    if data == "imagenet50":
+        base = {**base, "augmentation": "resized_crop_flip"}
     return SgdConfig(data=data, network=network, seed=seed, **{**base, **changes})
 
 

@@ -7,8 +7,9 @@ printed, so these are ours.
 from __future__ import annotations
 
 import numpy as np
+from scipy import stats
 
-__all__ = ["CLASSES", "MOVES", "PRINTED", "blocks", "snapshots"]
+__all__ = ["CLASSES", "MOVES", "PRINTED", "blocks", "choices_inside", "snapshots"]
 
 CLASSES = np.repeat([0, 1, 2], 4)
 # Q of the paper's four snapshots, in rising order.
@@ -64,3 +65,14 @@ def blocks(
     weights = weights + weights.T
     inside, outside = weights[same].sum(), weights[~same].sum()
     return np.where(same, weights * share / inside, weights * (1 - share) / outside), labels
+
+
+def choices_inside(classes: int, samples: int, k: int) -> float:
+    """Expected share of choices that can fall inside classes when N images are drawn at random.
+
+    An image whose class has n others among the drawn can choose at most min(k, n) of them; n is
+    binomial. With few images of many classes this, and not the network, limits Q.
+    """
+    others = np.arange(k + 1)
+    chance = stats.binom.pmf(others, samples - 1, 1 / classes)
+    return float(1 - ((k - others) * chance).sum() / k)

@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 import joblib
 import pandas as pd
 
-from modgraph_lib import store, training
-from modgraph_lib.experiments.community import curves
+from modgraph_lib import cifar_networks, store, training
+from modgraph_lib.experiments.community import curves, settings
 from modgraph_lib.experiments.community.curves import CurveConfig
+from modgraph_lib.parameters import parameter
 from modgraph_lib.training import SgdConfig, sgd
 
-__all__ = ["EpochConfig", "run", "table"]
+__all__ = ["EpochConfig", "TrainingTimeParameters", "run", "runs", "table"]
 
 EXPERIMENT, SCHEMA = "community_epochs", 1
 
@@ -111,3 +112,64 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
     if not found:
         return pd.DataFrame(columns=[*curves.COLUMNS, "epoch"])
     return pd.concat(found, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class TrainingTimeParameters:
+    """Parameters of ``community_modularity/03_training``; the defaults are quick."""
+
+    data: str = parameter(
+        "digits",
+        "data set: digits, cifar10 (paper), cifar100 or tiny_imagenet_50",
+        choices=("digits", "cifar10", "cifar100", "tiny_imagenet_50"),
+    )
+    networks: list[str] = parameter(
+        ["resnet18", "vgg16"], "networks that are watched (paper: resnet18 and vgg16)"
+    )
+    seeds: int = parameter(1, "networks of each kind (paper: 1)", at_least=1)
+    scale: str = parameter(
+        "short", "recipe: short (one cycle) or paper (150 epochs)", choices=settings.SCALES
+    )
+    width: int = parameter(8, "channels of the first stage; 0 is the paper's 64", at_least=0)
+    epochs: int = parameter(12, "epochs of the whole run (paper: 150)", at_least=1)
+    watch: int = parameter(12, "epochs that are watched (paper: 30)", at_least=1)
+    batch_size: int = parameter(64, "images per optimiser step (paper: 256)", at_least=1)
+    precision: str = parameter(
+        "float32", "float32, or bfloat16 (faster where the processor has it)",
+        choices=("float32", "bfloat16"),
+    )  # fmt: skip
+    samples: int = parameter(250, "test images in a graph (paper: 500)", at_least=20)
+    neighbours: int = parameter(3, "neighbours k of each image (paper: 3)", at_least=1)
+    repeats: int = parameter(3, "draws of test images (paper: 5)", at_least=1)
+    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
+    device: str = parameter("auto", "auto, cpu, cuda or mps")
+    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
+
+    def __post_init__(self) -> None:
+        for network in self.networks:
+            cifar_networks.plan_of(network)
+
+
+def runs(parameters: TrainingTimeParameters) -> list[EpochConfig]:
+    """What the section watches: one configuration a network, whose epoch is the last one."""
+    p = parameters
+    return [
+        EpochConfig(
+            settings.training_run(
+                network,
+                p.seed + number,
+                data=p.data,
+                scale=p.scale,
+                width=p.width,
+                epochs=p.epochs,
+                batch_size=p.batch_size,
+                precision=p.precision,
+            ),
+            min(p.watch, p.epochs),
+            samples=p.samples,
+            neighbours=(p.neighbours,),
+            repeats=p.repeats,
+        )
+        for number in range(p.seeds)
+        for network in p.networks
+    ]

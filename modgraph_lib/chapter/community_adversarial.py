@@ -219,12 +219,15 @@ def peaks_table(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
 
 
 def _groups(rows: pd.DataFrame):
-    order = pd.Categorical(rows["attack"], list(ATTACKS), ordered=True)
-    return (
-        rows.assign(place=order.codes)
-        .sort_values("place", kind="stable")
-        .groupby(["title", "attack"], sort=False)
-    )
+    """Rows by network, in their order, and by attack in the order of figure 6(a)."""
+    titles = list(dict.fromkeys(rows["title"]))
+    places = rows.assign(first=rows["title"].map(titles.index), then=_places(rows["attack"]))
+    ordered = places.sort_values(["first", "then"], kind="stable")
+    return ordered.groupby(["title", "attack"], sort=False)
+
+
+def _places(attacks: pd.Series) -> pd.Series:
+    return attacks.map(list(ATTACKS).index)
 
 
 def _config(attack: str, variant: str) -> AdversarialConfig:

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import torch
 from IPython.display import Markdown
-from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
-from modgraph_lib import attacks, communities, ledger, plots
+from modgraph_lib import attacks, communities, ledger
 from modgraph_lib.chapter.community import NOT_RUN, network_name
 from modgraph_lib.chapter.tables import MISSING, _styled
 from modgraph_lib.experiments.community import curves
@@ -22,7 +21,6 @@ from modgraph_lib.ledger.rows import Results
 from modgraph_lib.training import SgdConfig, sets
 
 __all__ = [
-    "drawn",
     "examples",
     "live_rows",
     "peaks_table",
@@ -70,13 +68,6 @@ def stored(
 def live_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of ``adversarial.table`` with titles for ``plots``."""
     return rows.assign(title=[network_name(network) for network in rows["network"]])
-
-
-def drawn(rows: pd.DataFrame, kind: str = "adversarial") -> Figure:
-    """``plots.adversarial_curves``, or a figure that says so where nothing has been run yet."""
-    if not len(rows) or kind not in set(rows["kind"]):
-        return plots.placeholder("not run yet")
-    return plots.adversarial_curves(rows, kind=kind)
 
 
 def examples(configs: Sequence[AdversarialConfig], count: int = 6) -> tuple[dict, dict]:
@@ -219,12 +210,15 @@ def peaks_table(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
 
 
 def _groups(rows: pd.DataFrame):
-    order = pd.Categorical(rows["attack"], list(ATTACKS), ordered=True)
-    return (
-        rows.assign(place=order.codes)
-        .sort_values("place", kind="stable")
-        .groupby(["title", "attack"], sort=False)
-    )
+    """Rows by network, in their order, and by attack in the order of figure 6(a)."""
+    titles = list(dict.fromkeys(rows["title"]))
+    places = rows.assign(first=rows["title"].map(titles.index), then=_places(rows["attack"]))
+    ordered = places.sort_values(["first", "then"], kind="stable")
+    return ordered.groupby(["title", "attack"], sort=False)
+
+
+def _places(attacks: pd.Series) -> pd.Series:
+    return attacks.map(list(ATTACKS).index)
 
 
 def _config(attack: str, variant: str) -> AdversarialConfig:

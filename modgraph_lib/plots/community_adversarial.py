@@ -103,7 +103,9 @@ def adversarial_curves(table: pd.DataFrame, *, kind: str = "adversarial") -> Fig
             if place % columns == 0:
                 panel.set_ylabel("modularity Q")
         shown = [attack for attack in ATTACKS if (rows["attack"] == attack).any()]
-        figure.legend(handles=_handles(shown), loc="outside lower center", ncols=4)
+        figure.legend(
+            handles=_handles(shown), loc="outside lower center", ncols=7 if columns > 1 else 4
+        )
     return figure
 
 

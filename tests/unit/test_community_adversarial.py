@@ -287,8 +287,6 @@ def test_tables_of_stored_rows_and_of_none():
     assert "0.800 ± 0.014" in peaks and "0.300" in peaks
     empty = shown.stored({})
     assert empty.empty
-    assert len(shown.drawn(empty).axes) == 1
-    assert not shown.drawn(empty).axes[0].lines
     assert "Not run" in shown.success(empty, name="a").data
     assert "Not run" in shown.peaks_table(empty, name="b").data
 

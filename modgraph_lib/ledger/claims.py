@@ -61,6 +61,7 @@ OURS = (
     "runs",
     "criterion_text",
     "reason",
+    "hardware",
     "explanation",
 )
 PAPERS = {
@@ -138,6 +139,8 @@ def load_claims(path: str | Path | None = None) -> pd.DataFrame:
         except (ValueError, TypeError) as error:
             faults.append(f"{claim.id}: {error}")
             continue
+        if claim.hardware not in ("", "GPU"):
+            faults.append(f"{claim.id}: hardware is GPU or nothing, not {claim.hardware!r}")
         if bool(tests) != bool(claim.section):
             faults.append(f"{claim.id}: a section and a measurement belong together")
         if tests and not (claim.criterion_text and claim.reason):

@@ -283,6 +283,7 @@ def test_nothing_but_identities_is_decided_without_rows():
     assert list(failed) == ["CM-53", "CM-54", "CL-81"]
     assert frame.loc["CL-60", "verdict"] == "not run (needs ImageNet weights)"
     assert frame.loc["CM-06", "verdict"] == "not run (needs CIFAR-100)"
+    assert frame.loc["CL-52", "verdict"] == "not run (needs GPU)"
     assert frame.loc["SM-06", "verdict"] == "not run yet"
     assert frame.loc["SM-06", "scale"] == "" == frame.loc["SM-06", "observed"]
 

@@ -270,7 +270,7 @@ def build(
         seed: fixes the initial weights.
 
     Returns:
-        Maps (N, *image_shape) in 0..1 to logits (N, outputs).
+        Maps images (N, channels, height, width) in 0..1 to logits (N, outputs).
 
     Raises:
         ValueError: an unknown network or a negative width.

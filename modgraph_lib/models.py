@@ -78,7 +78,7 @@ def small_cnn(
         seed: fixes the initial weights.
 
     Returns:
-        Maps (N, *image_shape) to logits (N, outputs).
+        Maps images (N, channels, height, width) to logits (N, outputs).
 
     Raises:
         ValueError: a non-positive size, images smaller than 4x4, or a rate outside [0, 1).

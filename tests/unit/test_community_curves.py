@@ -268,7 +268,7 @@ def test_accuracy_is_judged_at_the_papers_scale_only():
             made("resnet18", rising(8), seed=s, accuracy=0.948, scale=scale) for s in (0, 1)
         ] + [made("resnet34", rising(16), seed=s, accuracy=0.951, scale=scale) for s in (0, 1)]
 
-    assert verdict("CM-16", *pair("short"))[0] == "not run yet"
+    assert verdict("CM-16", *pair("short"))[0] == "not run (needs GPU)"
     assert verdict("CM-16", *pair("paper"))[0] == "reproduced"
 
 

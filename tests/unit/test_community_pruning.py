@@ -18,6 +18,7 @@ from modgraph_lib.training import SgdConfig, inherit, sgd
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MODGRAPH_CACHE", str(tmp_path))
+    monkeypatch.setenv("MODGRAPH_RESULTS", str(tmp_path / "results"))
     return tmp_path
 
 

@@ -105,8 +105,8 @@ def _verdict(claim: Any, results: Results, origins: pd.DataFrame) -> dict[str, o
     verdict = combine([outcome for _, _, outcome in judged])
     if verdict == NOT_RUN_YET and claim.needs in UNAVAILABLE:
         verdict = f"not run (needs {UNAVAILABLE[claim.needs]})"
-    elif verdict == NOT_RUN_YET and claim.hardware:
-        verdict = f"not run (needs {claim.hardware})"
+    elif verdict == NOT_RUN_YET and claim.lacks:
+        verdict = f"not run (needs {claim.lacks})"
     keys = {key for _, part, _ in judged for key in part.keys}
     used = origins.loc[origins.index.isin(keys)]
     shown = [(criterion, part) for criterion, part, _ in judged if part.runs]

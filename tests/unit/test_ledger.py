@@ -284,6 +284,7 @@ def test_nothing_but_identities_is_decided_without_rows():
     assert frame.loc["CL-60", "verdict"] == "not run (needs ImageNet weights)"
     assert frame.loc["CM-06", "verdict"] == "not run (needs CIFAR-100)"
     assert frame.loc["CL-52", "verdict"] == "not run (needs GPU)"
+    assert frame.loc["CM-59", "verdict"] == "not run (needs a derivation to check)"
     assert frame.loc["SM-06", "verdict"] == "not run yet"
     assert frame.loc["SM-06", "scale"] == "" == frame.loc["SM-06", "observed"]
 

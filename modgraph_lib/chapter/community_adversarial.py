@@ -82,7 +82,7 @@ def examples(configs: Sequence[AdversarialConfig], count: int = 6) -> tuple[dict
     first = configs[0]
     model, _ = curves.network(first.train, "trained")
     _, test = sets.pair(first.train.data)
-    images = test.images[:, None] if test.images.ndim == 3 else test.images
+    images = sets.with_channels(test.images)
     images, labels = images[:400].float() / 255, test.labels[:400]
     with torch.no_grad():
         right = (model(images).argmax(1) == labels).nonzero().flatten()

@@ -26,7 +26,7 @@ def layers_of(config: Any, record: dict[str, Any], *, k: int = 3) -> LayerMap:
     model, _ = curves.network(config.train, "trained")
     _, test = training.sets.pair(config.train.data)
     (chosen,) = curves.draws(len(test.images), config.samples, 1, "random", config.seed)
-    images = test.images[:, None] if test.images.ndim == 3 else test.images
+    images = training.with_channels(test.images)
     return layer_explorer.layer_map(
         model,
         images[chosen],

@@ -8,6 +8,7 @@ and seed.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,12 +19,24 @@ from tqdm import tqdm
 
 from modgraph_lib import clustering, store, training
 from modgraph_lib.graphs import LayeredGraph
-from modgraph_lib.training import TrainConfig, Trained
+from modgraph_lib.training import Trained
 
-__all__ = ["each_untrained", "measured", "record_of", "records", "untrained"]
+__all__ = [
+    "by_network",
+    "each",
+    "each_untrained",
+    "jobs",
+    "key_config",
+    "measured",
+    "record_of",
+    "records",
+    "stored",
+    "untrained",
+]
 
 BAR_DELAY = 60
 Measure = Callable[..., dict[str, Any]]
+RunOne = Callable[..., dict[str, Any]]
 
 
 def records(
@@ -51,37 +64,67 @@ def records(
     """
     device = training.pick_device(device)
     if device != "cpu":
-        wanted = [c for c in configs if _stored(experiment, schema, c, root) is None]
+        wanted = [c for c in configs if stored(experiment, schema, c, root) is None]
         training.train_many(list({c.train: None for c in wanted}), device=device, root=root)
-    groups: dict[TrainConfig, list[Any]] = {}
+    run_one = functools.partial(record_of, experiment, schema, measure)
+    return by_network(
+        run_one, configs, count=workers or joblib.cpu_count(), device=device, root=root
+    )
+
+
+def by_network(
+    run_one: RunOne, configs: Sequence[Any], *, count: int, device: str, root: str | None
+) -> list[dict]:
+    """``run_one`` of every configuration, in their order; those of one network are one task.
+
+    Args:
+        run_one: ``run_one(config, device=..., root=...)``, a function of a module.
+        configs: what to measure; networks train in the order they first appear in.
+        count: tasks at a time.
+    """
+    groups: dict[Any, list[Any]] = {}
     for config in configs:
         groups.setdefault(config.train, []).append(config)
     one_network = joblib.delayed(_of_one_network)
-    tasks = [
-        one_network(experiment, schema, measure, group, device, root) for group in groups.values()
-    ]
-    parallel = joblib.Parallel(n_jobs=workers or joblib.cpu_count(), return_as="generator")
+    tasks = [one_network(run_one, group, device, root) for group in groups.values()]
+    parallel = joblib.Parallel(n_jobs=count, return_as="generator")
     # The bar waits, so that quick runs stay quiet.
     done = tqdm(parallel(tasks), total=len(tasks), unit="network", delay=BAR_DELAY)
     by_config = {config: record for found in done for config, record in found.items()}
     return [by_config[config] for config in configs]
 
 
+def each(
+    run_one: RunOne, configs: Sequence[Any], *, device: str, workers: int | None, **options: Any
+) -> list[dict]:
+    """``run_one`` of every configuration, in their order, each a task of its own."""
+    device = training.pick_device(device)
+    task = joblib.delayed(run_one)
+    parallel = joblib.Parallel(n_jobs=jobs(device, workers))
+    return parallel(task(config, device=device, **options) for config in configs)
+
+
+def jobs(device: str, workers: int | None) -> int:
+    """Tasks at a time: one on an accelerator, on a CPU what was asked for or one a core."""
+    return 1 if device != "cpu" else workers or joblib.cpu_count()
+
+
 def record_of(
     experiment: str, schema: int, measure: Measure, config: Any, device: str, root: str | None
 ) -> dict:
     """The record of one configuration, from the store or computed and stored."""
-    record = _stored(experiment, schema, config, root)
+    record = stored(experiment, schema, config, root)
     if record is not None:
         return record
     found = measure(config, device=device, root=root)
-    return store.put(experiment, schema, found["config"], found["result"], found["provenance"])
+    key = key_config(config, root)
+    return store.put(experiment, schema, key, found["result"], found["provenance"])
 
 
 def measured(
     config: Any, network: Trained, graph: LayeredGraph, *, device: str, root: str | None
 ) -> dict:
-    """Config, result and provenance of a network's graph clustered and shuffled; not stored.
+    """Result and provenance of a network's graph clustered and shuffled; not stored.
 
     Args:
         config: what to do; see the module.
@@ -111,7 +154,7 @@ def measured(
     }
     note = training.data_note(config.train.data, root)
     origin = store.provenance(device=device, threads=1, seconds=seconds, data_note=note)
-    return {"config": _key_config(config, root), "result": result, "provenance": origin}
+    return {"result": result, "provenance": origin}
 
 
 def each_untrained(
@@ -152,18 +195,19 @@ def untrained(
     return store.put(experiment, schema, config, {"ncuts": ncuts}, origin)
 
 
-def _of_one_network(experiment, schema, measure, configs, device, root) -> dict:
-    return {c: record_of(experiment, schema, measure, c, device, root) for c in configs}
+def _of_one_network(run_one, configs, device, root) -> dict:
+    return {config: run_one(config, device=device, root=root) for config in configs}
 
 
-def _key_config(config: Any, root: str | None) -> dict:
+def key_config(config: Any, root: str | None = None) -> dict:
     """The configuration together with the data it runs on: what a record's key is made of."""
     fingerprint = training.fingerprint(config.train.data, root)
     return {**store.canonical(config), "data_fingerprint": fingerprint}
 
 
-def _stored(experiment: str, schema: int, config: Any, root: str | None) -> dict | None:
-    return store.get(experiment, schema, _key_config(config, root))
+def stored(experiment: str, schema: int, config: Any, root: str | None = None) -> dict | None:
+    """The record of a configuration that holds its network as ``train``, or None."""
+    return store.get(experiment, schema, key_config(config, root))
 
 
 def _clustering(test: clustering.ShuffleTest) -> dict:

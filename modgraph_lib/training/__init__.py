@@ -20,7 +20,7 @@ from modgraph_lib.training import checkpoints, sgd
 from modgraph_lib.training.config import TrainConfig
 from modgraph_lib.training.loop import Trained, build, evaluate, train
 from modgraph_lib.training.pruning import PruningSchedule, magnitude_mask
-from modgraph_lib.training.sets import data_note, fingerprint, pair
+from modgraph_lib.training.sets import data_note, fingerprint, pair, with_channels
 from modgraph_lib.training.sgd import SgdConfig
 
 __all__ = [
@@ -37,6 +37,8 @@ __all__ = [
     "pick_device",
     "sgd",
     "single_thread",
+    "threads_for",
+    "with_channels",
     "train",
     "train_many",
     "trained",
@@ -117,6 +119,11 @@ def single_thread():
         torch.set_num_threads(threads)
 
 
+def threads_for(device: str) -> contextlib.AbstractContextManager:
+    """One thread on a CPU, whose cores go to processes; an accelerator's host keeps its own."""
+    return single_thread() if device == "cpu" else contextlib.nullcontext()
+
+
 def cache_path(config: TrainConfig, root: str | Path | None = None) -> Path:
     """Where the trained network of a configuration is, or will be, kept."""
     key = checkpoints.network_key([config], pair(config.data, root)[0])
@@ -132,8 +139,7 @@ def _trained_stack(configs, *, device, root, progress=None) -> list[Trained]:
     if missing:
         name = checkpoints.network_key(missing, train_data)
         checkpoint = store.cache_root() / "checkpoints" / f"{name}.safetensors"
-        limit = single_thread() if device == "cpu" else contextlib.nullcontext()
-        with limit:
+        with threads_for(device):
             fresh = train(
                 missing,
                 train_data,

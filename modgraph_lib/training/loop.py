@@ -29,6 +29,7 @@ from modgraph_lib.training import checkpoints
 from modgraph_lib.training.augment import augment
 from modgraph_lib.training.config import TrainConfig
 from modgraph_lib.training.pruning import magnitude_mask
+from modgraph_lib.training.sets import with_channels
 from modgraph_lib.training.state import State
 
 __all__ = ["Trained", "build", "evaluate", "train"]
@@ -369,8 +370,7 @@ def _common(configs: Sequence[TrainConfig]) -> TrainConfig:
 
 def _inputs(data: Dataset, device: str) -> torch.Tensor:
     """Images with an explicit channel axis: (N, H, W) becomes (N, 1, H, W)."""
-    images = data.images.to(device)
-    return images[:, None] if images.ndim == 3 else images
+    return with_channels(data.images.to(device))
 
 
 def _scaled(images: torch.Tensor, common: TrainConfig | None = None) -> torch.Tensor:

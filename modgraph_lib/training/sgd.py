@@ -25,7 +25,7 @@ from modgraph_lib.training import checkpoints
 from modgraph_lib.training.augment import augment, check_augmentation
 from modgraph_lib.training.inherit import check_kept, inherit
 from modgraph_lib.training.loop import evaluate
-from modgraph_lib.training.sets import pair
+from modgraph_lib.training.sets import pair, with_channels
 
 __all__ = [
     "SCHEDULES", "Classifier", "SgdConfig", "at_start", "fit", "learning_rate", "trained",
@@ -385,7 +385,7 @@ def _pixels(data: Dataset, device: str) -> torch.Tensor:
     images = data.images.to(device)
     if images.dtype != torch.uint8 or images.ndim not in (3, 4):
         raise ValueError(f"{data.name} has no images (N, C, H, W) of bytes to train on")
-    return images[:, None] if images.ndim == 3 else images
+    return with_channels(images)
 
 
 def _autocast(config: SgdConfig, device: str):

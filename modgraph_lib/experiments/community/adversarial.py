@@ -5,8 +5,6 @@ Source: Understanding the Dynamics of DNNs Using Graph Modularity, section 4.2 a
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +17,7 @@ from torch import nn
 from tqdm import tqdm
 
 from modgraph_lib import attacks, cifar_networks, communities, store, training
+from modgraph_lib.experiments import sweep
 from modgraph_lib.experiments.community import curves
 from modgraph_lib.training import SgdConfig, sgd
 
@@ -112,24 +111,19 @@ def run(
     next; networks are trained first, one a task.
     """
     device = training.pick_device(device)
-    jobs = 1 if device != "cpu" else workers or joblib.cpu_count()
-    todo = [c for c in configs if store.get(EXPERIMENT, SCHEMA, curves.store_key(c, root)) is None]
+    jobs = sweep.jobs(device, workers)
+    todo = [c for c in configs if sweep.stored(EXPERIMENT, SCHEMA, c, root) is None]
     trains = list(dict.fromkeys(config.train for config in todo))
     parallel = joblib.Parallel(n_jobs=jobs)
     parallel(joblib.delayed(_train)(train, device, root) for train in trains)
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
     done = parallel(joblib.delayed(run_one)(c, device=device, root=root) for c in configs)
-    return list(tqdm(done, total=len(configs), unit="attack", delay=curves.BAR_DELAY))
+    return list(tqdm(done, total=len(configs), unit="attack", delay=sweep.BAR_DELAY))
 
 
 def run_one(config: AdversarialConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """The record of one configuration, from the store or computed and stored."""
-    key = curves.store_key(config, root)
-    record = store.get(EXPERIMENT, SCHEMA, key)
-    if record is not None:
-        return record
-    found = measure(config, device=device, root=root)
-    return store.put(EXPERIMENT, SCHEMA, key, found["result"], found["provenance"])
+    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
 
 
 def measure(
@@ -137,16 +131,12 @@ def measure(
 ) -> dict[str, Any]:
     """Result and provenance of one configuration, computed anew and not stored."""
     device = "cpu" if device == "mps" else device  # the toolbox does not know mps
-    threads = training.single_thread() if device == "cpu" else contextlib.nullcontext()
-    with threads:
-        model, facts = curves.network(config.train, "trained", device=device, root=root)
-        start = time.perf_counter()
+
+    def look(model: nn.Module) -> dict[str, Any]:
         _, test = training.sets.pair(config.train.data, root)
-        result = {**facts, **attacked(model.to(device), test.images, test.labels, config)}
-        seconds = time.perf_counter() - start
-    note = training.data_note(config.train.data, root)
-    origin = store.provenance(device=device, threads=1, seconds=seconds, data_note=note)
-    return {"result": result, "provenance": origin}
+        return attacked(model.to(device), test.images, test.labels, config)
+
+    return curves.looked_at(config.train, "trained", look, device=device, root=root)
 
 
 def attacked(
@@ -164,7 +154,7 @@ def attacked(
     after it with the labels that the network was misled into. Empty where fewer than ``FEWEST``
     images were misled, or all into one class.
     """
-    images = images[:, None] if images.ndim == 3 else images
+    images = training.with_channels(images)
     layers = cifar_networks.measured_layers(model, config.layers)
     misled = misled_by(model, images, labels, config)
     count = len(misled.labels)
@@ -308,5 +298,5 @@ def _number(value: float) -> float | None:
 
 
 def _train(train: SgdConfig, device: str, root: str | None) -> None:
-    with training.single_thread() if device == "cpu" else contextlib.nullcontext():
+    with training.threads_for(device):
         sgd.trained(train, device=device, root=root)

@@ -6,29 +6,26 @@ section 4.4 (figure 7) and appendix A.
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from modgraph_lib import cifar_networks, communities, store, training
+from modgraph_lib.experiments import sweep
 from modgraph_lib.training import SgdConfig, sgd
 
-__all__ = ["CurveConfig", "curves_of", "draws", "measure", "run", "table"]
+__all__ = ["CurveConfig", "curves_of", "draws", "looked_at", "measure", "run", "table"]
 
 EXPERIMENT, SCHEMA = "community_curves", 1
 STAGES = ("trained", "untrained")
 LAYERS = ("described", "published")
 SAMPLING = ("random", "consecutive")
-BAR_DELAY = 60
 
 
 @dataclass(frozen=True)
@@ -81,39 +78,47 @@ def run(
     accelerator trains one network after another.
     """
     device = training.pick_device(device)
-    groups: dict[SgdConfig, list[CurveConfig]] = {}
-    for config in configs:
-        groups.setdefault(config.train, []).append(config)
-    tasks = [joblib.delayed(_of_one_network)(group, device, root) for group in groups.values()]
-    jobs = 1 if device != "cpu" else workers or joblib.cpu_count()
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
-    done = tqdm(parallel(tasks), total=len(tasks), unit="network", delay=BAR_DELAY)
-    by_config = {config: record for found in done for config, record in found.items()}
-    return [by_config[config] for config in configs]
+    count = sweep.jobs(device, workers)
+    return sweep.by_network(run_one, configs, count=count, device=device, root=root)
 
 
 def run_one(config: CurveConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """The record of one configuration, from the store or computed and stored."""
-    key = store_key(config, root)
-    record = store.get(EXPERIMENT, SCHEMA, key)
-    if record is not None:
-        return record
-    found = measure(config, device=device, root=root)
-    return store.put(EXPERIMENT, SCHEMA, key, found["result"], found["provenance"])
+    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
 
 
 def measure(config: CurveConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """Result and provenance of one configuration, computed anew and not stored."""
-    threads = training.single_thread() if device == "cpu" else contextlib.nullcontext()
-    with threads:
-        model, facts = network(config.train, config.stage, device=device, root=root)
-        start = time.perf_counter()
+
+    def look(model: nn.Module) -> dict[str, Any]:
         _, test = training.sets.pair(config.train.data, root)
-        result = {**facts, **curves_of(model, test.images, test.labels, config, device=device)}
+        return curves_of(model, test.images, test.labels, config, device=device)
+
+    return looked_at(config.train, config.stage, look, device=device, root=root)
+
+
+def looked_at(
+    train: SgdConfig,
+    stage: str,
+    look: Callable[[nn.Module], dict[str, Any]],
+    *,
+    device: str = "cpu",
+    root: str | None = None,
+) -> dict[str, Any]:
+    """Result and provenance of looking at one network, which is trained first if need be.
+
+    Args:
+        look: the network in evaluation mode, on the CPU -> what the result holds besides the
+            facts of ``network``. Its seconds are the record's; training has its own.
+    """
+    with training.threads_for(device):
+        model, facts = network(train, stage, device=device, root=root)
+        start = time.perf_counter()
+        found = look(model)
         seconds = time.perf_counter() - start
-    note = training.data_note(config.train.data, root)
+    note = training.data_note(train.data, root)
     origin = store.provenance(device=device, threads=1, seconds=seconds, data_note=note)
-    return {"result": result, "provenance": origin}
+    return {"result": {**facts, **found}, "provenance": origin}
 
 
 def network(
@@ -146,7 +151,7 @@ def curves_of(
         images: (N, C, H, W) or (N, H, W) to draw from; labels: (N,).
         config: its ``train`` and ``stage`` are not looked at.
     """
-    images = images[:, None] if images.ndim == 3 else images
+    images = training.with_channels(images)
     layers = cifar_networks.measured_layers(model, config.layers)
     found: dict[str, dict[str, list]] = {str(k): {"q": [], "inside": []} for k in config.neighbours}
     for chosen in draws(len(images), config.samples, config.repeats, config.sampling, config.seed):
@@ -219,13 +224,3 @@ COLUMNS = [
     "layers_in_all", "key", "device", "date", "data_note", "layer", "name", "q", "inside", "k",
     "repeat",
 ]  # fmt: skip
-
-
-def store_key(config: Any, root: str | None = None) -> dict:
-    """A configuration together with the data it runs on: what a record's key is made of."""
-    fingerprint = training.fingerprint(config.train.data, root)
-    return {**store.canonical(config), "data_fingerprint": fingerprint}
-
-
-def _of_one_network(configs: Sequence[CurveConfig], device: str, root: str | None) -> dict:
-    return {config: run_one(config, device=device, root=root) for config in configs}

@@ -7,19 +7,17 @@ layers inside ResNet blocks and after their additions, so both are measured here
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
 from modgraph_lib import cifar_networks, cka, communities, store, training
+from modgraph_lib.experiments import sweep
 from modgraph_lib.experiments.community import curves, settings
 from modgraph_lib.parameters import parameter
 from modgraph_lib.training import SgdConfig
@@ -85,37 +83,23 @@ def run(
     No backend is named, so ``joblib.parallel_config`` decides where it runs.
     """
     device = training.pick_device(device)
-    jobs = 1 if device != "cpu" else workers or joblib.cpu_count()
-    groups: dict[SgdConfig, list[DifferenceConfig]] = {}
-    for config in configs:
-        groups.setdefault(config.train, []).append(config)
-    task = joblib.delayed(_of_one_network)
-    found = joblib.Parallel(n_jobs=jobs)(task(group, device, root) for group in groups.values())
-    by_config = {config: record for records in found for config, record in records.items()}
-    return [by_config[config] for config in configs]
+    count = sweep.jobs(device, workers)
+    return sweep.by_network(run_one, configs, count=count, device=device, root=root)
 
 
 def run_one(config: DifferenceConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """The record of one configuration, from the store or computed and stored."""
-    key = curves.store_key(config, root)
-    record = store.get(EXPERIMENT, SCHEMA, key)
-    if record is not None:
-        return record
-    found = measure(config, device=device, root=root)
-    return store.put(EXPERIMENT, SCHEMA, key, found["result"], found["provenance"])
+    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
 
 
 def measure(config: DifferenceConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """Result and provenance of one configuration, computed anew and not stored."""
-    with training.single_thread() if device == "cpu" else contextlib.nullcontext():
-        model, facts = curves.network(config.train, config.stage, device=device, root=root)
-        start = time.perf_counter()
+
+    def look(model: nn.Module) -> dict[str, Any]:
         _, test = training.sets.pair(config.train.data, root)
-        found = differences_of(model, test.images, test.labels, config, device=device)
-        seconds = time.perf_counter() - start
-    note = training.data_note(config.train.data, root)
-    origin = store.provenance(device=device, threads=1, seconds=seconds, data_note=note)
-    return {"result": {**facts, **found}, "provenance": origin}
+        return differences_of(model, test.images, test.labels, config, device=device)
+
+    return curves.looked_at(config.train, config.stage, look, device=device, root=root)
 
 
 def differences_of(
@@ -132,7 +116,7 @@ def differences_of(
         images: (N, C, H, W) or (N, H, W) to draw from; labels: (N,).
         config: its ``train`` and ``stage`` are not looked at.
     """
-    images = images[:, None] if images.ndim == 3 else images
+    images = training.with_channels(images)
     kinds = cifar_networks.sub_layers(model, config.parts)
     q, alignments = [], []
     for chosen in curves.draws(len(images), config.samples, config.repeats, "random", config.seed):
@@ -204,10 +188,6 @@ def _pairs(record: dict) -> pd.DataFrame:
         pairs |= {f"block_{side}": block[index], f"q_{side}": q[index]}
     pairs |= {"difference": np.abs(q[one] - q[other]), "cka": alignment[one, other]}
     return pd.DataFrame(pairs).assign(**shared)[COLUMNS]
-
-
-def _of_one_network(configs: Sequence[DifferenceConfig], device: str, root: str | None) -> dict:
-    return {config: run_one(config, device=device, root=root) for config in configs}
 
 
 COLUMNS = [

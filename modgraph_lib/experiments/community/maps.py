@@ -10,13 +10,10 @@ Source: Understanding the Dynamics of DNNs Using Graph Modularity, introduction 
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 import torch
@@ -26,6 +23,7 @@ from sklearn.metrics import silhouette_score
 from torch import nn
 
 from modgraph_lib import cifar_networks, store, training
+from modgraph_lib.experiments import sweep
 from modgraph_lib.experiments.community import curves
 from modgraph_lib.experiments.community.features import layer_features
 from modgraph_lib.training import SgdConfig
@@ -67,43 +65,31 @@ def run(
     root: str | None = None,
 ) -> list[dict]:
     """Records of all configurations, from the store or computed now, in their order."""
-    device = training.pick_device(device)
-    jobs = 1 if device != "cpu" else workers or joblib.cpu_count()
-    task = joblib.delayed(run_one)
-    return joblib.Parallel(n_jobs=jobs)(task(c, device=device, root=root) for c in configs)
+    return sweep.each(run_one, configs, device=device, workers=workers, root=root)
 
 
 def run_one(config: MapConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """The record of one configuration, from the store or computed and stored."""
-    key = curves.store_key(config, root)
-    record = store.get(EXPERIMENT, SCHEMA, key)
-    if record is not None:
-        return record
-    found = measure(config, device=device, root=root)
-    return store.put(EXPERIMENT, SCHEMA, key, found["result"], found["provenance"])
+    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
 
 
 def measure(config: MapConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """Result and provenance of one configuration, computed anew and not stored."""
-    with training.single_thread() if device == "cpu" else contextlib.nullcontext():
-        model, facts = curves.network(config.train, "trained", device=device, root=root)
-        start = time.perf_counter()
+
+    def look(model: nn.Module) -> dict[str, Any]:
         _, test = training.sets.pair(config.train.data, root)
         (chosen,) = curves.draws(len(test.images), config.samples, 1, "random", config.seed)
-        images = test.images[:, None] if test.images.ndim == 3 else test.images
-        found = maps_of(
+        return maps_of(
             model,
-            images[chosen],
+            training.with_channels(test.images)[chosen],
             test.labels[chosen].numpy(),
             cifar_networks.measured_layers(model, config.layers),
             perplexity=config.perplexity,
             seed=config.seed,
             device=device,
         )
-        seconds = time.perf_counter() - start
-    note = training.data_note(config.train.data, root)
-    origin = store.provenance(device=device, threads=1, seconds=seconds, data_note=note)
-    return {"result": {**facts, **found}, "provenance": origin}
+
+    return curves.looked_at(config.train, "trained", look, device=device, root=root)
 
 
 def maps_of(

@@ -9,13 +9,11 @@ Source: Understanding the Dynamics of DNNs Using Graph Modularity, section 4.1 a
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import joblib
 import pandas as pd
 import torch
 from torch import nn
@@ -23,7 +21,7 @@ from torch import nn
 from modgraph_lib import communities, report, store, training
 from modgraph_lib.cifar_networks import Normalise
 from modgraph_lib.datasets import _imagenet, _places
-from modgraph_lib.experiments import imagenet
+from modgraph_lib.experiments import imagenet, sweep
 from modgraph_lib.experiments.community import curves
 from modgraph_lib.experiments.lesions import weights_digest
 
@@ -81,12 +79,7 @@ def run(
         weights: where ImageNet weights are: "torchvision" (fetches them), or a folder.
         root: folder that holds ``imagenet`` or ``imagenet50``.
     """
-    device = training.pick_device(device)
-    jobs = 1 if device != "cpu" else workers or joblib.cpu_count()
-    task = joblib.delayed(run_one)
-    return joblib.Parallel(n_jobs=jobs)(
-        task(config, weights=weights, device=device, root=root) for config in configs
-    )
+    return sweep.each(run_one, configs, device=device, workers=workers, weights=weights, root=root)
 
 
 def run_one(
@@ -108,7 +101,7 @@ def run_one(
     if record is not None:
         return record
     start = time.perf_counter()
-    with training.single_thread() if device == "cpu" else contextlib.nullcontext():
+    with training.threads_for(device):
         result = measure(config, model, len(items), device=device, root=root)
     seconds = time.perf_counter() - start
     origin = store.provenance(device=device, threads=1, seconds=seconds)

@@ -11,12 +11,10 @@ Alain and Bengio, Understanding intermediate layers using linear classifier prob
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 import torch
@@ -26,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from modgraph_lib import cifar_networks, store, training
+from modgraph_lib.experiments import sweep
 from modgraph_lib.experiments.community import curves
 from modgraph_lib.experiments.community.features import layer_features, pooled
 from modgraph_lib.training import SgdConfig
@@ -67,27 +66,18 @@ def run(
     root: str | None = None,
 ) -> list[dict]:
     """Records of all configurations, from the store or computed now, in their order."""
-    device = training.pick_device(device)
-    jobs = 1 if device != "cpu" else workers or joblib.cpu_count()
-    task = joblib.delayed(run_one)
-    return joblib.Parallel(n_jobs=jobs)(task(c, device=device, root=root) for c in configs)
+    return sweep.each(run_one, configs, device=device, workers=workers, root=root)
 
 
 def run_one(config: ProbeConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """The record of one configuration, from the store or computed and stored."""
-    key = curves.store_key(config, root)
-    record = store.get(EXPERIMENT, SCHEMA, key)
-    if record is not None:
-        return record
-    found = measure(config, device=device, root=root)
-    return store.put(EXPERIMENT, SCHEMA, key, found["result"], found["provenance"])
+    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
 
 
 def measure(config: ProbeConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """Result and provenance of one configuration, computed anew and not stored."""
-    with training.single_thread() if device == "cpu" else contextlib.nullcontext():
-        model, facts = curves.network(config.train, "trained", device=device, root=root)
-        start = time.perf_counter()
+
+    def look(model: nn.Module) -> dict[str, Any]:
         sets = training.sets.pair(config.train.data, root)
         counts = (config.fit_images, config.test_images)
         (fit, fit_labels), (test, test_labels) = (
@@ -97,11 +87,9 @@ def measure(config: ProbeConfig, *, device: str = "cpu", root: str | None = None
         accuracies = probe_accuracies(
             model, fit, fit_labels, test, test_labels, layers, device=device
         )
-        seconds = time.perf_counter() - start
-    note = training.data_note(config.train.data, root)
-    origin = store.provenance(device=device, threads=1, seconds=seconds, data_note=note)
-    result = {**facts, "layers": list(layers), "accuracy": store.rounded(accuracies)}
-    return {"result": result, "provenance": origin}
+        return {"layers": list(layers), "accuracy": store.rounded(accuracies)}
+
+    return curves.looked_at(config.train, "trained", look, device=device, root=root)
 
 
 def probe_accuracies(
@@ -151,7 +139,7 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
 
 
 def _drawn(data, count: int, seed: int) -> tuple[torch.Tensor, np.ndarray]:
-    images = data.images[:, None] if data.images.ndim == 3 else data.images
+    images = training.with_channels(data.images)
     (chosen,) = curves.draws(len(images), min(count, len(images)), 1, "random", seed)
     return images[chosen], data.labels[chosen].numpy()
 

@@ -19,7 +19,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from modgraph_lib import cifar_networks, layer_pruning, store, training
+from modgraph_lib import cifar_networks, layer_pruning, training
+from modgraph_lib.experiments import sweep
 from modgraph_lib.experiments.community import curves, shapes
 from modgraph_lib.experiments.community.curves import CurveConfig
 from modgraph_lib.training import SgdConfig, sgd
@@ -125,9 +126,9 @@ def run(
     network; no backend is named. An accelerator trains one network after another.
     """
     device = training.pick_device(device)
-    jobs = 1 if device != "cpu" else workers or joblib.cpu_count()
+    jobs = sweep.jobs(device, workers)
     wanted = list(dict.fromkeys(configs))
-    done = {config: store.get(*_place(config, root)) for config in wanted}
+    done = {config: sweep.stored(EXPERIMENT, SCHEMA, config, root) for config in wanted}
     missing = [config for config in wanted if done[config] is None]
     parents = dict.fromkeys(config.train.parent for config in missing if config.train.parent)
     first = [config for config in missing if config.train in parents]
@@ -141,7 +142,7 @@ def run(
             continue
         tasks = [joblib.delayed(run_one)(config, device=device, root=root) for config in group]
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
-        bar = tqdm(parallel(tasks), total=len(tasks), unit="network", delay=curves.BAR_DELAY)
+        bar = tqdm(parallel(tasks), total=len(tasks), unit="network", delay=sweep.BAR_DELAY)
         done |= dict(zip(group, bar, strict=True))
     return [done[config] for config in configs]
 
@@ -171,12 +172,14 @@ def run_guided(
 
 def run_one(config: CurveConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """The record of one network, from the store or computed and stored."""
-    record = store.get(*_place(config, root))
-    if record is not None:
-        return record
+    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
+
+
+def measure(config: CurveConfig, *, device: str = "cpu", root: str | None = None) -> dict:
+    """Result and provenance of ``curves.measure``, and the accuracy that was inherited."""
     found = curves.measure(config, device=device, root=root)
-    result = {**found["result"], "start_accuracy": _start_accuracy(config.train, device, root)}
-    return store.put(*_place(config, root), result, found["provenance"])
+    accuracy = _start_accuracy(config.train, device, root)
+    return {**found, "result": {**found["result"], "start_accuracy": accuracy}}
 
 
 def table(records: Iterable[dict]) -> pd.DataFrame:
@@ -224,12 +227,8 @@ def _start_accuracy(train: SgdConfig, device: str, root: str | None) -> float | 
     if train.parent is None:
         return None
     _, test = training.sets.pair(train.data, root)
-    images = test.images[:, None] if test.images.ndim == 3 else test.images
+    images = training.with_channels(test.images)
     model = sgd.at_start(train, device=device, root=root).to(device)
     with training.single_thread(), torch.inference_mode():
         _, accuracy = training.evaluate(model, images.to(device), test.labels.to(device))
     return round(accuracy, 6)
-
-
-def _place(config: CurveConfig, root: str | None) -> tuple[str, int, dict]:
-    return EXPERIMENT, SCHEMA, curves.store_key(config, root)

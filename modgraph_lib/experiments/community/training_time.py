@@ -8,7 +8,6 @@ Source: Understanding the Dynamics of DNNs Using Graph Modularity, section 4.3 a
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import joblib
 import pandas as pd
 
 from modgraph_lib import cifar_networks, store, training
+from modgraph_lib.experiments import sweep
 from modgraph_lib.experiments.community import curves, settings
 from modgraph_lib.experiments.community.curves import CurveConfig
 from modgraph_lib.parameters import parameter
@@ -67,7 +67,7 @@ def run(
         configs: one a training run; their ``epoch`` is where watching ends.
     """
     device = training.pick_device(device)
-    jobs = 1 if device != "cpu" else workers or joblib.cpu_count()
+    jobs = sweep.jobs(device, workers)
     watch = joblib.delayed(_watch)
     found = joblib.Parallel(n_jobs=jobs)(watch(config, device, root) for config in configs)
     return [record for records in found for record in records]
@@ -75,7 +75,7 @@ def run(
 
 def _watch(last: EpochConfig, device: str, root: str | None) -> list[dict]:
     epochs = [replace(last, epoch=epoch) for epoch in range(last.epoch + 1)]
-    keys = [curves.store_key(config, root) for config in epochs]
+    keys = [sweep.key_config(config, root) for config in epochs]
     if all(store.get(EXPERIMENT, SCHEMA, key) for key in keys):
         return [store.get(EXPERIMENT, SCHEMA, key) for key in keys]
     _, test = training.sets.pair(last.train.data, root)
@@ -91,7 +91,7 @@ def _watch(last: EpochConfig, device: str, root: str | None) -> list[dict]:
         origin = store.provenance(device=device, threads=1, seconds=seconds, data_note=note)
         store.put(EXPERIMENT, SCHEMA, keys[epoch], result, origin)
 
-    with training.single_thread() if device == "cpu" else contextlib.nullcontext():
+    with training.threads_for(device):
         model, _ = curves.network(last.train, "untrained", root=root)
         look(model, 0, {})
         sgd.trained(last.train, device=device, root=root, after_epoch=look)

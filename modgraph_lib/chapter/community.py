@@ -63,15 +63,21 @@ def provenance(rows: pd.DataFrame) -> Markdown:
 
 
 def _evidence(rows: pd.DataFrame) -> str:
-    """ "2 ResNet18 on CIFAR-10 (width 16, 10 epochs)", or that there is nothing."""
+    """ "2 ResNet18 on CIFAR-10 (width 16, 10 epochs)", or that there is nothing.
+
+    Networks without some layers, "vgg19_3", are counted with the one they come from.
+    """
     if rows.empty:
         return "nothing beyond digits has been run"
     found = rows.drop_duplicates(NETWORK)
+    whole = found["network"].str.partition("_")[0]
     said = []
-    for (network, data, width, epochs), own in found.groupby(
-        ["network", "data", "width", "epochs"], sort=False
-    ):
+    for (network, data, width), own in found.groupby([whole, "data", "width"], sort=False):
         size = "full width" if width == 0 else f"width {width}"
-        where = DATA_WORDS.get(data, data)
-        said.append(f"{len(own)} {network_name(network)} on {where} ({size}, {epochs} epochs)")
+        epochs = " or ".join(str(n) for n in sorted(set(own["epochs"]), reverse=True))
+        shorter = own["network"].str.contains("_")
+        name = f"{own.loc[~shorter, 'seed'].nunique()} {network_name(network)}"
+        if shorter.any():
+            name += f" and {shorter.sum()} with fewer layers"
+        said.append(f"{name} on {DATA_WORDS.get(data, data)} ({size}, {epochs} epochs)")
     return ", ".join(said)

@@ -67,7 +67,7 @@ def patterns(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
     if rows.empty:
         return Markdown(NOT_RUN)
     lines = []
-    for (_, seed, stage, parts), own in rows.groupby(ONE, sort=False):
+    for (_, seed, stage, parts), own in rows.groupby(ONE):
         line = {"network": f"{stage}, seed {seed}", "layers inside": PART_WORDS[parts]}
         for measure, word in (("difference", "D"), ("cka", "1-CKA")):
             found = block_patterns.contrast(own, measure)

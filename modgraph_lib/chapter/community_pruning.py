@@ -50,8 +50,8 @@ def architectures(table: str, *, name: str) -> Styler:
         lines.append(
             {
                 "variant": variant,
-                "printed": ", ".join(f"{n} of {w}" for n, w in theirs),
-                "built": ", ".join(f"{n} of {w}" for n, w in built),
+                "printed": ", ".join(f"{n}×{w}" for n, w in theirs),
+                "built": ", ".join(f"{n}×{w}" for n, w in built),
                 "agree": "yes" if theirs == built else "no",
                 "parameters": f"{sum(p.numel() for p in model.parameters()):,}",
             }

@@ -40,7 +40,7 @@ def stored_rows(results: Results | None = None) -> pd.DataFrame:
 def curves_by_network(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """A table of ``training_shapes.over_epochs`` for each network, by its name and seed."""
     found = {}
-    for (network, seed), own in rows.groupby(["network", "seed"], sort=False):
+    for (network, seed), own in rows.groupby(["network", "seed"]):
         found[f"{network_name(network)}, seed {seed}"] = training_shapes.over_epochs(own)
     return found
 
@@ -55,7 +55,7 @@ def movements(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
     if rows.empty:
         return Markdown(NOT_RUN)
     lines = []
-    for (network, seed), own in rows[rows["epoch"] > 0].groupby(["network", "seed"], sort=False):
+    for (network, seed), own in rows[rows["epoch"] > 0].groupby(["network", "seed"]):
         table = training_shapes.over_epochs(own)
         shallow, deep = training_shapes.ends(table.shape[1] - 1)
         swings, found = training_shapes.swings(table), training_shapes.tracking(table)

@@ -132,6 +132,20 @@ def test_status_names_the_networks(watched):
     assert community.network_name("mine") == "mine"
 
 
+def test_networks_without_some_layers_are_counted_with_their_parent():
+    facts = {"data": "cifar10", "width": 16, "date": "2026-11-21", "device": "cpu", "data_note": ""}
+    runs = [
+        ("vgg19", 0, 10),
+        ("vgg19", 0, 3),
+        ("vgg19_6", 0, 3),
+        ("vgg19_1", 0, 3),
+        ("vgg19", 1, 10),
+    ]
+    rows = pd.DataFrame([{"network": n, "seed": s, "epochs": e, **facts} for n, s, e in runs])
+    said = community.provenance(rows).data
+    assert "2 VGG19 and 2 with fewer layers on CIFAR-10 (width 16, 10 or 3 epochs);" in said
+
+
 def test_representations_with_one_q():
     labels, features, others = differences.same_q()
     q = communities.modularity(communities.knn_graph(features, 3), labels)

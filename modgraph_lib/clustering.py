@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 import torch
-from threadpoolctl import threadpool_limits
 
 from modgraph_lib import spectral, statistics, training
 from modgraph_lib.graphs import LayeredGraph
@@ -221,7 +220,7 @@ def shuffle_tests(
 
     threads = 1 if device != "cpu" else workers or len(os.sched_getaffinity(0))
     # One thread of linear algebra for each of ours, or they would crowd each other out.
-    with threadpool_limits(1), training.single_thread(), ThreadPoolExecutor(threads) as pool:
+    with training.single_thread(), ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(run, batches))
     whole = {}
     for k in ks:

@@ -298,7 +298,8 @@ def modularity_curve(
         k, similarity, symmetrise, zero_norm: as in ``knn_graph``.
         batch_size: images a forward pass.
         memory: GiB of features held at once. Wider networks take more forward passes, not more
-            memory; besides, a few matrices of 8 N^2 bytes exist at a time.
+            memory; besides, a few matrices of 8 N^2 bytes exist at a time. 5,000 images on a
+            ResNet18 of full width came to 3.2 GiB in all.
         device: "auto" is cuda, then mps, then cpu.
 
     The paper takes k = 3 and N = 500 (1,000 for CIFAR-100). Raises ValueError for a model in

@@ -12,7 +12,7 @@ from modgraph_lib import clustering, datasets, graphs, training
 from modgraph_lib import lesions as library
 from modgraph_lib.experiments import mlps
 
-CLUSTERS, SETS = 10, 3
+CLUSTERS, SETS = 10, 20
 
 
 def lesions(contender: str) -> tuple[float, float]:

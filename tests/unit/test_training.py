@@ -3,6 +3,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 from torch.nn import functional
 
 from modgraph_lib import datasets, training
@@ -258,3 +259,14 @@ def test_derived_seeds_differ():
     drawn = {loop._derived(p, e, 0, s) for p in range(2) for e in range(50) for s in range(20)}
     assert len(drawn) == 2000
     assert np.log2(max(drawn)) < 63
+
+
+def test_one_thread_means_numpy_too():
+    def pools():
+        return [(pool["filepath"], pool["num_threads"]) for pool in threadpool_info()]
+
+    before = torch.get_num_threads(), pools()
+    with training.single_thread():
+        assert torch.get_num_threads() == 1
+        assert {threads for _, threads in pools()} == {1}
+    assert (torch.get_num_threads(), pools()) == before

@@ -588,3 +588,7 @@ def test_description_names_spread_and_runs():
     part = Part("gap", 0.16, spread=0.012, runs=10, spread_is="se")
     assert describe(part, criterion("ordered")) == "gap: 0.16 ± 0.012 (standard error) (10 runs)"
     assert describe(Part("gap", runs=3), criterion("ordered")).endswith("(3 of 10 runs)")
+    equal = Part("gap", -5.6e-15, 0.057, runs=10)
+    assert describe(equal, criterion("ordered")) == "gap: 0 ± 0.057 (10 runs)"
+    tiny = Part("p", 3e-15, runs=10)
+    assert describe(tiny, criterion("ordered")) == "p: 3e-15 (10 runs)"

@@ -50,8 +50,8 @@ def architectures(table: str, *, name: str) -> Styler:
         lines.append(
             {
                 "variant": variant,
-                "printed": ", ".join(f"{n}×{w}" for n, w in theirs),
-                "built": ", ".join(f"{n}×{w}" for n, w in built),
+                "printed": " ".join(f"{n}×{w}" for n, w in theirs),
+                "built": " ".join(f"{n}×{w}" for n, w in built),
                 "agree": "yes" if theirs == built else "no",
                 "parameters": f"{sum(p.numel() for p in model.parameters()):,}",
             }
@@ -268,7 +268,8 @@ def _mean(values: Iterable[float], digits: int) -> str:
     if values.empty:
         return MISSING
     spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return f"{values.mean():.{digits}f}{spread}"
+    # Adding zero makes a negative zero an ordinary one.
+    return f"{round(values.mean(), digits) + 0.0:.{digits}f}{spread}"
 
 
 def _ratio(loss: float, worth: float) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from modgraph_lib.plots import style
 
@@ -35,6 +36,7 @@ def pruned_curves(networks: pd.DataFrame) -> Figure:
             for place, row in enumerate(rows.sort_values("removed").itertuples()):
                 _draw_curve(panel, row.q, row.removed, place)
             panel.set(xlabel="layer", title=f"seed {seed}")
+            panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         panels[0].set_ylabel("modularity Q")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)

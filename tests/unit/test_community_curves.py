@@ -440,6 +440,7 @@ def test_tables_and_sentences_with_and_without_rows():
         "80"
     )
     assert ours.loc[("CIFAR-100", "VGG16"), "trained"] == "not run (needs CIFAR-100)"
+    assert ours.loc[("CIFAR-10", "ResNet152"), "trained"] == "not run (needs GPU)"
     assert "needs ImageNet" in chapter.missing("imagenet50").data
     assert "28 claims" in chapter.status().data
     table = curves.table([*five(), made("vgg11", rising(8) + 0.1, similarity="pearson")])

@@ -313,3 +313,7 @@ def test_the_laptop_asks_for_the_rows_that_decide():
         pruning_section.PruningParameters(tune_rate=0.0)
     with pytest.raises(ValueError, match="samples"):
         pruning_section.PruningParameters(samples=4, neighbours=4)
+
+
+def test_a_mean_of_nothing_but_rounding_is_an_ordinary_zero():
+    assert chapter._mean([0.001, -0.003], 2) == "0.00 ± 0.00"

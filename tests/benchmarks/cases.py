@@ -103,7 +103,7 @@ CASES = {
     },
     "lesions": {
         "function": lesions,
-        "title": "lesions of a pruned 4x256 MLP: its sub-modules at k=10, 3 random sets each",
+        "title": "lesions of a pruned 4x256 MLP: its sub-modules at k=10, 20 random sets each",
         "peer": "a copy of the network and one forward pass for each lesion",
         "outcome": "mean accuracy",
     },

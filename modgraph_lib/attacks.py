@@ -23,6 +23,7 @@ from torch import nn
 
 from modgraph_lib import _gradient_attacks as gradient
 from modgraph_lib import _pixel_attacks as pixel
+from modgraph_lib.training import with_channels
 
 __all__ = ["SETTINGS", "Misled", "attack", "collect", "sizes"]
 
@@ -163,7 +164,7 @@ def collect(
         raise ValueError("samples and batch_size must be at least 1 and attempts not negative")
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
-    images = images[:, None] if images.ndim == 3 else images
+    images = with_channels(images)
     device = next((p.device for p in model.parameters()), images.device)
     seen = model if precision == "float32" else _Coarse(model).eval()
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(images)))

@@ -205,7 +205,7 @@ def accuracies_beside(results: Results, *, name: str) -> Styler:
     for row in ledger.paper_table("community_modularity/table_b1").itertuples(index=False):
         data, network = words[row.dataset], row.architecture.lower()
         found = curves(results, network=network, data=data).drop_duplicates("seed")
-        needs = NEEDS.get(data) or ("GPU" if network in NEED_GPU else "")
+        needs = NEEDS.get(data, "GPU" if network in NEED_GPU else "")
         absent = f"not run (needs {needs})" if needs else NOT_RUN
         accuracies = (
             {

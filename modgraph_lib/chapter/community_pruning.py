@@ -268,8 +268,7 @@ def _mean(values: Iterable[float], digits: int) -> str:
     if values.empty:
         return MISSING
     spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
-    # Adding zero makes a negative zero an ordinary one.
-    return f"{round(values.mean(), digits) + 0.0:.{digits}f}{spread}"
+    return f"{values.mean():z.{digits}f}{spread}"  # z: no negative zero
 
 
 def _ratio(loss: float, worth: float) -> str:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 
 from modgraph_lib import clustering, datasets, graphs, lesions, store, training
-from modgraph_lib.experiments import mlps
+from modgraph_lib.experiments import mlps, sweep
 from modgraph_lib.lesions import DoubleLesion, SingleLesion, Submodule
 from modgraph_lib.parameters import parameter
 from modgraph_lib.training import TrainConfig
@@ -135,9 +134,7 @@ def run(
     device = training.pick_device(device)
     trains = list({c.train: None for c in wanted})
     training.train_many(trains, device=device, workers=workers, root=root)
-    jobs = 1 if device != "cpu" else workers or joblib.cpu_count()
-    tasks = [joblib.delayed(run_one)(config, device=device, root=root) for config in wanted]
-    return joblib.Parallel(n_jobs=jobs)(tasks)
+    return sweep.each(run_one, wanted, device=device, workers=workers, root=root)
 
 
 def run_one(config: LesionConfig, *, device: str = "cpu", root: str | None = None) -> dict:

@@ -113,11 +113,11 @@ def record_of(
     experiment: str, schema: int, measure: Measure, config: Any, device: str, root: str | None
 ) -> dict:
     """The record of one configuration, from the store or computed and stored."""
-    record = stored(experiment, schema, config, root)
+    key = key_config(config, root)
+    record = store.get(experiment, schema, key)
     if record is not None:
         return record
     found = measure(config, device=device, root=root)
-    key = key_config(config, root)
     return store.put(experiment, schema, key, found["result"], found["provenance"])
 
 

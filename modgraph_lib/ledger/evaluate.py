@@ -92,9 +92,9 @@ def describe(part: Part, criterion: Criterion) -> str:
     spread = "" if math.isnan(part.spread) else f" ± {part.spread:.2g}"
     spread += " (standard error)" if spread and part.spread_is == "se" else ""
     runs = f" ({part.runs} runs)" if criterion.runs > 1 else ""
-    # what is left of two equal means is rounding; adding zero makes a negative zero an ordinary one
-    observed = 0.0 if abs(part.observed) < 1e-9 * part.spread else part.observed + 0.0
-    return f"{part.name}: {observed:.4g}{spread}{runs}"
+    # what is left of two equal means is rounding; z: no negative zero
+    observed = 0.0 if abs(part.observed) < 1e-9 * part.spread else part.observed
+    return f"{part.name}: {observed:z.4g}{spread}{runs}"
 
 
 def _verdict(claim: Any, results: Results, origins: pd.DataFrame) -> dict[str, object]:

@@ -39,10 +39,10 @@ __all__ = [
     "sgd",
     "single_thread",
     "threads_for",
-    "with_channels",
     "train",
     "train_many",
     "trained",
+    "with_channels",
 ]
 
 

@@ -17,7 +17,7 @@ from modgraph_lib import clustering, datasets, graphs, report, training
 from modgraph_lib.experiments import mlps
 from modgraph_lib.training import TrainConfig, loop
 from tests.benchmarks.communities import curve_500, curve_5000
-from tests.benchmarks.lesions import lesions
+from tests.benchmarks.lesions import SETS, lesions
 from tests.benchmarks.promoting import eigenvalue_gradient, regularised_step
 
 SHUFFLES, LARGE_SHUFFLES = 50, 4
@@ -103,7 +103,7 @@ CASES = {
     },
     "lesions": {
         "function": lesions,
-        "title": "lesions of a pruned 4x256 MLP: its sub-modules at k=10, 20 random sets each",
+        "title": f"lesions of a pruned 4x256 MLP: its sub-modules at k=10, {SETS} random sets each",
         "peer": "a copy of the network and one forward pass for each lesion",
         "outcome": "mean accuracy",
     },

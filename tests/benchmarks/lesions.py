@@ -16,7 +16,7 @@ CLUSTERS, SETS = 10, 20
 
 
 def lesions(contender: str) -> tuple[float, float]:
-    """Every sub-module and 20 random sets of its size lesioned; outcome: their mean accuracy."""
+    """Every sub-module and SETS random sets of its size lesioned; outcome: their mean accuracy."""
     from tests.benchmarks.cases import data_name
 
     name = data_name()

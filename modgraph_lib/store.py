@@ -36,6 +36,7 @@ __all__ = [
     "put",
     "provenance",
     "read",
+    "state",
     "write_atomically",
 ]
 
@@ -164,6 +165,15 @@ def read(experiment: str) -> list[dict[str, Any]]:
         if (record := _load(path)) is not None:
             records[record["key"]] = record
     return [records[key] for key in sorted(records)]
+
+
+def state(experiment: str) -> tuple[tuple[str, int, int, int], ...]:
+    """The files that ``read`` would read, as they stand: equal for as long as none was touched."""
+    committed = results_root() / f"{experiment}.jsonl"
+    local = (cache_root() / "records" / experiment).glob("*.json")
+    files = [committed, *sorted(local)] if committed.exists() else sorted(local)
+    facts = [(str(file), file.stat()) for file in files]
+    return tuple((name, fact.st_ino, fact.st_mtime_ns, fact.st_size) for name, fact in facts)
 
 
 def commit_records(

@@ -6,6 +6,7 @@ A new experiment joins by one line in ``REGISTRY``; ``commit``, ``verify`` and
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,13 +65,23 @@ class Experiment:
 
 
 def tables() -> dict[str, pd.DataFrame]:
-    """Tables of all committed and local result rows, by name; empty ones included."""
-    found = {}
-    for experiment in REGISTRY:
+    """Tables of all committed and local result rows, by name; empty ones included.
+
+    A page asks a dozen times: an experiment is read anew when one of its files has changed.
+    """
+    found: dict[str, pd.DataFrame] = {}
+    for number, experiment in enumerate(REGISTRY):
         if experiment.tables:
-            records = store.read(experiment.name)
-            found |= {name: make(records) for name, make in experiment.tables.items()}
-    return found
+            found |= _tables(number, store.state(experiment.name))
+    return {name: table.copy(deep=False) for name, table in found.items()}
+
+
+@functools.lru_cache(maxsize=32)
+def _tables(number: int, state: tuple) -> dict[str, pd.DataFrame]:
+    """Tables of one experiment of ``REGISTRY``, whose files are in this ``store.state``."""
+    experiment = REGISTRY[number]
+    records = store.read(experiment.name)
+    return {name: make(records) for name, make in experiment.tables.items()}
 
 
 def _ncut(record: Record) -> Record:

@@ -144,6 +144,8 @@ def train(
     if common.precision == "bfloat16":
         template = template.to(memory_format=torch.channels_last)
     state = State.fresh(members, device, common.learning_rate)
+    if len(members) == 1:
+        _share(state, template)
     done = checkpoints.load(checkpoint, configs, train_data) if checkpoint else None
     spent = 0.0
     if done is not None:
@@ -250,20 +252,34 @@ def _epoch(state, template, configs, images, labels, epoch, epochs) -> list[dict
     ]
 
 
+def _share(state: State, template: nn.Module) -> None:
+    """Give a template the memory of the only member's weights and running statistics.
+
+    It then is that member after every step, and calling it costs nothing beyond its layers;
+    in a small network ``functional_call`` took a quarter of the step.
+    """
+    shared = dict(zip(state.names, state.parameters, strict=True)) | state.buffers
+    for name, tensor in shared.items():
+        owner, _, attribute = name.rpartition(".")
+        view = tensor.detach()[0]
+        member = view if name in state.buffers else nn.Parameter(view)
+        setattr(template.get_submodule(owner), attribute, member)
+
+
 def _plain(state, template, images, labels, index, common):
-    """Loss and hits of a single member; leaves gradients in the stacked parameters."""
+    """Loss and hits of a single member; leaves gradients in the stacked parameters.
+
+    The template shares the state's memory, see ``_share``.
+    """
     index = index[0]
     target = labels[index]
-    for parameter in state.parameters:
-        parameter.grad = None
-    # A view: the gradient of p[0] would be written into fresh zeros of every kernel's size.
-    weights = {n: p.squeeze(0) for n, p in zip(state.names, state.parameters, strict=True)}
-    # views too: a batch norm updates its running statistics in the state itself
-    weights |= {n: b[0] for n, b in state.buffers.items()}
+    template.zero_grad(set_to_none=True)
     with _autocast(images.device.type, common):
-        output = functional_call(template, weights, (_scaled(images[index], common),))
+        output = template(_scaled(images[index], common))
     loss = _losses(output.float(), target).mean()
     loss.backward()
+    for parameter, member in zip(state.parameters, template.parameters(), strict=True):
+        parameter.grad = member.grad[None]
     return loss.detach(), _hits(output.detach(), target)
 
 

@@ -35,6 +35,26 @@ def test_no_records_make_empty_tables(folders):
     assert ledger.load_results().keys() == found.keys()
 
 
+def test_tables_are_read_anew_when_a_record_comes_or_changes(folders, monkeypatch):
+    config = mlps.InitialConfig(12, 3, (8, 8), (2,), 0, 1)
+
+    def store_with(ncut):
+        origin = store.provenance(device="cpu", threads=1, seconds=0.0)
+        result = {"ncuts": {"2": [ncut]}}
+        store.put(mlps.INITIAL_EXPERIMENT, mlps.INITIAL_SCHEMA, config, result, origin)
+
+    assert tables()["mlp_initial_ncut"].empty
+    store_with(1.0)
+    first = tables()["mlp_initial_ncut"]
+    assert first["ncut"].tolist() == [1.0]
+    first["ncut"] = 5.0  # a caller's own business
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "read", lambda name: pytest.fail(f"{name} was read again"))
+        assert tables()["mlp_initial_ncut"]["ncut"].tolist() == [1.0]
+    store_with(2.0)
+    assert tables()["mlp_initial_ncut"]["ncut"].tolist() == [2.0]
+
+
 def test_commit_and_verify_take_every_experiment_in_turn(folders, capsys, monkeypatch):
     train = mlps.condition("digits", "dropout", 0, width=12, epochs=1, prune_epochs=1)
     quick = {"k": 3, "single_controls": 3, "double_controls": 2, "n_init": 2}

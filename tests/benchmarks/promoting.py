@@ -41,6 +41,7 @@ def _run(arm: str, steps: int, penalise, outcome) -> tuple[float, float]:
     with training.single_thread():
         model = loop.build(config, tuple(images.shape[1:]), 10).train()
         state = State.fresh([model], "cpu", config.learning_rate)
+        loop._share(state, model)
         state.begin("unpruned")
         generator = torch.Generator().manual_seed(0)
         batches = torch.randint(count, (steps + 20, 1, config.batch_size), generator=generator)

@@ -57,8 +57,8 @@ verify: env ## recompute a sample of the committed result rows and compare
 	@$(PY) -m modgraph_lib.experiments verify $(ARGS)
 
 .PHONY: sync
-sync: env ## notebooks/<paper>/*.ipynb anew from notebooks/text/<paper>/*.md  [SECTION=...]
-	@$(PY) -m book.scripts.sync $(SECTION)
+sync: env ## notebooks/<paper>/*.ipynb from notebooks/text/<paper>/*.md  [SECTION=... ARGS=--anew]
+	@$(PY) -m book.scripts.sync $(SECTION) $(ARGS)
 
 .PHONY: picture
 picture: env ## draw the opening picture anew from trained networks (needs MNIST and Fashion-MNIST)

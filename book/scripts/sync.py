@@ -5,7 +5,9 @@ same cells, and the outputs of those cells that start with ``# NBVAL_CHECK_OUTPU
 out at quick scale. Those few small outputs are what the notebook tests compare against; all
 others are left out so that a review shows changes of substance only.
 
-``python -m book.scripts.sync [SECTION ...]`` writes, ``--check`` only compares.
+``python -m book.scripts.sync [SECTION ...]`` writes, ``--check`` only compares. A section in which
+prose alone was edited keeps its outputs and is done at once; ``--anew`` executes it all the same,
+for when the library's answers changed.
 """
 
 from __future__ import annotations
@@ -74,6 +76,22 @@ def add_reference_outputs(notebook: nbformat.NotebookNode, section: Section) -> 
                     one["execution_count"] = number
 
 
+def keep_reference_outputs(notebook: nbformat.NotebookNode, section: Section) -> bool:
+    """Take over the committed outputs where the code is as committed; says whether it was."""
+    if not section.notebook.exists():
+        return False
+    mine = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    committed = nbformat.read(section.notebook, as_version=4)
+    theirs = [cell for cell in committed.cells if cell.cell_type == "code"]
+    if [cell.source for cell in mine] != [cell.source for cell in theirs]:
+        return False
+    if any(is_checked(cell) and not cell.outputs for cell in theirs):
+        return False
+    for cell, kept in zip(mine, theirs, strict=True):
+        cell.outputs, cell.execution_count = kept.outputs, kept.execution_count
+    return True
+
+
 def merged_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
     """``outputs`` with neighbouring pieces of one stream put together.
 
@@ -124,6 +142,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="notebooks from their text twins")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help="paper/NN_topic")
     parser.add_argument("--check", action="store_true", help="compare only")
+    parser.add_argument("--anew", action="store_true", help="execute unchanged code as well")
     options = parser.parse_args(argv)
     if options.check:
         found = check()
@@ -135,9 +154,11 @@ def main(argv: list[str] | None = None) -> int:
         if name not in known:
             parser.error(f"no section {name}; there are: {', '.join(known)}")
         notebook = from_text(known[name])
-        add_reference_outputs(notebook, known[name])
+        kept = not options.anew and keep_reference_outputs(notebook, known[name])
+        if not kept:
+            add_reference_outputs(notebook, known[name])
         write_atomically(notebook, known[name].notebook)
-        print(f"{name}: written", flush=True)
+        print(f"{name}: written{', outputs kept' if kept else ''}", flush=True)
     return 0
 
 

@@ -172,6 +172,20 @@ class TestSync:
         assert stream.text == "1\n" and result.execution_count == 2
         assert [c.execution_count for c in notebook.cells[1:]] == [None, 2, None]
 
+    def test_edited_prose_keeps_the_outputs_and_edited_code_does_not(self, section):
+        assert not sync.keep_reference_outputs(sync.from_text(section), section)  # none yet
+        notebook = sync.from_text(section)
+        sync.add_reference_outputs(notebook, section)
+        execute.write_atomically(notebook, section.notebook)
+        section.text.write_text(TEXT + "\nOne sentence more.\n", "utf8")
+        edited = sync.from_text(section)
+        assert sync.keep_reference_outputs(edited, section)
+        execute.write_atomically(edited, section.notebook)
+        assert sync.differences(section) == []
+        assert edited.cells[2].outputs == notebook.cells[2].outputs
+        section.text.write_text(TEXT.replace("seed + 1", "seed + 2"), "utf8")
+        assert not sync.keep_reference_outputs(sync.from_text(section), section)
+
     def test_pieces_of_a_stream_are_put_together(self):
         pieces = [("stdout", "a\n"), ("stdout", "b\n"), ("stderr", "c\n"), ("stdout", "d\n")]
         outputs = [new_output("stream", name=name, text=text) for name, text in pieces]

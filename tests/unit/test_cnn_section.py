@@ -161,9 +161,9 @@ def test_every_claim_of_the_section_is_computed_without_and_with_rows():
     section = "clusterability/03_cnns"
     empty = ledger.verdicts({}, section=section)
     assert len(empty) == 33
-    assert set(empty["verdict"]) == {"not run yet", "not run (needs GPU)"}
-    of_vggs = [f"CL-{number}" for number in range(52, 60)]
-    assert list(empty["id"][empty["verdict"] == "not run (needs GPU)"]) == of_vggs
+    untrained = empty["id"].isin(["CL-02", "CL-03"])
+    assert set(empty["verdict"][untrained]) == {"not run yet"}
+    assert set(empty["verdict"][~untrained]) == {"not run (needs GPU)"}
     cells = [
         rows(data=data, regularizer=condition, stage=stage, reading=reading,
              ncut=np.linspace(9.9, 10.1, 5))

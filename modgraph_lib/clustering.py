@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import joblib
 import numpy as np
 import scipy.sparse
 import torch
@@ -218,7 +218,7 @@ def shuffle_tests(
         graphs = [shuffle_graph(graph, method=method, seed=[seed, i]) for i in indices]
         return _ncuts(graphs, ks, n_init, [hash_seed(seed, i) for i in indices], device)
 
-    threads = 1 if device != "cpu" else workers or len(os.sched_getaffinity(0))
+    threads = 1 if device != "cpu" else workers or joblib.cpu_count()
     # One thread of linear algebra for each of ours, or they would crowd each other out.
     with training.single_thread(), ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(run, batches))

@@ -79,7 +79,8 @@ def for_readers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """The notebook without what only a live run or a test needs. Changes it in place.
 
     Left out: the marks of the notebook tests, and progress bars, which a static page would show
-    frozen in all their stages (standard error with carriage returns).
+    frozen in all their stages (standard error with carriage returns). A figure that was not drawn
+    for want of rows, but said so in a line of text, loses its caption.
     """
     for cell in notebook.cells:
         if cell.cell_type != "code":
@@ -87,6 +88,9 @@ def for_readers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         lines = cell.source.splitlines()
         cell.source = "\n".join(line for line in lines if line.strip() != MARKER)
         cell.outputs = [output for output in cell.outputs if not is_progress(output)]
+        if any("text/markdown" in output.get("data", ()) for output in cell.outputs):
+            for part in ("figure", "image"):
+                cell.metadata.get("mystnb", {}).pop(part, None)
     return notebook
 
 

@@ -11,6 +11,7 @@ from IPython.display import Markdown
 from pandas.io.formats.style import Styler
 
 from modgraph_lib import graphs, ledger
+from modgraph_lib.chapter.tables import NOT_RUN
 from modgraph_lib.experiments import cnn_settings, settings
 from modgraph_lib.ledger.cnn_rows import cnn_cell, cnn_initial
 from modgraph_lib.plots import style
@@ -92,7 +93,7 @@ def initial_ranges(name: str) -> Styler | Markdown:
                     }
                 )
     if not lines:
-        return Markdown("*Not run yet.*")
+        return Markdown(NOT_RUN)
     return pd.DataFrame(lines).style.set_uuid(name).hide(axis="index")
 
 
@@ -104,7 +105,7 @@ def readings(table: pd.DataFrame, *, name: str) -> Styler | Markdown:
         name: id of the table.
     """
     if table.empty:
-        return Markdown("*Not run yet at the paper's scale.*")
+        return Markdown(NOT_RUN)
     lines = {}
     for keys, here in table.groupby(["data", "regularizer", "stage"], sort=False):
         data, regularizer, stage = keys

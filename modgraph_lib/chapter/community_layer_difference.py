@@ -34,19 +34,23 @@ def stored_rows(results: Results | None = None) -> pd.DataFrame:
     return pd.concat(full, ignore_index=True) if full else found[0]
 
 
-def heat_maps(rows: pd.DataFrame, *, stage: str = "trained", parts: str = "units") -> Figure:
-    """Both heat maps of the first network of a stage, or a figure that says it is not run."""
+def heat_maps(
+    rows: pd.DataFrame, *, stage: str = "trained", parts: str = "units"
+) -> Figure | Markdown:
+    """Both heat maps of the first network of a stage, or a line that says it is not run."""
     own = _first(rows, stage, parts)
     if own.empty:
-        return plots.placeholder("not run yet")
+        return Markdown(NOT_RUN)
     title = f"{network_name(own['network'].iloc[0])}, {stage}"
     return plots.layer_differences(*layer_difference.matrices(own), title=title)
 
 
-def pairs(rows: pd.DataFrame, *, stage: str = "trained", parts: str = "units") -> Figure:
+def pairs(
+    rows: pd.DataFrame, *, stage: str = "trained", parts: str = "units"
+) -> Figure | Markdown:
     """Both distances of every pair of layers of that network against each other."""
     own = _first(rows, stage, parts)
-    return plots.difference_against_cka(own) if len(own) else plots.placeholder("not run yet")
+    return plots.difference_against_cka(own) if len(own) else Markdown(NOT_RUN)
 
 
 def _first(rows: pd.DataFrame, stage: str, parts: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from IPython.display import Markdown
 from pandas.io.formats.style import Styler
 
 from modgraph_lib import ledger
-from modgraph_lib.chapter.tables import MISSING, _styled
+from modgraph_lib.chapter.tables import MISSING, NOT_RUN, _styled
 from modgraph_lib.ledger.claims import criteria_of
 from modgraph_lib.ledger.criteria import MET, NOT_MET, Criterion, judge
 from modgraph_lib.ledger.lesions import lesion_pairs, lesion_rows
@@ -36,7 +36,6 @@ __all__ = [
 
 SECTION = "surprisingly_modular/04_lesions"
 KIND_WORDS = {"weights": "bias kept", "weights_and_biases": "activation zero"}
-NOT_RUN = "*Not run yet at the paper's scale.*"
 CLASSES = ("important", "small", "sig-but-not-diff", "diff-but-not-sig", "other")
 
 

@@ -11,7 +11,7 @@ from IPython.display import Markdown
 from pandas.io.formats.style import Styler
 
 from modgraph_lib import closed_form, ledger, promoting
-from modgraph_lib.chapter.tables import MISSING, _number, _paired, _plus_minus, _styled
+from modgraph_lib.chapter.tables import MISSING, NOT_RUN, _number, _paired, _plus_minus, _styled
 from modgraph_lib.experiments import settings
 from modgraph_lib.ledger.promoting import PENALTY, regulariser_cell, tagged_cell
 from modgraph_lib.ledger.rows import Results
@@ -29,7 +29,6 @@ __all__ = [
 ]
 
 STAGES = ("unpruned", "pruned")
-NOT_RUN = "*Not run yet at the paper's scale.*"
 # Table of clusterable initialisation -> architecture, and the tables of its control.
 TABLES = {
     "table_a13": ("mlp", ("table_a5", "table_a6")),

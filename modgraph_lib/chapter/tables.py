@@ -13,6 +13,7 @@ from modgraph_lib.experiments import settings
 from modgraph_lib.plots import style
 
 MISSING = "–"
+NOT_RUN = "*Not run yet at the paper's scale.*"
 
 
 def beside(name: str, rows: pd.DataFrame | None = None, *, variant: str = "described") -> Styler:
@@ -148,7 +149,7 @@ def _paired(lines: dict[tuple[str, ...], dict[str, str]]) -> pd.DataFrame:
 def _reading(rows, read, name, words, forms) -> Styler | Markdown:
     """A frame of `readings` with readable conditions and columns, or a line that nothing is run."""
     if rows.empty:
-        return Markdown("*Not run yet at the paper's scale.*")
+        return Markdown(NOT_RUN)
     frame = read(rows).rename(columns=words)
     frame["data"] = frame["data"].map(settings.data_name)
     frame["regularizer"] = [style.condition(value)[2] for value in frame["regularizer"]]

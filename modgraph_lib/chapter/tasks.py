@@ -11,7 +11,7 @@ from pandas.io.formats.style import Styler
 
 from modgraph_lib import datasets, ledger, store
 from modgraph_lib.chapter.rows import paper_rows
-from modgraph_lib.chapter.tables import MISSING
+from modgraph_lib.chapter.tables import MISSING, NOT_RUN
 from modgraph_lib.experiments import mixtures, second_looks, settings
 from modgraph_lib.plots import style
 
@@ -25,7 +25,6 @@ __all__ = [
     "mixture_table",
 ]
 
-NOT_RUN = Markdown("*Not run yet at the paper's scale.*")
 KINDS = ("same", "diff")
 
 
@@ -82,7 +81,7 @@ def mixture_rows(names: Sequence[str], *, k: int, runs: int) -> pd.DataFrame:
 def mixture_table(frame: pd.DataFrame, *, name: str) -> Styler | Markdown:
     """`experiments.mixtures.against_constituents` for reading."""
     if frame.empty:
-        return NOT_RUN
+        return Markdown(NOT_RUN)
     words = pd.cut(frame["position"], [-np.inf, 0, 1, np.inf], labels=["below both", "between",
         "above both"])  # fmt: skip
     shown = pd.DataFrame(
@@ -105,7 +104,7 @@ def losses(*, name: str) -> Styler | Markdown:
     table = second_looks.penalty_table(store.read("mlp_penalty"))
     table = _paper_scale(table[table["data"] == "polynomials"], runs=5)
     if table.empty:
-        return NOT_RUN
+        return Markdown(NOT_RUN)
     printed = ledger.paper_table("clusterability/table_a19")
     stage = printed["pruned"].map({"yes": "pruned", "no": "unpruned"})
     lines = []
@@ -140,7 +139,7 @@ def dropout_modes(table: pd.DataFrame, *, name: str) -> Styler | Markdown:
         table: as ``second_looks.dropout_modes_table`` gives it.
     """
     if table.empty:
-        return NOT_RUN
+        return Markdown(NOT_RUN)
     lines = [
         {
             "data": settings.data_name(data),

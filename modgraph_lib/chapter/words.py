@@ -12,7 +12,8 @@ from IPython.display import Markdown
 from matplotlib.figure import Figure
 
 import modgraph_lib
-from modgraph_lib import ledger, plots, readings
+from modgraph_lib import ledger, readings
+from modgraph_lib.chapter.tables import NOT_RUN
 from modgraph_lib.experiments import settings
 from modgraph_lib.ledger.claims import PAPERS
 from modgraph_lib.plots import style
@@ -64,9 +65,9 @@ def status(
     )
 
 
-def drawn(rows: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure]) -> Figure:
-    """``draw(rows)``, or a figure that says so where nothing has been run yet."""
-    return draw(rows) if len(rows) else plots.placeholder("not run yet at the paper's scale")
+def drawn(rows: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure]) -> Figure | Markdown:
+    """``draw(rows)``, or a line that says so where nothing has been run yet."""
+    return draw(rows) if len(rows) else Markdown(NOT_RUN)
 
 
 def command(section: str, scale: str = "paper", extra: str = "") -> Markdown:
@@ -82,7 +83,7 @@ def command(section: str, scale: str = "paper", extra: str = "") -> Markdown:
 def provenance(rows: pd.DataFrame) -> Markdown:
     """Who ran what and when, from the rows themselves."""
     if rows.empty:
-        return Markdown("*Not run yet at the paper's scale.*")
+        return Markdown(NOT_RUN)
     networks = len(rows.drop_duplicates(NETWORK))
     notes = "; ".join(sorted({note for note in rows["data_note"] if note}))
     dates = sorted({str(date)[:10] for date in rows["date"]})
@@ -103,7 +104,7 @@ def differences(*names: str, rows: pd.DataFrame | None = None) -> Markdown:
     )
     compared = int(frame["n-cut", "ours"].notna().sum())
     if not compared:
-        return Markdown("*Not run yet at the paper's scale.*")
+        return Markdown(NOT_RUN)
     off = (frame["n-cut", "ours"] - frame["n-cut", "paper"]).abs()
     far = readings.worst_cells(frame)
     text = (
@@ -123,7 +124,7 @@ def lowest(rows: pd.DataFrame, regularizer: str) -> Markdown:
     """Lowest n-cut of any network of a condition, by data set and stage."""
     rows = rows[rows["regularizer"] == regularizer] if len(rows) else rows
     if rows.empty:
-        return Markdown("*Not run yet at the paper's scale.*")
+        return Markdown(NOT_RUN)
     said = "; ".join(
         f"{settings.data_name(data)}, {stage}: {values.min():.3f} (of {len(values)} networks)"
         for (data, stage), values in rows.groupby(["data", "stage"], sort=False)["ncut"]
@@ -134,7 +135,7 @@ def lowest(rows: pd.DataFrame, regularizer: str) -> Markdown:
 def initial_range(untrained: pd.DataFrame, trained: pd.DataFrame) -> Markdown:
     """Extremes of untrained networks, and which trained conditions lie above them."""
     if untrained.empty:
-        return Markdown("*Not run yet at the paper's scale.*")
+        return Markdown(NOT_RUN)
     low, high = untrained["ncut"].min(), untrained["ncut"].max()
     text = f"Ours: {len(untrained)} untrained networks between {low:.3f} and {high:.3f}."
     if trained.empty:

@@ -36,7 +36,7 @@ from modgraph_lib.plots.networks import block_matrices, layered_layout, small_gr
 from modgraph_lib.plots.nulls import initial_ncuts, null_against_networks, null_histogram
 from modgraph_lib.plots.pairs import all_pairs, dependency_graphs, pair_matrix
 from modgraph_lib.plots.states import State, state_grid
-from modgraph_lib.plots.style import placeholder, png
+from modgraph_lib.plots.style import png
 from modgraph_lib.plots.tasks import by_stage, dropout_modes, halves, image_rows, mixtures
 from modgraph_lib.plots.topology import effect_sizes, equal_nulls, two_nulls
 
@@ -80,7 +80,6 @@ __all__ = [
     "null_against_networks",
     "null_histogram",
     "pair_matrix",
-    "placeholder",
     "probes_and_q",
     "png",
     "q_over_depth",

@@ -116,15 +116,6 @@ def cluster_colours(count: int) -> Sequence[str]:
     return [CLUSTERS[index % len(CLUSTERS)] for index in range(count)]
 
 
-def placeholder(text: str) -> Figure:
-    """A figure that only says why there is nothing to see."""
-    with styled():
-        figure, (only,) = axes(height=1.0)
-        only.axis("off")
-        only.text(0.5, 0.5, text, ha="center", va="center", color=SHUFFLE, fontsize=11)
-    return figure
-
-
 def png(figure: Figure) -> bytes:
     """The figure as a PNG of the size a widget shows."""
     stream = BytesIO()

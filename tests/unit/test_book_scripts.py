@@ -1,5 +1,6 @@
 """The scripts that execute, derive, stage and render, on a book of a few lines."""
 
+import copy
 import json
 import shutil
 
@@ -268,6 +269,18 @@ class TestRender:
         shown = render.for_readers(notebook).cells
         assert shown[0].source == "NBVAL" and shown[1].source == "x = 1"
         assert shown[1].outputs == [warning]
+
+    def test_a_figure_that_was_not_drawn_has_no_caption(self):
+        prompt = {"code_prompt_show": "Show"}
+        caption = {"mystnb": {"figure": {"name": "fig-a", "caption": "Ours."}, **prompt}}
+        kinds = ({"text/markdown": "*Not run yet.*", "text/plain": "..."}, {"image/png": ""})
+        cells = [
+            new_code_cell("f()", outputs=[new_output("execute_result", data=kind)],
+                          metadata=copy.deepcopy(caption))
+            for kind in kinds
+        ]  # fmt: skip
+        line, figure = render.for_readers(new_notebook(cells=cells)).cells
+        assert line.metadata == {"mystnb": prompt} and figure.metadata == caption
 
 
 class TestPages:

@@ -157,6 +157,19 @@ def dropout_modes(table: pd.DataFrame, *, name: str) -> Styler | Markdown:
     return shown.format(dict.fromkeys(numbers, "{:.3f}")).hide(axis="index")
 
 
+def dropout_in_words(table: pd.DataFrame, data: str) -> Markdown:
+    """The same for the pruned networks on one data set, as a sentence; ``table`` as above."""
+    rows = table[(table["data"] == data) & (table["stage"] == "pruned")]
+    if rows.empty:
+        return Markdown(NOT_RUN)
+    mean = rows[["train_on", "train_off", "test_on", "test_off"]].mean()
+    return Markdown(
+        f"Pruned networks on {settings.data_name(data)}, mean of {len(rows)}: with dropout on "
+        f"right on {mean.train_on:.0%} of the training and {mean.test_on:.0%} of the test images, "
+        f"with dropout off on {mean.train_off:.0%} and {mean.test_off:.0%}."
+    )
+
+
 def _paper_scale(table: pd.DataFrame, *, runs: int) -> pd.DataFrame:
     """The rows of networks trained as the papers say."""
     usual = table["data"].map(settings.of)

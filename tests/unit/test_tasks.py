@@ -163,6 +163,9 @@ def test_looks_are_stored_and_found_again():
     assert shown.losses(name="t").data.startswith("*Not run yet")
     assert shown.dropout_modes(modes, name="t").data["networks"].tolist() == [1, 1]
     assert len(plots.dropout_modes(modes).axes) == 2
+    assert "Not run yet" in shown.dropout_in_words(modes, "mnist").data
+    said = shown.dropout_in_words(modes, "digits").data
+    assert "mean of 1:" in said and f" and {row['test_off']:.0%}." in said
     with pytest.raises(ValueError, match="nothing has been run"):
         plots.dropout_modes(modes.iloc[:0])
 

@@ -164,9 +164,9 @@ def dropout_in_words(table: pd.DataFrame, data: str) -> Markdown:
         return Markdown(NOT_RUN)
     mean = rows[["train_on", "train_off", "test_on", "test_off"]].mean()
     return Markdown(
-        f"Pruned networks on {settings.data_name(data)}, mean of {len(rows)}: with dropout on "
-        f"right on {mean.train_on:.0%} of the training and {mean.test_on:.0%} of the test images, "
-        f"with dropout off on {mean.train_off:.0%} and {mean.test_off:.0%}."
+        f"Pruned networks on {settings.data_name(data)}, mean of {len(rows)}: with dropout on they "
+        f"are right on {mean.train_on:.0%} of the training and {mean.test_on:.0%} of the test "
+        f"images; with dropout off, on {mean.train_off:.0%} and {mean.test_off:.0%}."
     )
 
 

@@ -15,6 +15,7 @@ from modgraph_lib.chapter.tables import MISSING, NOT_RUN, _number, _paired, _plu
 from modgraph_lib.experiments import settings
 from modgraph_lib.ledger.promoting import PENALTY, regulariser_cell, tagged_cell
 from modgraph_lib.ledger.rows import Results
+from modgraph_lib.ledger.tables import not_run
 
 __all__ = [
     "arms_compared",
@@ -104,6 +105,7 @@ def tags_beside(name: str, results: Results | None = None) -> Styler:
     For MLPs a line follows for the published code's reading, where it has been run.
     """
     architecture, controls = TABLES[name]
+    missing = not_run(f"clusterability/{name}")
     results = ledger.load_results() if results is None else results
     plain = pd.concat([ledger.paper_table(f"clusterability/{table}") for table in controls])
     plain = plain[plain["regularizer"] == "none"].set_index(["dataset", "pruned"])
@@ -125,11 +127,11 @@ def tags_beside(name: str, results: Results | None = None) -> Styler:
             )
 
         lines[words, f"tags, {stage}", "paper"] = _printed(printed)
-        lines[words, f"tags, {stage}", "ours"] = _ours(ours(), runs)
+        lines[words, f"tags, {stage}", "ours"] = _ours(ours(), runs, missing)
         if len(other := ours(tag_outputs=True)):
-            lines[words, f"tags, {stage}", "ours, published"] = _ours(other, runs)
+            lines[words, f"tags, {stage}", "ours, published"] = _ours(other, runs, missing)
         lines[words, f"plain, {stage}", "paper"] = _printed(plain.loc[words, pruned].to_dict())
-        lines[words, f"plain, {stage}", "ours"] = _ours(ours(tagged=False), runs)
+        lines[words, f"plain, {stage}", "ours"] = _ours(ours(tagged=False), runs, missing)
     return _styled(_paired(lines), f"clusterability-{name}")
 
 
@@ -250,11 +252,11 @@ def _printed(printed: dict) -> dict[str, str]:
     }
 
 
-def _ours(rows: pd.DataFrame, runs: int) -> dict[str, str]:
+def _ours(rows: pd.DataFrame, runs: int, missing: str) -> dict[str, str]:
     if rows.empty:
         return dict.fromkeys(
             ("n-cut", "shuffles' n-cut", "below all", "train acc.", "test acc."), MISSING
-        ) | {"n-cut": "not run yet"}
+        ) | {"n-cut": missing}
     few = "" if len(rows) >= runs else f" ({len(rows)} of {runs} networks)"
     return {
         "n-cut": _plus_minus(rows["ncut"].mean(), rows["ncut"].std(ddof=1)) + few,

@@ -43,6 +43,18 @@ BESIDE = (
     *CNNS,
 )
 
+# Tables of networks that take half an hour of a core and more, each.
+NEED_GPU = (
+    *CNNS,
+    "surprisingly_modular/table_3",
+    *(f"clusterability/table_a{n}" for n in (14, 15, 17)),
+)
+
+
+def not_run(name: str) -> str:
+    """What a line of a table says for want of rows."""
+    return "not run (needs GPU)" if name in NEED_GPU else "not run yet"
+
 
 def experiment_of(name: str) -> str:
     """The experiment whose rows stand beside a table of the papers."""
@@ -103,7 +115,8 @@ def paper_beside_ours(
         before = find(results, **{**where, "stage": "unpruned"}, runs=runs, variant=variant)
         index.append(_words(printed, where["regularizer"], where["stage"]))
         pooled = name.startswith("surprisingly_modular")
-        lines.append(_line(printed, runs, ours, before, pooled=pooled))
+        line = _line(printed, runs, ours, before, pooled=pooled)
+        lines.append(line if len(ours) else line | {("scale", "ours"): not_run(name)})
     columns = pd.MultiIndex.from_tuples(list(lines[0]), names=["quantity", "source"])
     return pd.DataFrame(lines, index=pd.Index(index, name="networks"))[list(lines[0])].set_axis(
         columns, axis=1
@@ -219,7 +232,7 @@ def _line(
         for quantity, values in pairs.items()
         for source, value in zip(("paper", "ours"), values, strict=True)
     }
-    line["scale", "ours"] = scale if len(ours) else "not run yet"
+    line["scale", "ours"] = scale
     line["device", "ours"] = ", ".join(devices)
     return line
 

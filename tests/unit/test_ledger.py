@@ -507,7 +507,7 @@ def test_trained_networks_against_the_lowest_untrained_one():
 def test_the_papers_tables_stand_beside_nothing_before_the_runs(name):
     beside = ledger.paper_beside_ours(name)
     assert beside["n-cut", "paper"].notna().all() and beside["n-cut", "ours"].isna().all()
-    assert (beside["scale", "ours"] == "not run yet").all()
+    assert (beside["scale", "ours"] == ledger.tables.not_run(name)).all()
     assert len(beside) == len(ledger.paper_table(name)) == beside.index.nunique()
 
 

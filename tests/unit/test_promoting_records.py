@@ -178,6 +178,7 @@ def test_tables_and_pictures_of_the_chapter(table):
     nothing = ledger.load_results() | {"promoting_ncut": table.iloc[:0]}
     html = shown.tags_beside("table_a13", nothing).to_html()
     assert "not run yet" in html and "8.718" in html and "10.024" in html
+    assert "not run (needs GPU)" in shown.tags_beside("table_a14", nothing).to_html()
     assert "Not run yet" in shown.arms_compared(name="x", results=nothing).data
     assert shown.every_row(nothing).empty
     assert "1.306" in shown.lowering(nothing, name="x").to_html()

@@ -30,8 +30,11 @@ def beside(name: str, rows: pd.DataFrame | None = None, *, variant: str = "descr
     for words, row in frame.iterrows():
         for who in ("paper", "ours"):
             lines[*_cell_words(words, frame.index), who] = _facts(row, who)
-        if row["scale", "ours"] != "paper":
-            lines[*_cell_words(words, frame.index), "ours"]["n-cut"] += f" ({row['scale', 'ours']})"
+        ours, scale = lines[*_cell_words(words, frame.index), "ours"], row["scale", "ours"]
+        if not row["networks", "ours"]:
+            ours["n-cut"] = scale
+        elif scale != "paper":
+            ours["n-cut"] += f" ({scale})"
     return _styled(_paired(lines), name.replace("/", "-"))
 
 

@@ -147,7 +147,7 @@ def read(experiment: str) -> list[dict[str, Any]]:
         ValueError: the committed file is damaged (names the line).
     """
     records = {}
-    committed = results_root() / f"{experiment}.jsonl"
+    committed = _committed_path(experiment)
     if committed.exists():
         for number, line in enumerate(committed.read_text().splitlines(), 1):
             try:
@@ -161,7 +161,7 @@ def read(experiment: str) -> list[dict[str, Any]]:
                     f"'git checkout -- {committed}'"
                 )
             records[record["key"]] = record
-    for path in sorted((cache_root() / "records" / experiment).glob("*.json")):
+    for path in _local_paths(experiment):
         if (record := _load(path)) is not None:
             records[record["key"]] = record
     return [records[key] for key in sorted(records)]
@@ -169,10 +169,8 @@ def read(experiment: str) -> list[dict[str, Any]]:
 
 def state(experiment: str) -> tuple[tuple[str, int, int, int], ...]:
     """The files that ``read`` would read, as they stand: equal for as long as none was touched."""
-    committed = results_root() / f"{experiment}.jsonl"
-    local = (cache_root() / "records" / experiment).glob("*.json")
-    files = [committed, *sorted(local)] if committed.exists() else sorted(local)
-    facts = [(str(file), file.stat()) for file in files]
+    committed = [path for path in [_committed_path(experiment)] if path.exists()]
+    facts = [(str(path), path.stat()) for path in [*committed, *_local_paths(experiment)]]
     return tuple((name, fact.st_ino, fact.st_mtime_ns, fact.st_size) for name, fact in facts)
 
 
@@ -183,7 +181,7 @@ def commit_records(
 
     Records that are committed already stay, whatever ``keep`` says of them.
     """
-    path = results_root() / f"{experiment}.jsonl"
+    path = _committed_path(experiment)
     before = path.read_text().splitlines() if path.exists() else []
     committed = {json.loads(line)["key"] for line in before}
     records = [r for r in read(experiment) if r["key"] in committed or keep(r)]
@@ -241,6 +239,14 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine() or sys.platform
+
+
+def _committed_path(experiment: str) -> Path:
+    return results_root() / f"{experiment}.jsonl"
+
+
+def _local_paths(experiment: str) -> list[Path]:
+    return sorted((cache_root() / "records" / experiment).glob("*.json"))
 
 
 def _record_path(experiment: str, key: str) -> Path:

@@ -52,7 +52,7 @@ NEED_GPU = (
 
 
 def not_run(name: str) -> str:
-    """What a line of a table says for want of rows."""
+    """What a line of the table ``name`` ("clusterability/table_a8") says for want of rows."""
     return "not run (needs GPU)" if name in NEED_GPU else "not run yet"
 
 
@@ -115,8 +115,7 @@ def paper_beside_ours(
         before = find(results, **{**where, "stage": "unpruned"}, runs=runs, variant=variant)
         index.append(_words(printed, where["regularizer"], where["stage"]))
         pooled = name.startswith("surprisingly_modular")
-        line = _line(printed, runs, ours, before, pooled=pooled)
-        lines.append(line if len(ours) else line | {("scale", "ours"): not_run(name)})
+        lines.append(_line(printed, runs, ours, before, pooled=pooled, absent=not_run(name)))
     columns = pd.MultiIndex.from_tuples(list(lines[0]), names=["quantity", "source"])
     return pd.DataFrame(lines, index=pd.Index(index, name="networks"))[list(lines[0])].set_axis(
         columns, axis=1
@@ -189,7 +188,13 @@ def _words(printed: dict[str, str], regularizer: str, stage: str) -> str:
 
 
 def _line(
-    printed: dict[str, str], runs: int, ours: pd.DataFrame, before: pd.DataFrame, *, pooled: bool
+    printed: dict[str, str],
+    runs: int,
+    ours: pd.DataFrame,
+    before: pd.DataFrame,
+    *,
+    pooled: bool,
+    absent: str,
 ) -> dict[tuple[str, str], object]:
     def number(*columns: str) -> float:
         return next((float(printed[name]) for name in columns if printed.get(name)), math.nan)
@@ -232,7 +237,7 @@ def _line(
         for quantity, values in pairs.items()
         for source, value in zip(("paper", "ours"), values, strict=True)
     }
-    line["scale", "ours"] = scale
+    line["scale", "ours"] = scale if len(ours) else absent
     line["device", "ours"] = ", ".join(devices)
     return line
 

@@ -256,7 +256,7 @@ def _share(state: State, template: nn.Module) -> None:
     """Give a template the memory of the only member's weights and running statistics.
 
     It then is that member after every step, and calling it costs nothing beyond its layers;
-    in a small network ``functional_call`` took a quarter of the step.
+    in a small network ``functional_call`` took up to a quarter of the step.
     """
     shared = dict(zip(state.names, state.parameters, strict=True)) | state.buffers
     for name, tensor in shared.items():

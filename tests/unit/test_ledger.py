@@ -507,7 +507,11 @@ def test_trained_networks_against_the_lowest_untrained_one():
 def test_the_papers_tables_stand_beside_nothing_before_the_runs(name):
     beside = ledger.paper_beside_ours(name)
     assert beside["n-cut", "paper"].notna().all() and beside["n-cut", "ours"].isna().all()
-    assert (beside["scale", "ours"] == ledger.tables.not_run(name)).all()
+    paper, _, table = name.partition("/")
+    dear = {"surprisingly_modular": ["3"], "clusterability": ["a8", "a9", "a10", "a12", "a17"]}
+    needs_gpu = table.removeprefix("table_") in dear[paper]
+    said = "not run (needs GPU)" if needs_gpu else "not run yet"
+    assert (beside["scale", "ours"] == said).all()
     assert len(beside) == len(ledger.paper_table(name)) == beside.index.nunique()
 
 

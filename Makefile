@@ -29,7 +29,7 @@ book: env ## execute every section at quick scale, render the site to _build/htm
 
 .PHONY: test
 test: lint book ## lint, unit, property, notebook and site tests                          [JOBS=2, ARGS=...]
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadscope \
+	@OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(PY) -m pytest -n $(JOBS) --dist loadscope \
 		--nbval-lax --nbval-current-env tests notebooks $(ARGS)
 
 .PHONY: lint

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import joblib
 import nbformat
 
 from book.scripts.sections import (
@@ -136,8 +137,10 @@ def work(name: str, digest: str) -> int:
     return 0
 
 
-def run_worker(section: Section, digest: str, lock_fd: int) -> tuple[int, float]:
+def run_worker(section: Section, digest: str, lock_fd: int, cores: int) -> tuple[int, float]:
     """Run one section in a new process; return its exit status and wall seconds.
+
+    ``cores`` is how many processes the section's own sweeps may start.
 
     Messages between a kernel and its client are lost once in a great while, on a busy machine
     above all. That says nothing about the section, so it gets a second and last try.
@@ -148,7 +151,10 @@ def run_worker(section: Section, digest: str, lock_fd: int) -> tuple[int, float]
     section.log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "book.scripts.execute", "--worker", section.name, digest]
     environment = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    environment.setdefault("OMP_NUM_THREADS", "1")  # one process a core, one thread a process
+    # One process a core, one thread a process. A sweep that has one core runs in the kernel itself
+    # and saves the seconds in which two more processes import torch.
+    environment.setdefault("OMP_NUM_THREADS", "1")
+    environment.setdefault("LOKY_MAX_CPU_COUNT", str(cores))
     start = time.monotonic()
     for attempt in (1, 2):
         with section.log.open("w") as log:
@@ -185,9 +191,10 @@ def build_all(jobs: int, *, force: bool = False) -> int:
         if not todo:
             return 0
         failed = 0
+        cores = max(1, joblib.cpu_count() // min(jobs, len(todo)))
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             runs = {
-                pool.submit(run_worker, s, section_digest(s, shared), lock.fileno()): s
+                pool.submit(run_worker, s, section_digest(s, shared), lock.fileno(), cores): s
                 for s in todo
             }
             for done, run in enumerate(concurrent.futures.as_completed(runs), 1):

@@ -45,9 +45,7 @@ def heat_maps(
     return plots.layer_differences(*layer_difference.matrices(own), title=title)
 
 
-def pairs(
-    rows: pd.DataFrame, *, stage: str = "trained", parts: str = "units"
-) -> Figure | Markdown:
+def pairs(rows: pd.DataFrame, *, stage: str = "trained", parts: str = "units") -> Figure | Markdown:
     """Both distances of every pair of layers of that network against each other."""
     own = _first(rows, stage, parts)
     return plots.difference_against_cka(own) if len(own) else Markdown(NOT_RUN)

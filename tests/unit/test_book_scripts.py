@@ -234,6 +234,20 @@ class TestExecute:
             execute.main(["--jobs", "0"])
         assert "at least 1" in capsys.readouterr().err
 
+    @pytest.mark.parametrize(("jobs", "sections", "cores"), [(2, 3, 4), (2, 1, 8), (16, 20, 1)])
+    def test_sections_at_work_share_the_cores(self, tmp_path, monkeypatch, jobs, sections, cores):
+        given = []
+        monkeypatch.setattr(execute, "BUILD", tmp_path / "build")
+        names = [Section(f"paper/{number:02}_x", tmp_path) for number in range(sections)]
+        monkeypatch.setattr(execute, "all_sections", lambda: names)
+        monkeypatch.setattr(execute.joblib, "cpu_count", lambda: 8)
+        monkeypatch.setattr(execute, "section_digest", lambda *_: "d")
+        monkeypatch.setattr(
+            execute, "run_worker", lambda _s, _d, _lock, cores: given.append(cores) or (0, 0.0)
+        )
+        assert execute.build_all(jobs, force=True) == 0
+        assert given == [cores] * sections
+
 
 class TestRender:
     TOC = {

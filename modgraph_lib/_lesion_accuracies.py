@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from modgraph_lib._lesion_branches import Site
-from modgraph_lib._lesion_passes import Hooked, Traced, decided, evaluating, passes, sites
+from modgraph_lib._lesion_passes import Traced, passes
+from modgraph_lib._lesion_whole import Hooked, decided, evaluating, sites
 from modgraph_lib.hooks import listening
 from modgraph_lib.training import pick_device
 
@@ -19,8 +20,8 @@ __all__ = ["KINDS", "Images", "LesionAccuracies", "lesion_accuracies"]
 KINDS = ("weights", "activations", "weights_and_biases")
 Images = torch.Tensor | np.ndarray
 Labels = torch.Tensor | np.ndarray | Sequence[int]
-LESIONS_AT_ONCE = 8  # more share more of a pass, fewer stay in the cache with more images
-ROWS_AT_ONCE = {"cpu": 8192}  # what stays in a processor's cache; accelerators take far more
+LESIONS_AT_ONCE = 32  # more share more of a pass, fewer leave room for more images
+ROWS_AT_ONCE = {"cpu": 32_768}  # accelerators take far more
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +129,8 @@ def _count(
     where: torch.device,
 ) -> LesionAccuracies:
     """Right answers by class, summed over pieces of images and blocks of similar lesions."""
-    order = _similar_first([masks[name] for name in runner.order])
-    block = min(len(order), LESIONS_AT_ONCE)
-    piece = max(1, rows // block)
+    blocks = _similar_together([masks[name] for name in runner.order])
+    lesions, piece = sum(map(len, blocks)), max(1, rows // LESIONS_AT_ONCE)
     correct = intact = torch.zeros(0)
     for begin in range(0, len(images), piece):
         batch = _inputs(images[begin : begin + piece], where)
@@ -139,11 +139,10 @@ def _count(
         whole = runner.whole(shared)
         if begin == 0:
             classes = _classes(whole, target)
-            correct = torch.zeros(len(order), classes, dtype=torch.int64, device=where)
+            correct = torch.zeros(lesions, classes, dtype=torch.int64, device=where)
             intact = torch.zeros(classes, dtype=torch.int64, device=where)
         intact += _right(decided(whole[None])[0], truth, classes)[0]
-        for first in range(0, len(order), block):
-            chosen = order[first : first + block]
+        for chosen in blocks:
             some = {name: mask[chosen] for name, mask in masks.items()}
             correct[chosen] += _right(runner.guesses(batch, some, shared), truth, classes)
     counts = np.bincount(target.cpu().numpy(), minlength=len(intact))
@@ -167,13 +166,18 @@ def _classes(whole: torch.Tensor, target: torch.Tensor) -> int:
     return whole.shape[1]
 
 
-def _similar_first(masks: list[torch.Tensor]) -> np.ndarray:
-    """(M,) order in which lesions that agree in the first layers stand together."""
-    keys = [
-        np.unique(np.packbits(mask.cpu().numpy(), axis=1), axis=0, return_inverse=True)[1]
-        for mask in masks
+def _similar_together(masks: list[torch.Tensor]) -> list[torch.Tensor]:
+    """All lesions in blocks that hit the same layers, those alike in the first one side by side."""
+    packed = [np.packbits(mask.cpu().numpy(), axis=1) for mask in masks]
+    where = np.stack([rows.any(1) for rows in packed], axis=1)
+    keys = [np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1) for rows in packed]
+    order = np.lexsort([*reversed(keys), *where.T])
+    starts = np.flatnonzero((where[order][1:] != where[order][:-1]).any(1)) + 1
+    return [
+        torch.from_numpy(alike[first : first + LESIONS_AT_ONCE])
+        for alike in np.split(order, starts)
+        for first in range(0, len(alike), LESIONS_AT_ONCE)
     ]
-    return np.lexsort([key.reshape(-1) for key in reversed(keys)])
 
 
 def _units(model: nn.Module, wanted: Mapping[str, Site], probe: torch.Tensor) -> dict[str, int]:

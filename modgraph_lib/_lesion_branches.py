@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["Branches", "Changed", "Masks", "Site"]
+__all__ = ["Branches", "Changed", "Masks", "Room", "Site"]
 
 Masks = Mapping[str, torch.Tensor]  # layer -> (lesions, units) bool
 
@@ -81,9 +82,13 @@ class Changed:
         found = self.site.overwrite(parts, self.masks, self.fill)
         return found.reshape(-1, *self.base.shape[1:])
 
-    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Changed:
-        """An elementwise function applied to parents and new values."""
-        return replace(self, base=function(self.base), fill=function(self.fill))
+    def mapped(self, base: torch.Tensor, fill: torch.Tensor) -> Changed:
+        """The same change after an elementwise step, from what it makes of both."""
+        return replace(self, base=base, fill=fill)
+
+    def part(self, first: int, last: int) -> Changed:
+        """Some of the branches."""
+        return replace(self, parents=self.parents[first:last], masks=self.masks[first:last])
 
     def narrows(self, module: nn.Module | None) -> bool:
         """Whether ``through`` can pass this module."""
@@ -92,16 +97,19 @@ class Changed:
         plain = isinstance(module, nn.Conv2d) and module.groups == 1 and self.base.ndim == 4
         return plain and module.padding_mode == "zeros"
 
-    def through(self, module: nn.Linear | nn.Conv2d, whole: torch.Tensor) -> torch.Tensor:
+    def through(
+        self, module: nn.Linear | nn.Conv2d, whole: torch.Tensor, room: Room
+    ) -> torch.Tensor:
         """(G * b, outputs, ...) of a kernel: the parents' outputs plus what the change adds.
 
         Args:
             module: one that ``narrows``.
             whole: (P * b, outputs, ...) what the module makes of ``base``.
+            room: where to put them.
         """
         before = self.base.view(-1, self.images, *self.base.shape[1:])
         after = whole.view(-1, self.images, *whole.shape[1:])
-        found = after.new_empty(len(self.parents), *after.shape[1:])
+        found = room.of(after, len(self.parents), *after.shape[1:])
         trailing = [1] * (self.base.ndim - 2)
         for branch, parent in enumerate(self.parents):
             units = self.masks[branch].nonzero().flatten()
@@ -109,8 +117,7 @@ class Changed:
                 found[branch] = after[parent]
                 continue
             if 2 * len(units) > self.masks.shape[1]:
-                one = self.site.overwrite(before[None, parent], self.masks[[branch]], self.fill)
-                found[branch] = module(one[0])
+                found[branch] = self._anew(branch, module, before[parent])
                 continue
             new = self.fill[units].view(-1, *trailing)
             change = new - before[parent].index_select(1, units)
@@ -122,6 +129,34 @@ class Changed:
                 added = functional.conv2d(change, weight, None, *geometry)
                 torch.add(after[parent], added, out=found[branch])
         return found.view(-1, *whole.shape[1:])
+
+    def _anew(self, branch: int, module: nn.Linear | nn.Conv2d, before: torch.Tensor):
+        """Outputs of one branch from the units that did not change, where those are the fewer."""
+        mask = self.masks[branch]
+        if not isinstance(module, nn.Linear):
+            return module(self.site.overwrite(before[None], mask[None], self.fill)[0])
+        same = (~mask).nonzero().flatten()
+        changed = functional.linear(self.fill * mask, module.weight, module.bias)
+        return torch.addmm(
+            changed, before.index_select(1, same), module.weight.index_select(1, same).T
+        )
+
+
+class Room:
+    """Memory for one step's values, written anew by every block of lesions.
+
+    Fresh memory of some megabytes has to be mapped page by page, which took a third of all time.
+    """
+
+    def __init__(self) -> None:
+        self.kept: torch.Tensor | None = None
+
+    def of(self, tensor: torch.Tensor, *shape: int) -> torch.Tensor:
+        """A tensor of this kind and shape, filled with whatever stood there before."""
+        size = math.prod(shape)
+        if self.kept is None or self.kept.numel() < size or self.kept.dtype != tensor.dtype:
+            self.kept = tensor.new_empty(size)
+        return self.kept[:size].view(shape)
 
 
 class Branches:
@@ -141,6 +176,13 @@ class Branches:
     def count(self) -> int:
         """Branches there are now."""
         return len(self.ancestors[-1])
+
+    def part(self, first: int, last: int) -> Branches:
+        """Some of today's branches, as if there were no others; ``of`` is left out."""
+        found = Branches(0, self.images)
+        found.ancestors = [earlier[first:last] for earlier in self.ancestors[:-1]]
+        found.ancestors.append(np.arange(last - first))
+        return found
 
     def spread(self, tensor: torch.Tensor, level: int) -> torch.Tensor:
         """A tensor of an earlier level, one copy for each of today's branches."""

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,14 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from modgraph_lib._lesion_branches import Branches, Changed, Masks, Site
-from modgraph_lib.hooks import find_modules
+from modgraph_lib._lesion_branches import Branches, Changed, Masks, Room, Site
+from modgraph_lib._lesion_whole import KERNELS, Hooked, decided
 
-__all__ = ["Hooked", "Traced", "decided", "evaluating", "passes", "sites"]
+__all__ = ["Traced", "passes"]
 
-KERNELS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+Intact = dict[fx.Node, Any]  # step -> its value without a lesion
+Values = dict[fx.Node, tuple[Any, int]]  # step -> its value, and the level of its branches
+
 ACTIVATIONS = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish,
     nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Hardswish, nn.Hardtanh,
@@ -37,36 +40,10 @@ ACTIVATION_FUNCTIONS = {
 }  # fmt: skip
 ACTIVATION_METHODS = {"relu", "relu_", "sigmoid", "tanh"}
 IDENTITIES = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.Identity)
-# Two classes closer than this share of the largest logit could change places by rounding.
-CLOSE = 1e-4
-
-
-def sites(model: nn.Module, layers: list[str], kind: str) -> dict[str, Site]:
-    """A site for each layer.
-
-    Raises:
-        ValueError: an unknown layer, or one without incoming weights where those are lesioned.
-    """
-    modules = find_modules(model, layers)
-    for name, module in modules.items():
-        if kind != "activations" and not isinstance(module, KERNELS):
-            raise ValueError(
-                f"layer {name!r} is a {type(module).__name__} and has no incoming weights to "
-                'lesion; name a linear or convolution layer, or use kind="activations"'
-            )
-    return {name: Site(name, module, kind) for name, module in modules.items()}
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode for the time being; every module is left in the mode it was in."""
-    modes = {module: module.training for module in model.modules()}
-    try:
-        model.eval()
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+# Rows that walk together once nothing branches any more: what stays in a processor's second cache.
+ROWS_TO_THE_END = {"cpu": 2048}
+# A product with fewer columns than this is twice as fast the other way round.
+NARROW = 32
 
 
 def passes(model: nn.Module, where: Mapping[str, Site], probe: torch.Tensor) -> Traced | Hooked:
@@ -78,20 +55,19 @@ def passes(model: nn.Module, where: Mapping[str, Site], probe: torch.Tensor) -> 
     return Hooked(model, where)
 
 
-def decided(outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(M, b) largest class of outputs (M, b, C), and (M, b) whether rounding could change it.
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Some images under one block of lesions.
 
-    Raises:
-        ValueError: an output that is NaN or infinite.
+    Attributes:
+        images: (b, ...).
+        intact: value of every step without a lesion.
+        of_parents: what steps after the last branching make of the branches before it.
     """
-    # Classes first: over a short last dimension torch reduces several times more slowly.
-    classes = outputs.flatten(0, 1).T.contiguous()
-    (best, which), lowest = classes.max(0), classes.amin(0)
-    if not (torch.isfinite(best).all() and torch.isfinite(lowest).all()):
-        raise ValueError("the network gives NaN or infinite outputs; is it trained and finite?")
-    second = classes.scatter_(0, which[None], -torch.inf).amax(0)
-    close = best - second <= CLOSE * torch.maximum(best.abs(), lowest.abs())
-    return which.view(outputs.shape[:2]), close.view(outputs.shape[:2])
+
+    images: torch.Tensor
+    intact: Intact
+    of_parents: dict[fx.Node, torch.Tensor] = field(default_factory=dict)
 
 
 class Traced:
@@ -107,6 +83,7 @@ class Traced:
         self.model = model
         self.modules = dict(model.named_modules())
         self.nodes = list(_Tracer(set(where)).trace(model).nodes)
+        self.place = {node: place for place, node in enumerate(self.nodes)}
         self.sites: dict[fx.Node, Site] = {}
         for node in self.nodes:
             if node.op == "call_module" and node.target in where:
@@ -122,6 +99,7 @@ class Traced:
                 self.fed.add(node)
         self.mutating: set[fx.Node] = set()  # steps that write into their inputs
         self.read: dict[fx.Node, torch.Tensor] = {}  # step -> which of its units are kept
+        self.rooms: defaultdict[fx.Node, Room] = defaultdict(Room)
         self._drop_unread()
 
     @torch.no_grad()
@@ -139,20 +117,18 @@ class Traced:
         close = {"rtol": 1e-4, "atol": 1e-5, "equal_nan": True}
         return torch.allclose(found, copies, **close) and torch.allclose(plain, expected, **close)
 
-    def intact(self, images: torch.Tensor) -> dict[fx.Node, Any]:
+    def intact(self, images: torch.Tensor) -> Intact:
         """Value of every step without a lesion; read by ``outputs``."""
-        values: dict[fx.Node, Any] = {}
+        values: Intact = {}
         for node in self.nodes:
             values[node] = self._run(node, values.__getitem__, images)
         return values
 
-    def whole(self, intact: dict[fx.Node, Any]) -> torch.Tensor:
+    def whole(self, intact: Intact) -> torch.Tensor:
         """(b, classes) output without a lesion."""
         return intact[self.nodes[-1]]
 
-    def guesses(
-        self, images: torch.Tensor, masks: Masks, intact: dict[fx.Node, Any]
-    ) -> torch.Tensor:
+    def guesses(self, images: torch.Tensor, masks: Masks, intact: Intact) -> torch.Tensor:
         """(M, b) classes that M lesioned networks give b images.
 
         Args:
@@ -167,15 +143,13 @@ class Traced:
             found[lesion, image] = self._plain(images[image], chosen).argmax(1)
         return found
 
-    def outputs(
-        self, images: torch.Tensor, masks: Masks, intact: dict[fx.Node, Any]
-    ) -> torch.Tensor:
+    def outputs(self, images: torch.Tensor, masks: Masks, intact: Intact) -> torch.Tensor:
         """(M, b, classes) outputs of M lesions on b images, up to rounding."""
         return self._branched(images, masks, intact)
 
     def _plain(self, images: torch.Tensor, masks: Masks) -> torch.Tensor:
         """(R, classes) outputs of image i with lesion i, nothing shared."""
-        values: dict[fx.Node, Any] = {}
+        values: Intact = {}
         for node in self.nodes:
             values[node] = self._run(node, values.__getitem__, images)
             site = self.sites.get(node)
@@ -184,66 +158,118 @@ class Traced:
         return values[self.nodes[-1]]
 
     def _branched(
-        self,
-        images: torch.Tensor,
-        masks: Masks,
-        base: dict[fx.Node, Any],
-        *,
-        split_all: bool = False,
+        self, images: torch.Tensor, masks: Masks, intact: Intact, *, split_all: bool = False
     ) -> torch.Tensor:
         """As ``outputs``; ``split_all`` gives equal lesions a branch each, to check branches."""
+        block = _Block(images, intact)
         branches = Branches(len(next(iter(masks.values()))), len(images))
-        values: dict[fx.Node, tuple[Any, int]] = {}
-
-        def value(node: fx.Node) -> Any:
-            found, level = values.get(node, (base[node], 0))
-            found = found.tensor() if isinstance(found, Changed) else found
-            spreads = node in self.fed and isinstance(found, torch.Tensor)
-            return branches.spread(found, level) if spreads else found
-
-        for node in self.nodes:
-            site = self.sites.get(node)
-            mask = self._mask(node, masks) if site else None
-            splits = mask is not None and (split_all or bool(mask.any()))
-            changed = any(arg in values for arg in node.all_input_nodes)
-            if not splits and not changed:
+        values: Values = {}
+        begin = 0
+        for node in sorted(self.sites, key=self.place.__getitem__):
+            mask = self._mask(node, masks)
+            if mask is None or not (split_all or mask.any()):
                 continue
-            result = self._step(node, values, value, branches, base, images) if changed else None
-            if splits:
-                if result is None:
-                    result = value(node)
-                result = branches.split(
-                    result.tensor() if isinstance(result, Changed) else result,
-                    site,
-                    mask,
-                    split_all,
-                )
-            values[node] = (result, branches.level)
-            for arg in node.all_input_nodes:
-                if self.last_use[arg] is node:
-                    values.pop(arg, None)
-        found = value(self.nodes[-1]).view(branches.count, len(images), -1)
+            end = self.place[node] + 1
+            self._walk(self.nodes[begin:end], values, branches, block)
+            whole = self._value(node, values, branches, block)
+            values[node] = branches.split(whole, self.sites[node], mask, split_all), branches.level
+            begin = end
+        found = self._ends(self.nodes[begin:], values, branches, block)
         if np.array_equal(branches.of, np.arange(len(found))):
             return found
         return found[torch.from_numpy(branches.of).to(found.device)]
 
-    def _step(self, node, values, value, branches, base, images) -> Any:
+    def _ends(
+        self, nodes: list[fx.Node], values: Values, branches: Branches, block: _Block
+    ) -> torch.Tensor:
+        """(branches, b, classes) outputs by way of the steps after the last one that branches.
+
+        A few branches at a time, so that what is written and read stays in the processor's cache.
+        """
+        images = len(block.images)
+        several = max(1, ROWS_TO_THE_END.get(block.images.device.type, 262_144) // images)
+        found = []
+        for first in range(0, branches.count, several):
+            last = min(first + several, branches.count)
+            some = branches.part(first, last)
+            few = {
+                node: (_part(value, first, last, images), level)
+                if level == branches.level
+                else (value, level)
+                for node, (value, level) in values.items()
+            }
+            self._walk(nodes, few, some, block)
+            ends = self._value(self.nodes[-1], few, some, block)
+            found.append(ends.reshape(last - first, images, -1).clone())
+        return found[0] if len(found) == 1 else torch.cat(found)
+
+    def _walk(
+        self, nodes: list[fx.Node], values: Values, branches: Branches, block: _Block
+    ) -> None:
+        """Add the values of those steps that depend on a lesion; forget what nobody reads again."""
+        for node in nodes:
+            if not any(arg in values for arg in node.all_input_nodes):
+                continue
+            values[node] = self._step(node, values, branches, block), branches.level
+            for arg in node.all_input_nodes:
+                if self.last_use[arg] is node:
+                    values.pop(arg, None)
+
+    def _value(self, node: fx.Node, values: Values, branches: Branches, block: _Block) -> Any:
+        """What a step gives every branch, with a row for each of its images."""
+        found, level = values.get(node, (block.intact[node], 0))
+        found = found.tensor() if isinstance(found, Changed) else found
+        spreads = node in self.fed and isinstance(found, torch.Tensor)
+        return branches.spread(found, level) if spreads else found
+
+    def _step(self, node: fx.Node, values: Values, branches: Branches, block: _Block) -> Any:
         """Value of a step that depends on a lesion: few units changed, or a whole tensor."""
         inputs = node.all_input_nodes
         found, level = values.get(inputs[0], (None, 0))
         if len(inputs) == 1 and isinstance(found, Changed) and level == branches.level:
             if self._is_elementwise(node):
-                return found.map(lambda tensor: self._run(node, lambda _: tensor, images))
+                fill = self._run(node, lambda _: found.fill, block.images)
+                return found.mapped(self._of_parents(node, found, block), fill)
             module = self.modules.get(node.target) if node.op == "call_module" else None
             if found.narrows(module):
-                whole = base[node] if found.level == 0 else module(found.base)
-                return found.through(module, whole)
+                whole = self._of_parents(node, found, block)
+                return found.through(module, whole, self.rooms[node])
         if level == branches.level and self._is_relu_of_kernel(node):
             return found.relu_()  # nobody else reads it, and new memory costs more than this
-        result = self._run(node, value, images)
+
+        def value(arg: fx.Node) -> Any:
+            return self._value(arg, values, branches, block)
+
+        if node.op == "call_module" and type(self.modules[node.target]) is nn.Linear:
+            return self._linear_step(node, value(inputs[0]))
+        result = self._run(node, value, block.images)
         if not isinstance(result, torch.Tensor):
             raise ValueError("a step that depends on a lesion gives no tensor")
         return result
+
+    def _of_parents(self, node: fx.Node, found: Changed, block: _Block) -> torch.Tensor:
+        """What a step makes of the branches that today's ones were split from."""
+        if found.level == 0:
+            return block.intact[node]
+        if node not in block.of_parents:
+            block.of_parents[node] = self._run(node, lambda _: found.base, block.images)
+        return block.of_parents[node]
+
+    def _linear_step(self, node: fx.Node, rows: torch.Tensor) -> torch.Tensor:
+        """A linear layer's values, in memory that it had before."""
+        layer = self.modules[node.target]
+        flat = rows.reshape(-1, layer.in_features)
+        weight, bias = layer.weight, layer.bias
+        if layer.out_features < NARROW:
+            found = torch.mm(weight, flat.T).T
+            found = found if bias is None else found.add_(bias)
+            return found.unflatten(0, rows.shape[:-1])
+        found = self.rooms[node].of(flat, len(flat), layer.out_features)
+        if bias is None:
+            torch.mm(flat, weight.T, out=found)
+        else:
+            torch.addmm(bias, flat, weight.T, out=found)
+        return found.unflatten(0, rows.shape[:-1])
 
     def _run(self, node: fx.Node, value: Callable[[fx.Node], Any], images: torch.Tensor) -> Any:
         if node.op == "placeholder":
@@ -295,7 +321,7 @@ class Traced:
 
     def _find_mutating(self, probe: torch.Tensor) -> None:
         """Steps such as ``x += y`` or an in-place ReLU, which must not touch shared values."""
-        values: dict[fx.Node, Any] = {}
+        values: Intact = {}
         for node in self.nodes:
             inputs = [v for arg in node.all_input_nodes if torch.is_tensor(v := values[arg])]
             versions = [v._version for v in inputs]
@@ -333,48 +359,6 @@ class Traced:
         return node.op == "call_method" and node.target in ACTIVATION_METHODS
 
 
-class Hooked:
-    """A model run whole for every lesion, its layers overwritten by forward hooks."""
-
-    def __init__(self, model: nn.Module, where: Mapping[str, Site]) -> None:
-        self.model = model
-        self.sites = dict(where)
-        self.order = list(where)
-
-    def intact(self, images: torch.Tensor) -> torch.Tensor:
-        """Output without a lesion; the lesioned passes can share nothing of it."""
-        return self.model(images)
-
-    def whole(self, intact: torch.Tensor) -> torch.Tensor:
-        """(b, classes) output without a lesion."""
-        return intact
-
-    def guesses(self, images: torch.Tensor, masks: Masks, intact: torch.Tensor) -> torch.Tensor:
-        """(M, b) classes that M lesioned networks give b images."""
-        return decided(self.outputs(images, masks, intact))[0]
-
-    def outputs(self, images: torch.Tensor, masks: Masks, intact: torch.Tensor) -> torch.Tensor:
-        """(M, b, classes) outputs of M lesions on b images."""
-        modules = find_modules(self.model, list(masks))
-        found = []
-        for index in range(len(next(iter(masks.values())))):
-            with contextlib.ExitStack() as stack:
-                for name, module in modules.items():
-                    hook = self._hook(self.sites[name], masks[name][index])
-                    stack.callback(module.register_forward_hook(hook).remove)
-                found.append(self.model(images))
-        return torch.stack(found)
-
-    @staticmethod
-    def _hook(site: Site, mask: torch.Tensor) -> Callable:
-        def overwrite(module: nn.Module, inputs: Any, output: Any) -> torch.Tensor:
-            if not isinstance(output, torch.Tensor):
-                raise ValueError(f"layer {site.layer!r} does not return one tensor")
-            return site.overwrite(output[None], mask[None])[0]
-
-        return overwrite
-
-
 class _Tracer(fx.Tracer):
     """Traces down to torch's own modules, and stops at the layers to be lesioned."""
 
@@ -400,6 +384,13 @@ def _linear(
     if bias is not None:
         part.bias = nn.Parameter(bias, requires_grad=False)
     return part.eval()
+
+
+def _part(value: torch.Tensor | Changed, first: int, last: int, images: int) -> Any:
+    """The value for some of the branches."""
+    if isinstance(value, Changed):
+        return value.part(first, last)
+    return value[first * images : last * images]
 
 
 def _copying(value: Callable[[fx.Node], Any]) -> Callable[[fx.Node], Any]:

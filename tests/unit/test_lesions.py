@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from modgraph_lib import clustering, graphs, lesions, models, toys
-from modgraph_lib._lesion_passes import Hooked, Traced, passes, sites
+from modgraph_lib import (
+    _lesion_accuracies,
+    _lesion_passes,
+    clustering,
+    graphs,
+    lesions,
+    models,
+    toys,
+)
+from modgraph_lib._lesion_passes import Traced, passes
+from modgraph_lib._lesion_whole import Hooked, sites
 
 
 def plain(model, masks, images, labels, kind):
@@ -135,10 +144,13 @@ def test_equals_one_pass_a_lesion(name, kind, noise):
     assert len(np.unique(found.overall)) > 5
 
 
+@pytest.mark.parametrize("rows", [1, 300, 10_000])
+@pytest.mark.parametrize("share", [0.9, 2.0])
 @pytest.mark.parametrize("name", ["mlp", "cnn", "residual"])
-def test_traced_answers_are_the_hooked_ones(name, noise):
+def test_traced_answers_are_the_hooked_ones(name, share, rows, noise, monkeypatch):
+    monkeypatch.setitem(_lesion_passes.ROWS_TO_THE_END, "cpu", rows)
     model, layers = network(name)
-    masks = {n: torch.from_numpy(m) for n, m in random_masks(model, layers, 20, 5, 0.9).items()}
+    masks = {n: torch.from_numpy(m) for n, m in random_masks(model, layers, 20, 5, share).items()}
     where = sites(model, layers, "weights")
     with torch.no_grad():
         traced, hooked = passes(model, where, noise[0][:2]), Hooked(model, where)
@@ -146,6 +158,19 @@ def test_traced_answers_are_the_hooked_ones(name, noise):
         one = traced.outputs(noise[0], masks, traced.intact(noise[0]))
         two = hooked.outputs(noise[0], masks, hooked.intact(noise[0]))
     assert torch.allclose(one, two, atol=1e-5)
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 32])
+def test_lesions_of_a_block_hit_the_same_layers(at_once, monkeypatch):
+    monkeypatch.setattr(_lesion_accuracies, "LESIONS_AT_ONCE", at_once)
+    model, layers = network("mlp")
+    masks = [torch.from_numpy(m) for m in random_masks(model, layers, 40, 13).values()]
+    masks[1][::4] = False
+    blocks = _lesion_accuracies._similar_together(masks)
+    assert sorted(torch.cat(blocks).tolist()) == list(range(40))
+    assert max(map(len, blocks)) <= at_once
+    for block in blocks:
+        assert all(len(mask[block].any(1).unique()) == 1 for mask in masks)
 
 
 def test_untraceable_models_are_run_whole(noise):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import concurrent.futures
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +16,7 @@ from modgraph_lib._lesion_branches import Site
 from modgraph_lib._lesion_passes import Traced, passes
 from modgraph_lib._lesion_whole import Hooked, decided, evaluating, sites
 from modgraph_lib.hooks import listening
-from modgraph_lib.training import pick_device
+from modgraph_lib.training import pick_device, single_thread
 
 __all__ = ["KINDS", "Images", "LesionAccuracies", "lesion_accuracies"]
 
@@ -132,21 +135,44 @@ def _count(
     blocks = _similar_together([masks[name] for name in runner.order])
     lesions, piece = sum(map(len, blocks)), max(1, rows // LESIONS_AT_ONCE)
     correct = intact = torch.zeros(0)
-    for begin in range(0, len(images), piece):
-        batch = _inputs(images[begin : begin + piece], where)
-        truth = target[begin : begin + piece].to(where)
-        shared = runner.intact(batch)
-        whole = runner.whole(shared)
-        if begin == 0:
-            classes = _classes(whole, target)
-            correct = torch.zeros(lesions, classes, dtype=torch.int64, device=where)
-            intact = torch.zeros(classes, dtype=torch.int64, device=where)
-        intact += _right(decided(whole[None])[0], truth, classes)[0]
-        for chosen in blocks:
-            some = {name: mask[chosen] for name, mask in masks.items()}
-            correct[chosen] += _right(runner.guesses(batch, some, shared), truth, classes)
+    with _side_by_side(runner.threaded and where.type == "cpu") as each:
+        for begin in range(0, len(images), piece):
+            batch = _inputs(images[begin : begin + piece], where)
+            truth = target[begin : begin + piece].to(where)
+            shared = runner.intact(batch)
+            whole = runner.whole(shared)
+            if begin == 0:
+                classes = _classes(whole, target)
+                correct = torch.zeros(lesions, classes, dtype=torch.int64, device=where)
+                intact = torch.zeros(classes, dtype=torch.int64, device=where)
+            hits = functools.partial(_hits, runner, masks, batch, truth, shared, classes)
+            intact += _right(decided(whole[None])[0], truth, classes)[0]
+            for chosen, right in zip(blocks, each(hits, blocks), strict=True):
+                correct[chosen] += right
     counts = np.bincount(target.cpu().numpy(), minlength=len(intact))
     return LesionAccuracies(correct.cpu().numpy(), intact.cpu().numpy(), counts)
+
+
+@contextlib.contextmanager
+def _side_by_side(threaded: bool) -> Iterator[Callable[..., Iterable[torch.Tensor]]]:
+    """A ``map`` over blocks: on a CPU one block a core, each computed by one thread.
+
+    Steps of a few rows leave a second thread idle for much of the time; blocks do not wait for
+    each other.
+    """
+    threads = torch.get_num_threads()
+    if not threaded or threads == 1:
+        yield map
+        return
+    with single_thread(), concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        yield pool.map
+
+
+@torch.no_grad()  # of its own: gradients are switched off thread by thread
+def _hits(runner, masks, batch, truth, shared, classes: int, chosen: torch.Tensor) -> torch.Tensor:
+    """(M, C) right answers on some images with the chosen lesions."""
+    some = {name: mask[chosen] for name, mask in masks.items()}
+    return _right(runner.guesses(batch, some, shared), truth, classes)
 
 
 def _right(guesses: torch.Tensor, truth: torch.Tensor, classes: int) -> torch.Tensor:

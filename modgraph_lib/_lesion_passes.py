@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ ACTIVATION_FUNCTIONS = {
 ACTIVATION_METHODS = {"relu", "relu_", "sigmoid", "tanh"}
 IDENTITIES = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.Identity)
 # Rows that walk together once nothing branches any more: what stays in a processor's second cache.
-ROWS_TO_THE_END = {"cpu": 2048}
+ROWS_TO_THE_END = {"cpu": 4096}
 # A product with fewer columns than this is twice as fast the other way round.
 NARROW = 32
 
@@ -76,8 +77,10 @@ class Traced:
     Overwriting a few inputs of a linear layer or convolution changes its output by a product
     over those inputs alone, which is what a branch computes. The sum is rounded in another
     order then; rows whose two best classes are closer than that could matter are answered
-    once more in the plain way.
+    once more in the plain way. Several threads may ask for blocks of lesions at the same time.
     """
+
+    threaded = True
 
     def __init__(self, model: nn.Module, where: Mapping[str, Site]) -> None:
         self.model = model
@@ -99,7 +102,7 @@ class Traced:
                 self.fed.add(node)
         self.mutating: set[fx.Node] = set()  # steps that write into their inputs
         self.read: dict[fx.Node, torch.Tensor] = {}  # step -> which of its units are kept
-        self.rooms: defaultdict[fx.Node, Room] = defaultdict(Room)
+        self.rooms: defaultdict[tuple[int, fx.Node], Room] = defaultdict(Room)  # by thread
         self._drop_unread()
 
     @torch.no_grad()
@@ -233,7 +236,7 @@ class Traced:
             module = self.modules.get(node.target) if node.op == "call_module" else None
             if found.narrows(module):
                 whole = self._of_parents(node, found, block)
-                return found.through(module, whole, self.rooms[node])
+                return found.through(module, whole, self._room(node))
         if level == branches.level and self._is_relu_of_kernel(node):
             return found.relu_()  # nobody else reads it, and new memory costs more than this
 
@@ -255,6 +258,9 @@ class Traced:
             block.of_parents[node] = self._run(node, lambda _: found.base, block.images)
         return block.of_parents[node]
 
+    def _room(self, node: fx.Node) -> Room:
+        return self.rooms[threading.get_ident(), node]
+
     def _linear_step(self, node: fx.Node, rows: torch.Tensor) -> torch.Tensor:
         """A linear layer's values, in memory that it had before."""
         layer = self.modules[node.target]
@@ -264,7 +270,7 @@ class Traced:
             found = torch.mm(weight, flat.T).T
             found = found if bias is None else found.add_(bias)
             return found.unflatten(0, rows.shape[:-1])
-        found = self.rooms[node].of(flat, len(flat), layer.out_features)
+        found = self._room(node).of(flat, len(flat), layer.out_features)
         if bias is None:
             torch.mm(flat, weight.T, out=found)
         else:

@@ -66,6 +66,8 @@ def decided(outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 class Hooked:
     """A model run whole for every lesion, its layers overwritten by forward hooks."""
 
+    threaded = False  # two lesions at once would hang their hooks on the same layer
+
     def __init__(self, model: nn.Module, where: Mapping[str, Site]) -> None:
         self.model = model
         self.sites = dict(where)

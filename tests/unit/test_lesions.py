@@ -144,6 +144,26 @@ def test_equals_one_pass_a_lesion(name, kind, noise):
     assert len(np.unique(found.overall)) > 5
 
 
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_blocks_side_by_side_change_nothing(name, noise, monkeypatch):
+    monkeypatch.setattr(_lesion_accuracies, "LESIONS_AT_ONCE", 4)
+    model, layers = network(name)
+    masks = random_masks(model, layers, 50, seed=3)
+    found = lesions.lesion_accuracies(model, masks, *noise, batch_rows=200, device="cpu")
+    assert found.overall == pytest.approx(plain(model, masks, *noise, "weights"), abs=1e-12)
+    assert torch.get_num_threads() == 2
+    assert all(p.grad is None for p in model.parameters())
+
+
 @pytest.mark.parametrize("rows", [1, 300, 10_000])
 @pytest.mark.parametrize("share", [0.9, 2.0])
 @pytest.mark.parametrize("name", ["mlp", "cnn", "residual"])

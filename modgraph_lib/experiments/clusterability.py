@@ -21,7 +21,7 @@ class MlpsParameters:
     regularizers: list[str] = parameter(
         list(mlps.REGULARIZERS), "conditions: none, dropout, l1, l2", choices=mlps.REGULARIZERS
     )
-    seeds: int = parameter(3, "networks per data set and condition (paper: 5)", at_least=1)
+    seeds: int = parameter(2, "networks per data set and condition (paper: 5)", at_least=1)
     clusters: int = parameter(12, "number of clusters k (paper: 12)", at_least=2)
     shuffles: int = parameter(50, "shuffled networks per network (paper: 50)", at_least=1)
     epochs: int = parameter(20, "epochs before pruning (paper: 20)", at_least=1)

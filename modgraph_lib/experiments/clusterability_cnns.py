@@ -25,8 +25,8 @@ class CnnsParameters:
     seeds: int = parameter(2, "networks per data set and condition (paper: 5)", at_least=1)
     clusters: int = parameter(12, "number of clusters k (paper: 12)", at_least=2)
     shuffles: int = parameter(50, "shuffled networks per network (paper: 50)", at_least=1)
-    epochs: int = parameter(4, "epochs before pruning (paper: 10)", at_least=1)
-    prune_epochs: int = parameter(4, "epochs with pruning (paper: 10)", at_least=1)
+    epochs: int = parameter(3, "epochs before pruning (paper: 10)", at_least=1)
+    prune_epochs: int = parameter(3, "epochs with pruning (paper: 10)", at_least=1)
     width: int = parameter(32, "channels of each convolution (paper: 64)", at_least=2)
     batch_size: int = parameter(32, "images per optimiser step (paper: 64)", at_least=1)
     precision: str = parameter(

@@ -59,10 +59,10 @@ class LearningOrTopologyParameters:
         0.05, "share of the noise images to train on (paper: 1)", at_least=0.001, at_most=1
     )
     epochs: int = parameter(
-        20, "epochs before pruning (paper: 20; memorisation 5 times that)", at_least=1
+        15, "epochs before pruning (paper: 20; memorisation 5 times that)", at_least=1
     )
     prune_epochs: int = parameter(
-        20,
+        15,
         "epochs with pruning (paper: 20; CIFAR-10 twice, memorisation 5 times that)",
         at_least=1,
     )

@@ -25,6 +25,8 @@ PAPER = experiment.LearningOrTopologyParameters(
     noise_share=1.0,
     width=256,
     batch_size=128,
+    epochs=20,
+    prune_epochs=20,
 )
 
 

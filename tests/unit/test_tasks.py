@@ -32,7 +32,7 @@ def folders(tmp_path, monkeypatch):
 def test_paper_scale_of_the_2021_tasks():
     p = tasks.TasksParameters(
         halves=["mnist"], mixtures=list(tasks.PAPER_MIXTURES), seeds=5, width=256, batch_size=128,
-        points=0,
+        points=0, epochs=20, prune_epochs=20,
     )  # fmt: skip
     halves = tasks.halves_networks(p)
     assert {c.train.data for c in halves} == {"mnist_halves_same", "mnist_halves_diff"}

@@ -89,7 +89,8 @@ def provenance(rows: pd.DataFrame) -> Markdown:
     dates = sorted({str(date)[:10] for date in rows["date"]})
     span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     commits = ", ".join(sorted({f"`{str(commit)[:8]}`" for commit in rows["commit"]}))
-    text = f"*{networks} networks, {_work(rows)}, {span}, commit {commits}.*"
+    number = "1 network" if networks == 1 else f"{networks} networks"
+    text = f"*{number}, {_work(rows)}, {span}, commit {commits}.*"
     return Markdown(f"{text} *Data: {notes}.*" if notes else text)
 
 
@@ -107,10 +108,15 @@ def differences(*names: str, rows: pd.DataFrame | None = None) -> Markdown:
         return Markdown(NOT_RUN)
     off = (frame["n-cut", "ours"] - frame["n-cut", "paper"]).abs()
     far = readings.worst_cells(frame)
+    alone = int((frame["n-cut", "ours"].notna() & ~(frame["SD"].max(axis=1) > 0)).sum())
     text = (
         f"Of {len(frame)} cells {compared} are run. Our mean n-cut differs from the printed one "
         f"by {off.median():.3f} in the median and {off.max():.3f} at most"
     )
+    if alone == compared:
+        return Markdown(f"{text}. With one network a cell there is no spread to hold that against.")
+    if alone:
+        text += f" ({alone} of one network each, without a spread)"
     if far.empty:
         return Markdown(f"{text}; no cell is farther off than 2 SD over networks.")
     listed = "; ".join(

@@ -86,6 +86,14 @@ def test_far_cells_are_named(ten):
     assert "MNIST" in chapter.differences("surprisingly_modular/table_1").data.split("2 SD")[1]
 
 
+def test_one_network_has_no_spread_to_hold_a_difference_against(ten):
+    ten.loc[1:, "epochs"] = 5
+    assert chapter.provenance(rows_of()).data.startswith("*1 network, ")
+    ten["k"] = 12  # the second paper prints no spread over networks
+    said = chapter.differences("clusterability/table_a5").data
+    assert "no spread" in said and "2 SD" not in said
+
+
 def test_other_scales_do_not_count(ten):
     ten["epochs"] = 5
     assert rows_of().empty

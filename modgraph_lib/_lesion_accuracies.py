@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from modgraph_lib._lesion_branches import Site
+from modgraph_lib._lesion_branches import Site, row_numbers
 from modgraph_lib._lesion_passes import Traced, passes
 from modgraph_lib._lesion_whole import Hooked, decided, evaluating, sites
 from modgraph_lib.hooks import listening
@@ -194,9 +194,8 @@ def _classes(whole: torch.Tensor, target: torch.Tensor) -> int:
 
 def _similar_together(masks: list[torch.Tensor]) -> list[torch.Tensor]:
     """All lesions in blocks that hit the same layers, those alike in the first one side by side."""
-    packed = [np.packbits(mask.cpu().numpy(), axis=1) for mask in masks]
-    where = np.stack([rows.any(1) for rows in packed], axis=1)
-    keys = [np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1) for rows in packed]
+    where = torch.stack([mask.any(1) for mask in masks], dim=1).cpu().numpy()
+    keys = [row_numbers(mask) for mask in masks]
     order = np.lexsort([*reversed(keys), *where.T])
     starts = np.flatnonzero((where[order][1:] != where[order][:-1]).any(1)) + 1
     return [

@@ -94,6 +94,8 @@ class Traced:
                 self.sites[self._activation(node) if site.after_activation else node] = site
         if len(self.sites) != len(where):
             raise ValueError("a layer that runs never, or more than once")
+        # in the order in which they run: an activation may come later than its kernel
+        self.sites = {node: self.sites[node] for node in self.nodes if node in self.sites}
         self.order = [site.layer for site in self.sites.values()]
         self.last_use = {arg: node for node in self.nodes for arg in node.all_input_nodes}
         self.fed: set[fx.Node] = set()  # steps with a row for each image, unlike parameters
@@ -168,7 +170,7 @@ class Traced:
         branches = Branches(len(next(iter(masks.values()))), len(images))
         values: Values = {}
         begin = 0
-        for node in sorted(self.sites, key=self.place.__getitem__):
+        for node in self.sites:
             mask = self._mask(node, masks)
             if mask is None or not (split_all or mask.any()):
                 continue

@@ -19,7 +19,8 @@ from threadpoolctl import threadpool_limits
 from modgraph_lib import store
 from modgraph_lib.training import checkpoints, sgd
 from modgraph_lib.training.config import TrainConfig
-from modgraph_lib.training.loop import Trained, build, evaluate, train
+from modgraph_lib.training.forward import evaluate
+from modgraph_lib.training.loop import Trained, build, train
 from modgraph_lib.training.pruning import PruningSchedule, magnitude_mask
 from modgraph_lib.training.sets import data_note, fingerprint, pair, with_channels
 from modgraph_lib.training.sgd import SgdConfig

@@ -21,18 +21,26 @@ import numpy as np
 import torch
 from torch import nn
 from torch.func import functional_call, grad_and_value, vmap
-from torch.nn import functional
 
 from modgraph_lib import models, promoting
 from modgraph_lib.datasets import Dataset
 from modgraph_lib.training import checkpoints
 from modgraph_lib.training.augment import augment
 from modgraph_lib.training.config import TrainConfig
+from modgraph_lib.training.forward import (
+    Bound,
+    autocast,
+    count_hits,
+    evaluate,
+    sample_losses,
+    scaled,
+)
 from modgraph_lib.training.pruning import magnitude_mask
+from modgraph_lib.training.seeds import derived
 from modgraph_lib.training.sets import with_channels
 from modgraph_lib.training.state import State
 
-__all__ = ["Trained", "build", "evaluate", "train"]
+__all__ = ["Trained", "build", "train"]
 
 PHASES = ("unpruned", "pruned")
 Progress = Callable[[str, int, int], None]
@@ -188,36 +196,12 @@ def train(
     ]
 
 
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, batch_size: int = 2000
-) -> tuple[float, float | None]:
-    """Mean loss and accuracy (None for regression targets) in evaluation mode.
-
-    Args:
-        model: maps (N, ...) inputs to (N, classes) logits or (N, targets).
-        images: uint8 pixels (scaled by 1/255 here) or float inputs.
-        labels: (N,) integer classes, or (N, targets) floats.
-    """
-    was_training = model.training
-    model.eval()
-    loss, correct = 0.0, 0
-    for begin in range(0, len(images), batch_size):
-        target = labels[begin : begin + batch_size]
-        output = model(_scaled(images[begin : begin + batch_size])).float()
-        loss += float(_losses(output, target).sum())
-        if target.ndim == 1:
-            correct += int((output.argmax(1) == target).sum())
-    model.train(was_training)
-    return loss / len(images), correct / len(images) if labels.ndim == 1 else None
-
-
 def _epoch(state, template, configs, images, labels, epoch, epochs) -> list[dict]:
     """One pass over the data for every member; returns its running loss and accuracy."""
     common, count = configs[0], len(images)
     phase = PHASES.index(state.phase)
     order = torch.stack([_order(c, phase, epoch, count) for c in configs]).to(images.device)
-    torch.manual_seed(_derived(phase, epoch, 1, *(c.seed for c in configs)))
+    torch.manual_seed(derived(phase, epoch, 1, *(c.seed for c in configs)))
     template.train()
     steps = math.ceil(count / common.batch_size)
     totals = torch.zeros(2, len(configs), device=images.device)
@@ -274,13 +258,13 @@ def _plain(state, template, images, labels, index, common):
     index = index[0]
     target = labels[index]
     template.zero_grad(set_to_none=True)
-    with _autocast(images.device.type, common):
-        output = template(_scaled(images[index], common))
-    loss = _losses(output.float(), target).mean()
+    with autocast(images.device, common.precision):
+        output = template(_batch(images[index], common))
+    loss = sample_losses(output.float(), target).mean()
     loss.backward()
     for parameter, member in zip(state.parameters, template.parameters(), strict=True):
         parameter.grad = member.grad[None]
-    return loss.detach(), _hits(output.detach(), target)
+    return loss.detach(), count_hits(output.detach(), target)
 
 
 def _stacked(state, template, images, labels, index, common):
@@ -289,15 +273,15 @@ def _stacked(state, template, images, labels, index, common):
     weights = dict(zip(state.names, [p.detach() for p in state.parameters], strict=True))
 
     def loss_of(member, x, y):
-        with _autocast(images.device.type, common):
+        with autocast(images.device, common.precision):
             output = functional_call(template, member, (x,))
-        return _losses(output.float(), y).mean(), output
+        return sample_losses(output.float(), y).mean(), output
 
     gradient = vmap(grad_and_value(loss_of, has_aux=True), randomness="different")
-    gradients, (loss, output) = gradient(weights, _scaled(images[index], common), target)
+    gradients, (loss, output) = gradient(weights, _batch(images[index], common), target)
     for name, parameter in zip(state.names, state.parameters, strict=True):
         parameter.grad = gradients[name].contiguous()
-    return loss.detach(), _hits(output.detach(), target)
+    return loss.detach(), count_hits(output.detach(), target)
 
 
 @torch.no_grad()
@@ -350,7 +334,7 @@ def _update_masks(state: State, common: TrainConfig, step: int, steps: int) -> N
 
 
 def _final(template, weights, common, train_set, test_set) -> dict[str, float | None]:
-    model = _Bound(template, weights)
+    model = Bound(template, weights)
     test_loss, test_accuracy = evaluate(model, *test_set)
     _, train_accuracy = evaluate(model, *train_set)
     return {
@@ -358,17 +342,6 @@ def _final(template, weights, common, train_set, test_set) -> dict[str, float | 
         "test_loss": test_loss,
         "test_accuracy": test_accuracy,
     }
-
-
-class _Bound(nn.Module):
-    """A template module called with the weights of one member."""
-
-    def __init__(self, template: nn.Module, weights: dict[str, torch.Tensor]) -> None:
-        super().__init__()
-        self.template, self.weights = template, weights
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return functional_call(self.template, self.weights, (x,))
 
 
 def _common(configs: Sequence[TrainConfig]) -> TrainConfig:
@@ -389,41 +362,18 @@ def _inputs(data: Dataset, device: str) -> torch.Tensor:
     return with_channels(data.images.to(device))
 
 
-def _scaled(images: torch.Tensor, common: TrainConfig | None = None) -> torch.Tensor:
-    batch = images.float().div_(255) if images.dtype == torch.uint8 else images
-    if common is not None and common.augmentation != "none":
+def _batch(images: torch.Tensor, common: TrainConfig) -> torch.Tensor:
+    """Images as a training step reads them: scaled, distorted, laid out for the convolutions."""
+    batch = scaled(images)
+    if common.augmentation != "none":
         batch = augment(batch.flatten(0, -4), common.augmentation).view_as(batch)
-    if common is not None and common.precision == "bfloat16" and batch.ndim == 4:
+    if common.precision == "bfloat16" and batch.ndim == 4:
         batch = batch.contiguous(memory_format=torch.channels_last)
     return batch
-
-
-def _autocast(device: str, common: TrainConfig):
-    enabled = common.precision == "bfloat16"
-    return torch.autocast(device, dtype=torch.bfloat16, enabled=enabled)
-
-
-def _losses(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Per-sample loss: cross-entropy for classes, mean squared error for targets."""
-    if target.ndim == 1:
-        return functional.cross_entropy(output, target, reduction="none")
-    return (output - target).square().mean(1)
-
-
-def _hits(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Correct predictions of each member; zeros for regression."""
-    if target.dtype.is_floating_point:
-        return torch.zeros(output.shape[:-2], device=output.device)
-    return (output.argmax(-1) == target).sum(-1)
 
 
 def _order(config: TrainConfig, phase: int, epoch: int, count: int) -> torch.Tensor:
     if not config.reshuffle:
         return torch.arange(count)
-    generator = torch.Generator().manual_seed(_derived(phase, epoch, 0, config.seed))
+    generator = torch.Generator().manual_seed(derived(phase, epoch, 0, config.seed))
     return torch.randperm(count, generator=generator)
-
-
-def _derived(*parts: int) -> int:
-    """A 63-bit seed made of several integers (numpy's SeedSequence does the mixing)."""
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)

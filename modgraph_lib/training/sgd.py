@@ -7,14 +7,12 @@ its checkpoint is bit for bit the undisturbed one. Finished networks are kept in
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -23,8 +21,9 @@ from modgraph_lib import cifar_networks, store
 from modgraph_lib.datasets import Dataset
 from modgraph_lib.training import checkpoints
 from modgraph_lib.training.augment import augment, check_augmentation
+from modgraph_lib.training.forward import autocast, evaluate
 from modgraph_lib.training.inherit import check_kept, inherit
-from modgraph_lib.training.loop import evaluate
+from modgraph_lib.training.seeds import derived
 from modgraph_lib.training.sets import pair, with_channels
 
 __all__ = [
@@ -300,7 +299,7 @@ def fit(
         for epoch in range(len(history), config.epochs):
             entry = _epoch(model, optimiser, config, images, labels, epoch)
             model.eval()
-            with _autocast(config, device), torch.inference_mode():
+            with autocast(torch.device(device), config.precision), torch.inference_mode():
                 _, entry["test_accuracy"] = evaluate(model, test_images, test_labels)
             history.append(entry)
             if after_epoch:
@@ -323,9 +322,9 @@ def key(config: SgdConfig, data: Dataset) -> str:
 
 def _epoch(model, optimiser, config, images, labels, epoch) -> dict[str, float]:
     count, device = len(images), images.device
-    generator = torch.Generator().manual_seed(_derived(config.seed, epoch, 0))
+    generator = torch.Generator().manual_seed(derived(config.seed, epoch, 0))
     order = torch.randperm(count, generator=generator).to(device)
-    torch.manual_seed(_derived(config.seed, epoch, 1))  # dropout and distortions
+    torch.manual_seed(derived(config.seed, epoch, 1))  # dropout and distortions
     model.train()
     steps = math.ceil(count / config.batch_size)
     loss_sum, hits = torch.zeros((), device=device), torch.zeros((), device=device)
@@ -338,7 +337,7 @@ def _epoch(model, optimiser, config, images, labels, epoch) -> dict[str, float]:
         batch = augment(images[index].float().div_(255), config.augmentation)
         if config.precision == "bfloat16":
             batch = batch.contiguous(memory_format=torch.channels_last)
-        with _autocast(config, device.type):
+        with autocast(device, config.precision):
             output = model(batch).float()
         loss = functional.cross_entropy(output, labels[index])
         optimiser.zero_grad(set_to_none=True)
@@ -386,13 +385,3 @@ def _pixels(data: Dataset, device: str) -> torch.Tensor:
     if images.dtype != torch.uint8 or images.ndim not in (3, 4):
         raise ValueError(f"{data.name} has no images (N, C, H, W) of bytes to train on")
     return with_channels(images)
-
-
-def _autocast(config: SgdConfig, device: str):
-    if config.precision != "bfloat16":
-        return contextlib.nullcontext()
-    return torch.autocast(device.partition(":")[0], dtype=torch.bfloat16)
-
-
-def _derived(*parts: int) -> int:
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)

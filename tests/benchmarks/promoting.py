@@ -73,7 +73,7 @@ def _by_autograd(state, config) -> None:
 
 
 def _accuracy(model, test) -> float:
-    return loop.evaluate(model, test.images[:, None], test.labels)[1]
+    return training.evaluate(model, test.images[:, None], test.labels)[1]
 
 
 def _eigenvalue_sum(model, test) -> float:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from modgraph_lib import cifar_networks, datasets
-from modgraph_lib.training import SgdConfig, checkpoints, sgd
+from modgraph_lib.training import SgdConfig, checkpoints, seeds, sgd
 from modgraph_lib.training.augment import crop_flip
 
 
@@ -190,7 +190,7 @@ def test_training_is_what_a_plain_loop_does(digits):
     plain = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=0.005)
     images = digits[0].images[:400, None].float() / 255
     for epoch in range(2):
-        generator = torch.Generator().manual_seed(sgd._derived(0, epoch, 0))
+        generator = torch.Generator().manual_seed(seeds.derived(0, epoch, 0))
         for index in torch.randperm(400, generator=generator).split(128):
             plain.zero_grad()
             functional.cross_entropy(model(images[index]), digits[0].labels[index]).backward()

@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_info
 from torch.nn import functional
 
 from modgraph_lib import datasets, training
-from modgraph_lib.training import TrainConfig, checkpoints, loop
+from modgraph_lib.training import TrainConfig, checkpoints, loop, seeds
 from modgraph_lib.training.pruning import PruningSchedule, magnitude_mask
 
 PROMOTED = {"eigenvalue_penalty": 0.1, "normalise": True, "tags": 4, "tag_beta": 0.6}
@@ -256,7 +256,7 @@ def test_devices():
 
 
 def test_derived_seeds_differ():
-    drawn = {loop._derived(p, e, 0, s) for p in range(2) for e in range(50) for s in range(20)}
+    drawn = {seeds.derived(p, e, 0, s) for p in range(2) for e in range(50) for s in range(20)}
     assert len(drawn) == 2000
     assert np.log2(max(drawn)) < 63
 

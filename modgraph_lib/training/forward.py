@@ -1,0 +1,73 @@
+"""Forward passes in training and in evaluation: inputs, arithmetic, losses, hits."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.nn import functional
+
+__all__ = ["Bound", "autocast", "count_hits", "evaluate", "sample_losses", "scaled"]
+
+
+class Bound(nn.Module):
+    """A template module called with the weights of one member."""
+
+    def __init__(self, template: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+        super().__init__()
+        self.template, self.weights = template, weights
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional_call(self.template, self.weights, (x,))
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, batch_size: int = 2000
+) -> tuple[float, float | None]:
+    """Mean loss and accuracy (None for regression targets) in evaluation mode.
+
+    Args:
+        model: maps (N, ...) inputs to (N, classes) logits or (N, targets).
+        images: uint8 pixels (scaled by 1/255 here) or float inputs.
+        labels: (N,) integer classes, or (N, targets) floats.
+    """
+    was_training = model.training
+    model.eval()
+    loss, correct = 0.0, 0
+    for begin in range(0, len(images), batch_size):
+        target = labels[begin : begin + batch_size]
+        output = model(scaled(images[begin : begin + batch_size])).float()
+        loss += float(sample_losses(output, target).sum())
+        if target.ndim == 1:
+            correct += int((output.argmax(1) == target).sum())
+    model.train(was_training)
+    return loss / len(images), correct / len(images) if labels.ndim == 1 else None
+
+
+def scaled(images: torch.Tensor) -> torch.Tensor:
+    """Bytes as floats in 0 to 1; anything else as it is."""
+    return images.float().div_(255) if images.dtype == torch.uint8 else images
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
+    """Products in bfloat16 where ``precision`` says so; weights and sums stay in float32."""
+    if precision != "bfloat16":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def sample_losses(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Per-sample loss: cross-entropy for classes, mean squared error for targets."""
+    if target.ndim == 1:
+        return functional.cross_entropy(output, target, reduction="none")
+    return (output - target).square().mean(1)
+
+
+def count_hits(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Correct predictions of each member; zeros for regression."""
+    if target.dtype.is_floating_point:
+        return torch.zeros(output.shape[:-2], device=output.device)
+    return (output.argmax(-1) == target).sum(-1)

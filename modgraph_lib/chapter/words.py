@@ -108,15 +108,19 @@ def differences(*names: str, rows: pd.DataFrame | None = None) -> Markdown:
         return Markdown(NOT_RUN)
     off = (frame["n-cut", "ours"] - frame["n-cut", "paper"]).abs()
     far = readings.worst_cells(frame)
-    alone = int((frame["n-cut", "ours"].notna() & ~(frame["SD"].max(axis=1) > 0)).sum())
+    spread = readings.spread_over_networks(frame)
+    few = int((frame["n-cut", "ours"].notna() & spread.isna()).sum())
     text = (
         f"Of {len(frame)} cells {compared} are run. Our mean n-cut differs from the printed one "
         f"by {off.median():.3f} in the median and {off.max():.3f} at most"
     )
-    if alone == compared:
-        return Markdown(f"{text}. With one network a cell there is no spread to hold that against.")
-    if alone:
-        text += f" ({alone} of one network each, without a spread)"
+    if few == compared:
+        return Markdown(
+            f"{text}. With fewer than {readings.FEWEST} networks a cell there is no spread to "
+            "hold that against."
+        )
+    if few:
+        text += f" ({few} of fewer than {readings.FEWEST} networks, without a spread)"
     if far.empty:
         return Markdown(f"{text}; no cell is farther off than 2 SD over networks.")
     listed = "; ".join(

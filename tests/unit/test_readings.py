@@ -60,15 +60,16 @@ def test_empty_tables_give_empty_frames(table):
 
 
 def test_worst_cells_are_sorted_and_leave_out_what_is_not_run():
-    columns = pd.MultiIndex.from_product([["n-cut", "SD"], ["paper", "ours"]])
+    columns = pd.MultiIndex.from_product([["n-cut", "SD", "networks"], ["paper", "ours"]])
     beside = pd.DataFrame(
         [
-            [2.0, 2.01, 0.02, 0.01],
-            [2.0, 2.10, 0.02, 0.01],
-            [2.0, 1.80, np.nan, 0.02],
-            [2.0, np.nan, 0.02, np.nan],
+            [2.0, 2.01, 0.02, 0.01, 5, 5],
+            [2.0, 2.10, 0.02, 0.01, 5, 1],
+            [2.0, 1.80, np.nan, 0.02, 5, 3],
+            [2.0, np.nan, 0.02, np.nan, 5, 0],
+            [2.0, 1.50, np.nan, 0.02, 5, 2],
         ],
-        index=["near", "far", "farther", "not run"],
+        index=["near", "far", "farther", "not run", "two networks"],
         columns=columns,
     )
     found = readings.worst_cells(beside)

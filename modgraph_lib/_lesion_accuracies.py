@@ -16,6 +16,7 @@ from modgraph_lib._lesion_branches import Site, row_numbers
 from modgraph_lib._lesion_passes import Traced, passes
 from modgraph_lib._lesion_whole import Hooked, decided, evaluating, sites
 from modgraph_lib.hooks import listening
+from modgraph_lib.pixels import scaled
 from modgraph_lib.training import pick_device, single_thread
 
 __all__ = ["KINDS", "Images", "LesionAccuracies", "lesion_accuracies"]
@@ -245,8 +246,7 @@ def _checked_masks(
 
 
 def _inputs(images: torch.Tensor, where: torch.device) -> torch.Tensor:
-    images = images.to(where)
-    return images.float() / 255 if images.dtype == torch.uint8 else images
+    return scaled(images.to(where))
 
 
 def _shares(counts: np.ndarray, images: np.ndarray) -> np.ndarray:

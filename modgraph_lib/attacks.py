@@ -23,6 +23,7 @@ from torch import nn
 
 from modgraph_lib import _gradient_attacks as gradient
 from modgraph_lib import _pixel_attacks as pixel
+from modgraph_lib.pixels import scaled
 from modgraph_lib.training import with_channels
 
 __all__ = ["SETTINGS", "Misled", "attack", "collect", "sizes"]
@@ -173,7 +174,7 @@ def collect(
     for number, index in enumerate(order.split(batch_size)):
         if succeeded >= samples or (attempts and attempted >= attempts):
             break
-        clean = _pixels(images[index]).to(device)
+        clean = scaled(images[index]).to(device)
         truth = labels[index].to(device)
         right = _classes(model, clean) == truth
         if attempts:
@@ -250,7 +251,7 @@ def _checked(name: str, model: nn.Module, images: torch.Tensor, labels: Any) -> 
         )
     if any(module.training for module in model.modules()):
         raise ValueError("the model is in training mode: call model.eval() first")
-    images = _pixels(torch.as_tensor(images))
+    images = scaled(torch.as_tensor(images))
     if images.ndim != 4:
         raise ValueError(f"images must be (N, C, H, W), got {tuple(images.shape)}")
     if len(images) != len(labels):
@@ -258,10 +259,6 @@ def _checked(name: str, model: nn.Module, images: torch.Tensor, labels: Any) -> 
     if len(images) and not (images.min() >= 0 and images.max() <= 1):
         raise ValueError("images must lie in 0..1; a model should normalise them itself")
     return images
-
-
-def _pixels(images: torch.Tensor) -> torch.Tensor:
-    return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
 def _classes(model: nn.Module, images: torch.Tensor) -> torch.Tensor:

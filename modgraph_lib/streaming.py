@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from modgraph_lib.hooks import default_layers, find_modules, layer_widths, listening
+from modgraph_lib.pixels import scaled
 from modgraph_lib.training import pick_device
 
 __all__ = ["each_layer", "finite_rows"]
@@ -154,5 +155,4 @@ def _products(
 
 
 def _inputs(images: torch.Tensor, device: torch.device) -> torch.Tensor:
-    images = images.to(device)
-    return images.float() / 255 if images.dtype == torch.uint8 else images
+    return scaled(images.to(device))

@@ -21,6 +21,7 @@ from torch import nn
 
 from modgraph_lib import datasets, models, store, training
 from modgraph_lib.experiments import mlps
+from modgraph_lib.pixels import scaled
 from modgraph_lib.training import TrainConfig, Trained
 
 __all__ = [
@@ -81,8 +82,7 @@ def dropout_modes(
     model.train()
     right = 0
     for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size]
-        batch = batch.float() / 255 if batch.dtype == torch.uint8 else batch
+        batch = scaled(images[start : start + batch_size])
         right += int((model(batch).argmax(1) == labels[start : start + batch_size]).sum())
     model.eval()
     return float(off or 0.0), right / len(images)

@@ -9,7 +9,10 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional
 
-__all__ = ["Bound", "autocast", "count_hits", "evaluate", "sample_losses", "scaled"]
+from modgraph_lib.pixels import scaled
+from modgraph_lib.training.augment import augment
+
+__all__ = ["Bound", "autocast", "count_hits", "evaluate", "sample_losses", "training_batch"]
 
 
 class Bound(nn.Module):
@@ -47,9 +50,20 @@ def evaluate(
     return loss / len(images), correct / len(images) if labels.ndim == 1 else None
 
 
-def scaled(images: torch.Tensor) -> torch.Tensor:
-    """Bytes as floats in 0 to 1; anything else as it is."""
-    return images.float().div_(255) if images.dtype == torch.uint8 else images
+def training_batch(images: torch.Tensor, augmentation: str, precision: str) -> torch.Tensor:
+    """Images as a training step reads them: scaled, distorted, laid out for the convolutions.
+
+    Args:
+        images: (..., N, C, H, W) pixels, or (..., N, D) features without augmentation.
+        augmentation: as ``augment`` takes it.
+        precision: "float32" or "bfloat16".
+    """
+    batch = scaled(images)
+    if augmentation != "none":
+        batch = augment(batch.flatten(0, -4), augmentation).view_as(batch)
+    if precision == "bfloat16" and batch.ndim == 4:
+        batch = batch.contiguous(memory_format=torch.channels_last)
+    return batch
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:

@@ -25,7 +25,6 @@ from torch.func import functional_call, grad_and_value, vmap
 from modgraph_lib import models, promoting
 from modgraph_lib.datasets import Dataset
 from modgraph_lib.training import checkpoints
-from modgraph_lib.training.augment import augment
 from modgraph_lib.training.config import TrainConfig
 from modgraph_lib.training.forward import (
     Bound,
@@ -33,7 +32,7 @@ from modgraph_lib.training.forward import (
     count_hits,
     evaluate,
     sample_losses,
-    scaled,
+    training_batch,
 )
 from modgraph_lib.training.pruning import magnitude_mask
 from modgraph_lib.training.seeds import derived
@@ -259,7 +258,7 @@ def _plain(state, template, images, labels, index, common):
     target = labels[index]
     template.zero_grad(set_to_none=True)
     with autocast(images.device, common.precision):
-        output = template(_batch(images[index], common))
+        output = template(training_batch(images[index], common.augmentation, common.precision))
     loss = sample_losses(output.float(), target).mean()
     loss.backward()
     for parameter, member in zip(state.parameters, template.parameters(), strict=True):
@@ -278,7 +277,9 @@ def _stacked(state, template, images, labels, index, common):
         return sample_losses(output.float(), y).mean(), output
 
     gradient = vmap(grad_and_value(loss_of, has_aux=True), randomness="different")
-    gradients, (loss, output) = gradient(weights, _batch(images[index], common), target)
+    gradients, (loss, output) = gradient(
+        weights, training_batch(images[index], common.augmentation, common.precision), target
+    )
     for name, parameter in zip(state.names, state.parameters, strict=True):
         parameter.grad = gradients[name].contiguous()
     return loss.detach(), count_hits(output.detach(), target)
@@ -360,16 +361,6 @@ def _common(configs: Sequence[TrainConfig]) -> TrainConfig:
 def _inputs(data: Dataset, device: str) -> torch.Tensor:
     """Images with an explicit channel axis: (N, H, W) becomes (N, 1, H, W)."""
     return with_channels(data.images.to(device))
-
-
-def _batch(images: torch.Tensor, common: TrainConfig) -> torch.Tensor:
-    """Images as a training step reads them: scaled, distorted, laid out for the convolutions."""
-    batch = scaled(images)
-    if common.augmentation != "none":
-        batch = augment(batch.flatten(0, -4), common.augmentation).view_as(batch)
-    if common.precision == "bfloat16" and batch.ndim == 4:
-        batch = batch.contiguous(memory_format=torch.channels_last)
-    return batch
 
 
 def _order(config: TrainConfig, phase: int, epoch: int, count: int) -> torch.Tensor:

@@ -20,8 +20,8 @@ from torch.nn import functional
 from modgraph_lib import cifar_networks, store
 from modgraph_lib.datasets import Dataset
 from modgraph_lib.training import checkpoints
-from modgraph_lib.training.augment import augment, check_augmentation
-from modgraph_lib.training.forward import autocast, evaluate
+from modgraph_lib.training.augment import check_augmentation
+from modgraph_lib.training.forward import autocast, evaluate, training_batch
 from modgraph_lib.training.inherit import check_kept, inherit
 from modgraph_lib.training.seeds import derived
 from modgraph_lib.training.sets import pair, with_channels
@@ -334,9 +334,7 @@ def _epoch(model, optimiser, config, images, labels, epoch) -> dict[str, float]:
             continue  # a batch norm cannot learn from one image
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(config, epoch * steps + step, config.epochs * steps)
-        batch = augment(images[index].float().div_(255), config.augmentation)
-        if config.precision == "bfloat16":
-            batch = batch.contiguous(memory_format=torch.channels_last)
+        batch = training_batch(images[index], config.augmentation, config.precision)
         with autocast(device, config.precision):
             output = model(batch).float()
         loss = functional.cross_entropy(output, labels[index])

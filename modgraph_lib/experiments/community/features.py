@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from modgraph_lib.hooks import find_modules, listening
+from modgraph_lib.pixels import scaled
 
 __all__ = ["flat", "layer_features", "pooled"]
 
@@ -56,6 +57,5 @@ def layer_features(
 
     with listening(modules, heard):
         for start in range(0, len(images), batch_size):
-            batch = images[start : start + batch_size].to(device)
-            model(batch.float() / 255 if batch.dtype == torch.uint8 else batch)
+            model(scaled(images[start : start + batch_size].to(device)))
     return {name: torch.cat(parts) for name, parts in found.items()}

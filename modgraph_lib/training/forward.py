@@ -62,8 +62,20 @@ def training_batch(images: torch.Tensor, augmentation: str, precision: str) -> t
     if augmentation != "none":
         batch = augment(batch.flatten(0, -4), augmentation).view_as(batch)
     if precision == "bfloat16" and batch.ndim == 4:
-        batch = batch.contiguous(memory_format=torch.channels_last)
+        batch = _channels_last(batch)
     return batch
+
+
+def _channels_last(batch: torch.Tensor) -> torch.Tensor:
+    """The same images with channels innermost, in strides as well as in memory.
+
+    Images of one channel have the same memory in either layout. torch leaves their strides alone,
+    reads them as channels first, and every layer of the network follows; the strides decide it.
+    """
+    _, channels, height, width = batch.shape
+    return batch.contiguous(memory_format=torch.channels_last).as_strided(
+        batch.shape, (channels * height * width, 1, channels * width, channels)
+    )
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:

@@ -148,8 +148,6 @@ def train(
     image_shape = tuple(x_train.shape[1:])
     members = [build(c, image_shape, outputs) for c in configs]
     template = members[0].to(device)
-    if common.precision == "bfloat16":
-        template = template.to(memory_format=torch.channels_last)
     state = State.fresh(members, device, common.learning_rate)
     if len(members) == 1:
         _share(state, template)

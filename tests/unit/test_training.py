@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,8 +7,8 @@ import torch
 from threadpoolctl import threadpool_info
 from torch.nn import functional
 
-from modgraph_lib import datasets, training
-from modgraph_lib.training import TrainConfig, checkpoints, loop, seeds
+from modgraph_lib import datasets, models, training
+from modgraph_lib.training import TrainConfig, checkpoints, forward, loop, seeds
 from modgraph_lib.training.pruning import PruningSchedule, magnitude_mask
 
 PROMOTED = {"eigenvalue_penalty": 0.1, "normalise": True, "tags": 4, "tag_beta": 0.6}
@@ -196,6 +197,36 @@ def test_the_small_cnn_trains_in_both_precisions(digits):
         )
         metrics = training.train([c], *digits)[0].metrics["unpruned"]
         assert metrics["test_accuracy"] > 0.5
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_bfloat16_training_keeps_channels_innermost(channels, monkeypatch):
+    """With one channel every layer once fell back to channels first, at two thirds of the speed."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (20, channels, 12, 8), dtype=torch.uint8, generator=generator)
+    data = replace(datasets.load("digits", "test"), images=pixels, labels=torch.arange(20) % 10)
+    innermost = []
+
+    def watch(layer, _, output):
+        if layer.training:
+            innermost.append(output.is_contiguous(memory_format=torch.channels_last))
+
+    def watched(*args):
+        model = build(*args)
+        for layer in model[:8]:  # up to the last pooling
+            layer.register_forward_hook(watch)
+        return model
+
+    build = loop.build
+    monkeypatch.setattr(loop, "build", watched)
+    wanted = config(
+        architecture="small_cnn", widths=(6,), epochs=1, prune_epochs=0, precision="bfloat16"
+    )
+    loop.train([wanted], data, data)
+    assert innermost == [True] * 8
+
+    batch = forward.training_batch(pixels, "none", "bfloat16")
+    torch.testing.assert_close(batch, pixels / 255)
 
 
 def test_regression_has_losses_and_no_accuracy():

@@ -23,7 +23,7 @@ from torch import nn
 
 from modgraph_lib import _gradient_attacks as gradient
 from modgraph_lib import _pixel_attacks as pixel
-from modgraph_lib.pixels import scaled
+from modgraph_lib.pixels import channels_last, scaled
 from modgraph_lib.training import with_channels
 
 __all__ = ["SETTINGS", "Misled", "attack", "collect", "sizes"]
@@ -226,7 +226,7 @@ class _Coarse(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         with torch.autocast(images.device.type, dtype=torch.bfloat16):
-            return self.model(images.contiguous(memory_format=torch.channels_last)).float()
+            return self.model(channels_last(images)).float()
 
 
 @contextmanager

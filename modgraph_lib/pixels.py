@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["scaled"]
+__all__ = ["channels_last", "scaled"]
 
 
 def scaled(images: torch.Tensor) -> torch.Tensor:
     """Bytes as floats in 0 to 1; anything else as it is. Any shape, same device."""
     return images.float().div_(255) if images.dtype == torch.uint8 else images
+
+
+def channels_last(images: torch.Tensor) -> torch.Tensor:
+    """The same images (N, C, H, W) with channels innermost, in memory and in their strides.
+
+    One channel has the same memory in either layout. torch leaves such strides alone, reads them as
+    channels first, and every layer of the network follows: the strides have to say it.
+    """
+    _, channels, height, width = images.shape
+    return images.contiguous(memory_format=torch.channels_last).as_strided(
+        images.shape, (channels * height * width, 1, channels * width, channels)
+    )

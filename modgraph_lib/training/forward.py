@@ -9,7 +9,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from modgraph_lib.pixels import scaled
+from modgraph_lib.pixels import channels_last, scaled
 from modgraph_lib.training.augment import augment
 
 __all__ = ["Bound", "autocast", "count_hits", "evaluate", "sample_losses", "training_batch"]
@@ -62,20 +62,8 @@ def training_batch(images: torch.Tensor, augmentation: str, precision: str) -> t
     if augmentation != "none":
         batch = augment(batch.flatten(0, -4), augmentation).view_as(batch)
     if precision == "bfloat16" and batch.ndim == 4:
-        batch = _channels_last(batch)
+        batch = channels_last(batch)
     return batch
-
-
-def _channels_last(batch: torch.Tensor) -> torch.Tensor:
-    """The same images with channels innermost, in strides as well as in memory.
-
-    Images of one channel have the same memory in either layout. torch leaves their strides alone,
-    reads them as channels first, and every layer of the network follows; the strides decide it.
-    """
-    _, channels, height, width = batch.shape
-    return batch.contiguous(memory_format=torch.channels_last).as_strided(
-        batch.shape, (channels * height * width, 1, channels * width, channels)
-    )
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:

@@ -7,7 +7,7 @@ import torch
 from threadpoolctl import threadpool_info
 from torch.nn import functional
 
-from modgraph_lib import datasets, models, training
+from modgraph_lib import datasets, training
 from modgraph_lib.training import TrainConfig, checkpoints, forward, loop, seeds
 from modgraph_lib.training.pruning import PruningSchedule, magnitude_mask
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from modgraph_lib._lesion_branches import Site, row_numbers
+from modgraph_lib._lesion_branches import ON_ACCELERATORS, Site, row_numbers
 from modgraph_lib._lesion_passes import Traced, passes
 from modgraph_lib._lesion_whole import Hooked, decided, evaluating, sites
 from modgraph_lib.hooks import listening
@@ -25,7 +25,7 @@ KINDS = ("weights", "activations", "weights_and_biases")
 Images = torch.Tensor | np.ndarray
 Labels = torch.Tensor | np.ndarray | Sequence[int]
 LESIONS_AT_ONCE = 32  # more share more of a pass, fewer leave room for more images
-ROWS_AT_ONCE = {"cpu": 32_768}  # accelerators take far more
+ROWS_AT_ONCE = {"cpu": 32_768}
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,7 @@ def lesion_accuracies(
             widths = _units(model, wanted, probe[:1])
             checked = _checked_masks(masks, widths, where)
             runner = passes(model, wanted, probe)
-            rows = batch_rows or ROWS_AT_ONCE.get(where.type, 262_144)
+            rows = batch_rows or ROWS_AT_ONCE.get(where.type, ON_ACCELERATORS)
             return _count(runner, checked, images, target, rows, where)
     finally:
         model.to(home)

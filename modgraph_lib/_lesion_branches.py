@@ -12,7 +12,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["Branches", "Changed", "Masks", "Room", "Site", "row_numbers"]
+__all__ = ["ON_ACCELERATORS", "Branches", "Changed", "Masks", "Room", "Site", "row_numbers"]
+
+ON_ACCELERATORS = 262_144  # rows at once where there is no small cache to stay in
 
 Masks = Mapping[str, torch.Tensor]  # layer -> (lesions, units) bool
 

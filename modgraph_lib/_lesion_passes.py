@@ -22,7 +22,14 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from modgraph_lib._lesion_branches import Branches, Changed, Masks, Room, Site
+from modgraph_lib._lesion_branches import (
+    ON_ACCELERATORS,
+    Branches,
+    Changed,
+    Masks,
+    Room,
+    Site,
+)
 from modgraph_lib._lesion_whole import KERNELS, Hooked, decided
 
 __all__ = ["Traced", "passes"]
@@ -192,7 +199,8 @@ class Traced:
         A few branches at a time, so that what is written and read stays in the processor's cache.
         """
         images = len(block.images)
-        several = max(1, ROWS_TO_THE_END.get(block.images.device.type, 262_144) // images)
+        rows = ROWS_TO_THE_END.get(block.images.device.type, ON_ACCELERATORS)
+        several = max(1, rows // images)
         found = []
         for first in range(0, branches.count, several):
             last = min(first + several, branches.count)

@@ -94,6 +94,16 @@ def test_one_network_has_no_spread_to_hold_a_difference_against(ten):
     assert "no spread" in said and "2 SD" not in said
 
 
+def test_cells_of_one_or_two_networks_are_told_apart(ten):
+    ten.loc[3:4, "regularizer"] = "l1"  # two of five networks, far off too, without a spread
+    ten["k"] = 12  # the second paper prints no spread over networks
+    said = chapter.differences("clusterability/table_a5").data
+    assert "2 are run" in said
+    assert "(1 of fewer than 3 networks, without a spread)" in said
+    assert "no regulariser" in said.split("2 SD")[1]
+    assert "L1" not in said.split("2 SD")[1]
+
+
 def test_other_scales_do_not_count(ten):
     ten["epochs"] = 5
     assert rows_of().empty

@@ -89,13 +89,15 @@ def spectral_clustering(graph: Graph, k: int, *, n_init: int = 10, seed: int = 0
     return kmeans(batch, k, present=present, n_init=n_init, seeds=[seed])[0].numpy()
 
 
-def ncut(graph: Graph, labels: np.ndarray) -> float:
+def ncut(graph: Graph, labels: np.ndarray, *, epsilon: float = 0.0) -> float:
     """Normalised cut: sum over clusters of W(X, not X) / vol(X), without the factor 1/2.
 
     Args:
         graph: a layered graph, or a symmetric non-negative adjacency (N, N).
         labels: (N,) integers; negative labels mark nodes left out. A cluster without volume
             adds nothing.
+        epsilon: added to every volume. 0 is the papers' definition; their released code has 1e-8,
+            which makes a cluster of units with next to no weights free instead of costing 1.
 
     Returns:
         A number between 0 and the number of clusters.
@@ -125,7 +127,7 @@ def ncut(graph: Graph, labels: np.ndarray) -> float:
         member = _one_hot(labels, k)
         between = member.T @ (graph @ member)
         within, volume = np.diag(between), between.sum(1)
-    cut = np.divide(volume - within, volume, out=np.zeros(k), where=volume > 0)
+    cut = np.divide(volume - within, volume + epsilon, out=np.zeros(k), where=volume > 0)
     return float(cut.sum())
 
 

@@ -99,12 +99,15 @@ class LayeredGraph:
         data = np.concatenate([value, value])
         return scipy.sparse.coo_array((data, both), shape=(self.nodes, self.nodes)).tocsr()
 
-    def without_isolated(self) -> tuple[LayeredGraph, np.ndarray]:
+    def without_isolated(self, degree: float = 0.0) -> tuple[LayeredGraph, np.ndarray]:
         """The graph without its isolated nodes, and the (N,) boolean mask of nodes kept.
+
+        ``degree`` is the largest that counts as isolated, for units that weight decay has left
+        with weights like 1e-30.
 
         Source: both n-cut papers drop units without any non-zero weight.
         """
-        kept = self.degrees() > 0
+        kept = self.degrees() > degree
         if kept.all():
             return self, kept
         offsets = self.offsets

@@ -364,8 +364,8 @@ def _run(record: Mapping[str, Any]) -> dict[str, Any]:
     train = config["train"]
     return {
         "data": train["data"],
-        "regularizer": mlps._regularizer(train),
-        "variant": mlps._variant(train),
+        "regularizer": mlps.regularizer_of(train),
+        "variant": mlps.variant_of(train),
         "seed": train["seed"],
         "stage": config["stage"],
         "k": config["k"],

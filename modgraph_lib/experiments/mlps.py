@@ -21,9 +21,11 @@ __all__ = [
     "NcutConfig",
     "condition",
     "initial_table",
+    "regularizer_of",
     "run",
     "run_initial",
     "table",
+    "variant_of",
 ]
 
 EXPERIMENT, SCHEMA = "mlp_ncut", 1
@@ -224,8 +226,8 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
             rows.append(
                 {
                     "data": train["data"],
-                    "regularizer": _regularizer(train),
-                    "variant": _variant(train),
+                    "regularizer": regularizer_of(train),
+                    "variant": variant_of(train),
                     "seed": train["seed"],
                     "stage": config["stage"],
                     "k": int(k),
@@ -337,12 +339,14 @@ def _run_initial(config: InitialConfig) -> dict:
     return sweep.untrained(INITIAL_EXPERIMENT, INITIAL_SCHEMA, config, seeds, graph)
 
 
-def _regularizer(train: dict) -> str:
+def regularizer_of(train: dict) -> str:
+    """The condition of a record's training run in words, "none" or what was given."""
     given = [name for name in ("dropout", "l1", "l2") if train[name]]
     return "+".join(given) or "none"
 
 
-def _variant(train: dict) -> str:
+def variant_of(train: dict) -> str:
+    """Which of ``VARIANTS`` a record's training run is."""
     if train.get("regrowth"):
         return "regrowth"
     if train["first_layer_l1"]:

@@ -17,6 +17,7 @@ from modgraph_lib import store
 from modgraph_lib.experiments import (
     cnns,
     compare,
+    dead_units,
     imagenet,
     lesions,
     mlps,
@@ -123,6 +124,12 @@ def _of_paper_size(record: Record) -> bool:
     return train["widths"][0] == settings.WIDTH and not train.get("images")
 
 
+def _of_whole_sets(record: Record) -> bool:
+    """Every image of a data set that is not the digits of a quick run."""
+    train = record["config"]["train"]
+    return not train["data"].startswith("digits") and not train.get("images")
+
+
 def _of_colour_images(record: Record) -> bool:
     """Not the digits of a quick run, nor a laptop's part of the training images."""
     train = record["config"]["train"]
@@ -166,6 +173,11 @@ REGISTRY = (
     ),
     Experiment(promoting.INITIAL_EXPERIMENT, {"promoting_initial_ncut": promoting.initial_table}),
     *(Experiment(name, keep=_of_paper_size) for name in second_looks.EXPERIMENTS),
+    Experiment(
+        dead_units.EXPERIMENT,
+        {"dead_units": dead_units.table},
+        keep=_of_whole_sets,
+    ),
     Experiment(curves.EXPERIMENT, {"community_curves": curves.table}, keep=_of_colour_images),
     Experiment(
         training_time.EXPERIMENT, {"community_epochs": training_time.table}, keep=_of_colour_images

@@ -167,7 +167,7 @@ def _table(records: Iterable[dict], names: tuple[str, ...]) -> pd.DataFrame:
         cell = {
             **train,
             "stage": record["config"]["stage"],
-            "regularizer": mlps._regularizer(train),
+            "regularizer": mlps.regularizer_of(train),
             "width": train["widths"][0],
             "images": train.get("images", 0),
         }

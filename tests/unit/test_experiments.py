@@ -86,8 +86,8 @@ def test_published_variants_are_recognised_from_their_settings():
     for data, regularizer in [("mnist", "l2"), ("cifar10_grey", "dropout")]:
         for variant in mlps.VARIANTS:
             train = store.canonical(mlps.condition(data, regularizer, 0, variant=variant))
-            assert mlps._variant(train) == variant
-            assert mlps._regularizer(train) == regularizer
+            assert mlps.variant_of(train) == variant
+            assert mlps.regularizer_of(train) == regularizer
 
 
 @pytest.mark.parametrize(

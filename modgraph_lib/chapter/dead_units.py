@@ -1,0 +1,108 @@
+"""What units erased by weight decay do to an n-cut: tables and words."""
+
+from __future__ import annotations
+
+import pandas as pd
+from IPython.display import Markdown
+from pandas.io.formats.style import Styler
+
+from modgraph_lib import ledger
+from modgraph_lib.chapter.tables import MISSING, NOT_RUN
+from modgraph_lib.experiments import cnn_settings, settings
+
+# Tables with unpruned L2 networks -> data set and architecture.
+CELLS = {
+    "clusterability/table_a5": ("mnist", "mlp"),
+    "clusterability/table_a6": ("fashion_mnist", "mlp"),
+    "clusterability/table_a8": ("mnist", "small_cnn"),
+    "clusterability/table_a9": ("fashion_mnist", "small_cnn"),
+    "clusterability/table_a19": ("polynomials", "mlp"),
+}
+ARCHITECTURES = {"mlp": "MLP", "small_cnn": "small CNN"}
+VARIANTS = {"described": "L2", "published": "L2, first layer L1"}
+NEAR_ZERO = 1  # the bound that the claim about such networks is held to
+
+
+def of_cells(*tables: str) -> pd.DataFrame:
+    """Stored rows of the unpruned L2 networks of these tables, at the paper's settings.
+
+    Columns are those of ``experiments.dead_units.table``, and the printed n-cut as "paper".
+    """
+    rows = ledger.load_results()["dead_units"]
+    found = []
+    for name in tables:
+        data, architecture = CELLS[name]
+        printed = ledger.paper_table(name).query("regularizer == 'l2' and pruned == 'no'").iloc[0]
+        usual = settings.of(data) if architecture == "mlp" else cnn_settings.SMALL_CNN
+        width = settings.WIDTH if architecture == "mlp" else usual.width
+        keep = (
+            (rows["data"] == data)
+            & (rows["architecture"] == architecture)
+            & (rows["stage"] == "unpruned")
+            & (rows["k"] == int(printed["cluster_count"]))
+            & (rows["epochs"] == usual.epochs)
+            & (rows["width"] == width)
+            & (rows["images"] == 0)
+            & (rows["seed"] < int(printed["run_count"]))
+        )
+        ours = rows[keep].sort_values(["variant", "seed"])
+        found.append(ours.assign(paper=float(printed["ncut_mean"])))
+    return pd.concat(found, ignore_index=True)
+
+
+def dead_units(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
+    """One line a cell: the printed n-cut beside ours, in three ways of counting dead units.
+
+    Args:
+        rows: as ``of_cells`` gives them.
+    """
+    if rows.empty:
+        return Markdown(NOT_RUN)
+    lines = []
+    for keys, part in rows.groupby(["data", "architecture", "variant"], sort=False):
+        data, architecture, variant = keys
+        shuffled = part["living_shuffled"]
+        below = sum(n < s.min() for n, s in zip(part["living_ncut"], shuffled, strict=True))
+        lines.append(
+            {
+                "networks": f"{settings.data_name(data)}, {ARCHITECTURES[architecture]}, "
+                f"{VARIANTS[variant]}",
+                "dead units": part["dead"].mean(),
+                "paper": part["paper"].iloc[0],
+                "by definition": part["ncut"].mean(),
+                "with 1e-8": part["ncut_released"].mean(),
+                "lowest": part["ncut_released"].min(),
+                "without them": part["living_ncut"].mean(),
+                "their shuffles": shuffled.map(lambda values: values.mean()).mean(),
+                "below all": f"{below} of {len(part)}",
+            }
+        )
+    frame = pd.DataFrame(lines)
+    forms = dict.fromkeys(frame.columns[2:-1], "{:.3f}") | {"dead units": "{:.0f}"}
+    return frame.style.set_uuid(name).format(forms, na_rep=MISSING).hide(axis="index")
+
+
+def near_zero(rows: pd.DataFrame) -> Markdown:
+    """How many networks have an n-cut near zero, by the definition and as released."""
+    if rows.empty:
+        return Markdown(NOT_RUN)
+    exact, released = (int((rows[name] < NEAR_ZERO).sum()) for name in ("ncut", "ncut_released"))
+    return Markdown(
+        f"Of these {len(rows)} networks, {exact} have an n-cut below {NEAR_ZERO} by the "
+        f"definition, {released} with $10^{{-8}}$ in the denominators, "
+        f"{int((rows['living_ncut'] < NEAR_ZERO).sum())} without their dead units."
+    )
+
+
+def here(table: pd.DataFrame) -> Markdown:
+    """The same of the networks of this execution, in a sentence.
+
+    Args:
+        table: as ``experiments.dead_units.table`` gives it.
+    """
+    if table.empty:
+        return Markdown("*No network with L2 was asked for.*")
+    return Markdown(
+        f"{len(table)} networks of this execution have L2 and are unpruned; the most dead units in "
+        f"one of them: {table['dead'].max()}, smallest degree {table['smallest_degree'].min():.1e}."
+    )

@@ -41,6 +41,7 @@ __all__ = ["Report", "clusterability", "fill", "load_model", "load_weights"]
 
 NESTED = ("state_dict", "model_state_dict", "model", "module")
 SHOWN = 5
+ERASED = 1e-8  # of the median degree
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +93,23 @@ class Report:
                 f"an edge end leaves its cluster with probability {self.ncut / self.k:.2f} on "
                 f"average over clusters; {self.shuffled.mean() / self.k:.2f} in shuffles",
                 f"cluster sizes: {', '.join(str(int(size)) for size in sizes)}",
+                *self._erased(),
                 f"{self.seconds:.1f} s",
             ]
         )
+
+    def _erased(self) -> list[str]:
+        """A line on units that weight decay has all but erased, if there are any."""
+        degrees = self.graph.degrees()
+        degrees = degrees[degrees > 0]
+        limit = float(f"{ERASED * np.median(degrees):.0e}")
+        erased = int((degrees <= limit).sum())
+        if not erased:
+            return []
+        return [
+            f"nodes with next to no weights: {erased} (degree at most {limit:.0e}); alone in a "
+            f"cluster each costs 1. Without: clusterability(graph.without_isolated({limit:.0e})[0])"
+        ]
 
     def figure(self) -> Figure:
         """Which layers each cluster lies in, and the n-cut beside its null."""

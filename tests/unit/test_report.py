@@ -54,6 +54,21 @@ def test_clusters_are_numbered_by_size_and_isolated_nodes_counted():
     assert "1 of them isolated" in found.summary()
 
 
+def test_units_without_weights_to_speak_of_are_told(strands):
+    assert "next to no weights" not in strands[0].summary()
+    weights = [np.array(w, dtype=float) for w in toys.strands(2, (8, 8, 8), leak=0.05, seed=0)[0]]
+    weights[0][3] *= 1e-30  # a unit of the middle layer, (outputs, inputs)
+    weights[1][:, 3] *= 1e-30
+    found = report.clusterability(weights, k=3, shuffles=2, workers=1)
+    assert "nodes with next to no weights: 1 (" in found.summary()
+    (advice,) = [line for line in found.summary().splitlines() if "next to no" in line]
+    limit = float(advice.rsplit("(", 1)[1].split(")")[0])
+    smaller = found.graph.without_isolated(limit)[0]
+    assert smaller.nodes == found.graph.nodes - 1
+    living = report.clusterability(smaller, k=2, shuffles=2, workers=1)
+    assert "next to no weights" not in living.summary()
+
+
 class Split(nn.Module):
     """Two layers that read halves of what is before them, as ShuffleNet's do."""
 

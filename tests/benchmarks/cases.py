@@ -16,6 +16,7 @@ from torch.nn import functional
 from modgraph_lib import clustering, datasets, graphs, report, training
 from modgraph_lib.experiments import mlps
 from modgraph_lib.training import TrainConfig, loop
+from tests.benchmarks.cnns import STEPS, small_cnn
 from tests.benchmarks.communities import curve_500, curve_5000
 from tests.benchmarks.lesions import SETS, lesions
 from tests.benchmarks.promoting import eigenvalue_gradient, regularised_step
@@ -100,6 +101,12 @@ CASES = {
         "title": "training and pruning five 4x256 MLPs, 1 + 1 epochs",
         "peer": "a plain PyTorch loop, one network after another",
         "outcome": "mean test accuracy",
+    },
+    "small_cnn": {
+        "function": small_cnn,
+        "title": f"{STEPS} training steps of the small CNN in bfloat16, one thread",
+        "peer": "a plain PyTorch loop in float32",
+        "outcome": "test accuracy",
     },
     "lesions": {
         "function": lesions,

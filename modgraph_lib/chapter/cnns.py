@@ -25,6 +25,7 @@ NORMS = {
 STACKS = tuple(f"{data}_stack_{kind}" for data in ("mnist", "fashion_mnist")
                for kind in ("same", "diff"))  # fmt: skip
 STAGES = ("unpruned", "pruned")
+COMPARED = ("n-cut", "shuffles")
 
 
 def rows(
@@ -125,6 +126,31 @@ def all_readings(*, data: Iterable[str], regularizers: Iterable[str]) -> pd.Data
     parts = [rows(data=data, regularizers=regularizers, reading=one) for one in NORMS]
     full = [part for part in parts if len(part)]
     return pd.concat(full, ignore_index=True) if full else parts[0]
+
+
+def closest(*tables: str, name: str) -> Styler | Markdown:
+    """How far each norm is from the printed numbers: medians over the cells that are run.
+
+    Shuffles hardly vary from one network to the next, so that they tell the norms apart.
+
+    Args:
+        tables: for instance "clusterability/table_a8".
+        name: id of the table shown.
+    """
+    stored = ledger.load_results()["cnn_ncut"]
+    lines = []
+    for reading, norm in NORMS.items():
+        frame = pd.concat([ledger.paper_beside_ours(t, stored, variant=reading) for t in tables])
+        off = {what: (frame[what, "ours"] - frame[what, "paper"]).abs() for what in COMPARED}
+        cells = int(off["n-cut"].notna().sum())
+        if cells:
+            medians = {f"{what}, off by": values.median() for what, values in off.items()}
+            lines.append({"edge": norm, "cells": cells, **medians})
+    if not lines:
+        return Markdown(NOT_RUN)
+    shown = pd.DataFrame(lines)
+    forms = dict.fromkeys(shown.columns[2:], "{:.3f}")
+    return shown.style.set_uuid(name).format(forms).hide(axis="index")
 
 
 def reduced_vggs(name: str) -> Styler | Markdown:

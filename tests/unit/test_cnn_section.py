@@ -211,6 +211,27 @@ def test_the_page_helpers_say_when_nothing_is_run(cache):
     assert text.count("10.00 (5 of 5)") == 4
 
 
+def test_the_norm_nearest_to_the_printed_numbers(cache, monkeypatch):
+    table = "clusterability/table_a8"
+    assert "Not run" in chapter.closest(table, name="a").data
+    # Without regulariser, pruned, the paper prints 10.462 and 10.034.
+    ours = pd.concat(
+        [
+            rows(reading="described", ncut=10.262, shuffled=[np.full(50, 9.934)] * 5),
+            rows(reading="published", ncut=10.472, shuffled=[np.full(50, 10.035)] * 5),
+        ],
+        ignore_index=True,
+    )
+    ours["shuffle_mean"] = ours["shuffled"].map(np.mean)
+    monkeypatch.setattr(ledger, "load_results", lambda: {"cnn_ncut": ours})
+    first, second = chapter.closest(table, name="a").data.to_dict("records")
+    assert first["edge"] == "L1: sum" and first["cells"] == second["cells"] == 1
+    assert first["n-cut, off by"] == pytest.approx(0.2)
+    assert first["shuffles, off by"] == pytest.approx(0.1)
+    assert second["n-cut, off by"] == pytest.approx(0.01)
+    assert second["shuffles, off by"] == pytest.approx(0.001)
+
+
 def test_figures_of_the_section():
     table = pd.concat([rows(data=name) for name in chapter.STACKS])
     assert isinstance(plots.ncut_by_data(table), Figure)

@@ -78,7 +78,7 @@ def dead_units(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
             }
         )
     frame = pd.DataFrame(lines)
-    forms = dict.fromkeys(frame.columns[2:-1], "{:.3f}") | {"dead units": "{:.0f}"}
+    forms = dict.fromkeys(frame.columns[2:-1], "{:.3f}") | {"dead units": "{:.1f}"}
     return frame.style.set_uuid(name).format(forms, na_rep=MISSING).hide(axis="index")
 
 
@@ -89,7 +89,7 @@ def near_zero(rows: pd.DataFrame) -> Markdown:
     exact, released = (int((rows[name] < NEAR_ZERO).sum()) for name in ("ncut", "ncut_released"))
     return Markdown(
         f"Of these {len(rows)} networks, {exact} have an n-cut below {NEAR_ZERO} by the "
-        f"definition, {released} with $10^{{-8}}$ in the denominators, "
+        f"definition, {released} with 1e-8 added to every volume, "
         f"{int((rows['living_ncut'] < NEAR_ZERO).sum())} without their dead units."
     )
 

@@ -39,7 +39,7 @@ def test_a_condition_trains_as_the_paper_says(data, variant, epochs, prune_epoch
     expected = variant if settings.published_epochs(data, dropout=True) != 20 else "described"
     if data == "random_memorisation":
         expected = "described"
-    assert mlps._variant({**vars(train)}) == expected
+    assert mlps.variant_of({**vars(train)}) == expected
 
 
 def test_polynomials_are_a_regression():

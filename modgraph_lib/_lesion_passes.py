@@ -22,14 +22,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from modgraph_lib._lesion_branches import (
-    ON_ACCELERATORS,
-    Branches,
-    Changed,
-    Masks,
-    Room,
-    Site,
-)
+from modgraph_lib._lesion_branches import ON_ACCELERATORS, Branches, Changed, Masks, Room, Site
 from modgraph_lib._lesion_whole import KERNELS, Hooked, decided
 
 __all__ = ["Traced", "passes"]

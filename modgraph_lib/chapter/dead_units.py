@@ -33,15 +33,17 @@ def of_cells(*tables: str) -> pd.DataFrame:
     for name in tables:
         data, architecture = CELLS[name]
         printed = ledger.paper_table(name).query("regularizer == 'l2' and pruned == 'no'").iloc[0]
-        usual = settings.of(data) if architecture == "mlp" else cnn_settings.SMALL_CNN
-        width = settings.WIDTH if architecture == "mlp" else usual.width
+        epochs, width, batch_size = _size(data, architecture)
         keep = (
             (rows["data"] == data)
             & (rows["architecture"] == architecture)
+            & (rows["regularizer"] == "l2")
+            & rows["variant"].isin(VARIANTS)
             & (rows["stage"] == "unpruned")
             & (rows["k"] == int(printed["cluster_count"]))
-            & (rows["epochs"] == usual.epochs)
+            & (rows["epochs"] == epochs)
             & (rows["width"] == width)
+            & (rows["batch_size"] == batch_size)
             & (rows["images"] == 0)
             & (rows["seed"] < int(printed["run_count"]))
         )
@@ -106,3 +108,11 @@ def here(table: pd.DataFrame) -> Markdown:
         f"{len(table)} networks of this execution have L2 and are unpruned; the most dead units in "
         f"one of them: {table['dead'].max()}, smallest degree {table['smallest_degree'].min():.1e}."
     )
+
+
+def _size(data: str, architecture: str) -> tuple[int, int, int]:
+    """Epochs before pruning, width and batch size of the paper's networks."""
+    if architecture == "mlp":
+        return settings.of(data).epochs, settings.WIDTH, settings.BATCH_SIZE
+    usual = cnn_settings.of(data)
+    return usual.epochs, usual.width, usual.batch_size

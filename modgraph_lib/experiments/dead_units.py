@@ -30,8 +30,8 @@ EXPERIMENT, SCHEMA = "dead_units", 1
 EPSILON = 1e-8
 COLUMNS = [
     "data", "architecture", "regularizer", "variant", "seed", "stage", "epochs", "prune_epochs",
-    "width", "images", "k", "dead", "smallest_degree", "ncut", "ncut_released", "living_ncut",
-    "living_shuffled", "date", "key",
+    "width", "batch_size", "images", "k", "dead", "smallest_degree", "ncut", "ncut_released",
+    "living_ncut", "living_shuffled", "date", "key",
 ]  # fmt: skip
 
 

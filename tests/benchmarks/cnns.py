@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import torch
 from torch.nn import functional
@@ -16,10 +15,12 @@ STEPS, TEST_IMAGES = 150, 2000
 
 
 def small_cnn(contender: str) -> tuple[float, float]:
-    """Training steps on MNIST with one thread; outcome: accuracy on some test images."""
-    config = cnns.small_cnn("mnist", "none", 0, epochs=1, prune_epochs=0)
-    train_data = datasets.load("mnist", "train").take(slice(STEPS * config.batch_size))
-    test_data = datasets.load("mnist", "test").take(slice(TEST_IMAGES))
+    """Training steps with one thread (digits have images for fewer); outcome: test accuracy."""
+    from tests.benchmarks.cases import data_name
+
+    config = cnns.small_cnn(data_name(), "none", 0, epochs=1, prune_epochs=0)
+    train_data = datasets.load(config.data, "train").take(slice(STEPS * config.batch_size))
+    test_data = datasets.load(config.data, "test").take(slice(TEST_IMAGES))
     with training.single_thread():
         if contender == "ours":
             begin, ends = time.perf_counter(), []
@@ -30,7 +31,7 @@ def small_cnn(contender: str) -> tuple[float, float]:
                 progress=lambda *_: ends.append(time.perf_counter()),
             )
             return ends[0] - begin, float(network.metrics["unpruned"]["test_accuracy"])
-        return _plain_loop(replace(config, precision="float32"), train_data, test_data)
+        return _plain_loop(config, train_data, test_data)
 
 
 def _plain_loop(config, train_data, test_data) -> tuple[float, float]:

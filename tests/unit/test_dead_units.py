@@ -107,7 +107,9 @@ def test_looks_are_stored_and_found_again():
 
 
 def look(**changes):
-    train = dataclasses.asdict(mlps.condition("mnist", "l2", changes.pop("seed", 0)))
+    train = dataclasses.asdict(
+        mlps.condition("mnist", "l2", changes.pop("seed", 0), **changes.pop("train", {}))
+    )
     config = {"train": train, "stage": "unpruned", "clusters": 12, **changes.pop("config", {})}
     result = {
         "dead": 5, "smallest_degree": 1e-30, "ncut": 10.5, "ncut_released": 0.25,
@@ -118,7 +120,8 @@ def look(**changes):
 
 def test_a_page_shows_the_papers_cells_only(monkeypatch):
     records = [look(), look(seed=1, ncut_released=3.0, living_ncut=9.55), look(seed=7),
-               look(config={"stage": "pruned"}), look(config={"clusters": 4})]  # fmt: skip
+               look(config={"stage": "pruned"}), look(config={"clusters": 4}),
+               look(train={"batch_size": 64}), look(train={"variant": "regrowth"})]  # fmt: skip
     table = dead_units.table(records)
     monkeypatch.setattr(ledger, "load_results", lambda: {"dead_units": table})
     rows = shown.of_cells("clusterability/table_a5", "clusterability/table_a8")

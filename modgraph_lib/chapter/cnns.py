@@ -128,14 +128,14 @@ def all_readings(*, data: Iterable[str], regularizers: Iterable[str]) -> pd.Data
     return pd.concat(full, ignore_index=True) if full else parts[0]
 
 
-def closest(*tables: str, name: str) -> Styler | Markdown:
+def distances(*tables: str) -> pd.DataFrame:
     """How far each norm is from the printed numbers: medians over the cells that are run.
-
-    Shuffles hardly vary from one network to the next, so that they tell the norms apart.
 
     Args:
         tables: for instance "clusterability/table_a8".
-        name: id of the table shown.
+
+    Returns:
+        One line a norm with results: edge, cells, "n-cut, off by" and "shuffles, off by".
     """
     stored = ledger.load_results()["cnn_ncut"]
     lines = []
@@ -146,11 +146,23 @@ def closest(*tables: str, name: str) -> Styler | Markdown:
         if cells:
             medians = {f"{what}, off by": values.median() for what, values in off.items()}
             lines.append({"edge": norm, "cells": cells, **medians})
-    if not lines:
+    return pd.DataFrame(lines)
+
+
+def closest(found: pd.DataFrame, *, name: str) -> Styler | Markdown:
+    """``distances`` as a table with the id ``name``."""
+    if found.empty:
         return Markdown(NOT_RUN)
-    shown = pd.DataFrame(lines)
-    forms = dict.fromkeys(shown.columns[2:], "{:.3f}")
-    return shown.style.set_uuid(name).format(forms).hide(axis="index")
+    forms = dict.fromkeys(found.columns[2:], "{:.3f}")
+    return found.style.set_uuid(name).format(forms).hide(axis="index")
+
+
+def nearest(found: pd.DataFrame) -> Markdown:
+    """The norm of ``distances`` whose shuffles are nearest to the printed ones, in a sentence."""
+    if found.empty:
+        return Markdown(NOT_RUN)
+    best = found.loc[found["shuffles, off by"].idxmin(), "edge"]
+    return Markdown(f"Nearest to the printed shuffles: **{best}**.")
 
 
 def reduced_vggs(name: str) -> Styler | Markdown:

@@ -213,7 +213,8 @@ def test_the_page_helpers_say_when_nothing_is_run(cache):
 
 def test_the_norm_nearest_to_the_printed_numbers(cache, monkeypatch):
     table = "clusterability/table_a8"
-    assert "Not run" in chapter.closest(table, name="a").data
+    assert "Not run" in chapter.closest(chapter.distances(table), name="a").data
+    assert "Not run" in chapter.nearest(chapter.distances(table)).data
     # Without regulariser, pruned, the paper prints 10.462 and 10.034.
     ours = pd.concat(
         [
@@ -224,7 +225,9 @@ def test_the_norm_nearest_to_the_printed_numbers(cache, monkeypatch):
     )
     ours["shuffle_mean"] = ours["shuffled"].map(np.mean)
     monkeypatch.setattr(ledger, "load_results", lambda: {"cnn_ncut": ours})
-    first, second = chapter.closest(table, name="a").data.to_dict("records")
+    found = chapter.distances(table)
+    assert chapter.nearest(found).data.endswith("**L1: column sum**.")
+    first, second = chapter.closest(found, name="a").data.to_dict("records")
     assert first["edge"] == "L1: sum" and first["cells"] == second["cells"] == 1
     assert first["n-cut, off by"] == pytest.approx(0.2)
     assert first["shuffles, off by"] == pytest.approx(0.1)

@@ -50,11 +50,11 @@ bench: env ## measured ratios against the peers a user would otherwise write -> 
 
 .PHONY: results
 results: env ## gather the local result rows into data/results, to be committed
-	@$(PY) -m modgraph_lib.experiments commit
+	@$(PY) -m book.lab commit
 
 .PHONY: verify
 verify: env ## recompute a sample of the committed result rows and compare
-	@$(PY) -m modgraph_lib.experiments verify $(ARGS)
+	@$(PY) -m book.lab verify $(ARGS)
 
 .PHONY: sync
 sync: env ## notebooks/<paper>/*.ipynb from notebooks/text/<paper>/*.md  [SECTION=... ARGS=--anew]

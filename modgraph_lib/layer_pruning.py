@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from modgraph_lib import cifar_networks
+from modgraph_lib.models import cifar_networks
 
 __all__ = ["CONVENTIONS", "Cost", "choose", "cost", "matching", "removals"]
 

@@ -12,8 +12,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap, to_rgb
 
-from modgraph_lib import clustering, graphs, store, training
-from modgraph_lib.experiments import mlps
+from book.papers.ncut import mlps
+from modgraph_lib import cache, clustering, graphs, training
 from modgraph_lib.plots import style
 
 PICTURE = Path(__file__).resolve().parents[1] / "assets" / "opening.png"
@@ -42,7 +42,7 @@ def main() -> None:
         panel.set_yticks([])
         print(f"{title}: n-cut {clustering.ncut(graph, labels):.3f}")
     write = lambda path: figure.savefig(path, dpi=150, format="png", bbox_inches="tight")  # noqa: E731
-    store.write_atomically(PICTURE, write)
+    cache.write_atomically(PICTURE, write)
     print(PICTURE)
 
 

@@ -34,7 +34,7 @@ PUBLIC = {
         "modularity_curves",
         "ModularityCurve",
     ),
-    "cka": ("linear_cka", "cka_matrix", "CkaMatrix"),
+    "communities.cka": ("linear_cka", "cka_matrix", "CkaMatrix"),
     "attacks": ("attack", "collect", "Misled", "sizes"),
     "signatures": ("weighted_degree", "eigenvector_centrality", "signature"),
     "lesions": ("lesion_accuracies", "single_lesions", "double_lesions"),
@@ -67,10 +67,10 @@ PUBLIC = {
         "normalise_units",
     ),
     "models": ("mlp", "small_cnn", "vgg"),
-    "cifar_networks": ("build", "measured_layers", "plan_of"),
+    "models.cifar_networks": ("build", "measured_layers", "plan_of"),
     "training": ("trained", "train_many", "TrainConfig", "SgdConfig"),
     "layer_pruning": ("choose", "cost", "Cost", "removals", "matching"),
-    "store": ("read", "get", "put", "config_key", "provenance"),
+    "cache": ("cache_root", "canonical", "config_key", "write_atomically"),
 }
 
 
@@ -101,7 +101,7 @@ def duration(seconds: float) -> str:
 
 def scorecard(sections: Collection[str]) -> str:
     """The scorecard, as the ledger computes it from the committed rows, linked to ``sections``."""
-    ledger = importlib.import_module("modgraph_lib.ledger")
+    ledger = importlib.import_module("book.lab.ledger")
     text = ledger.scorecard_markdown(sections=sections)
     return text if text.lstrip().startswith("# ") else f"# Scorecard\n\n{text}"
 

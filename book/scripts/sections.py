@@ -18,7 +18,14 @@ BUILD = ROOT / "_build"
 MARKER = "# NBVAL_CHECK_OUTPUT"
 # A change in any of these may change what a section prints. Everything a notebook can import or
 # read that is under version control is here; downloads and trained networks are keyed by content.
-INPUTS = ("modgraph_lib/**/*.py", "data/results/**/*", "data/papers/**/*", "constraints.txt")
+INPUTS = (
+    "modgraph_lib/**/*.py",
+    "book/lab/**/*.py",
+    "book/papers/**/*.py",
+    "data/results/**/*",
+    "data/papers/**/*",
+    "constraints.txt",
+)
 
 
 @dataclass(frozen=True)

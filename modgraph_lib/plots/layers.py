@@ -15,7 +15,7 @@ from scipy import sparse
 from modgraph_lib.plots import style
 
 if TYPE_CHECKING:
-    from modgraph_lib.layer_explorer import LayerMap
+    from modgraph_lib.widgets.layer_explorer import LayerMap
 
 __all__ = ["layer_state", "layer_states"]
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from modgraph_lib.experiments import settings
+from modgraph_lib.datasets.names import data_name
 from modgraph_lib.plots import style
 
 
@@ -111,7 +111,7 @@ def null_against_networks(table: pd.DataFrame, paper: pd.DataFrame | None = None
         for axes, data in zip(all_axes, datasets, strict=True):
             here = table[table["data"] == data]
             _condition_rows(axes, here, None if paper is None else paper[paper["data"] == data])
-            axes.set_title(settings.data_name(data))
+            axes.set_title(data_name(data))
         all_axes[-1].set_xlabel(f"n-cut at k = {k} (lower: more clusterable)")
         figure.legend(handles=_null_handles(paper is not None), loc="outside upper center", ncols=4)
     return figure

@@ -16,7 +16,7 @@ import joblib
 import torch
 from threadpoolctl import threadpool_limits
 
-from modgraph_lib import store
+from modgraph_lib import cache, provenance
 from modgraph_lib.training import checkpoints, sgd
 from modgraph_lib.training.config import TrainConfig
 from modgraph_lib.training.forward import evaluate
@@ -133,7 +133,7 @@ def threads_for(device: str) -> contextlib.AbstractContextManager:
 def cache_path(config: TrainConfig, root: str | Path | None = None) -> Path:
     """Where the trained network of a configuration is, or will be, kept."""
     key = checkpoints.network_key([config], pair(config.data, root)[0])
-    return store.cache_root() / "networks" / f"{key}.safetensors"
+    return cache.cache_root() / "networks" / f"{key}.safetensors"
 
 
 def _trained_stack(configs, *, device, root, progress=None) -> list[Trained]:
@@ -144,7 +144,7 @@ def _trained_stack(configs, *, device, root, progress=None) -> list[Trained]:
     missing = [c for c in configs if found[c] is None]
     if missing:
         name = checkpoints.network_key(missing, train_data)
-        checkpoint = store.cache_root() / "checkpoints" / f"{name}.safetensors"
+        checkpoint = cache.cache_root() / "checkpoints" / f"{name}.safetensors"
         with threads_for(device):
             fresh = train(
                 missing,
@@ -168,12 +168,12 @@ def _to_cache(network: Trained, path: Path, device: str) -> None:
         for name, weight in weights.items()
     }
     facts = {
-        "config": store.canonical(network.config),
+        "config": cache.canonical(network.config),
         "image_shape": network.image_shape,
         "outputs": network.outputs,
         "metrics": network.metrics,
         "seconds": network.seconds,
-        "provenance": store.provenance(
+        "provenance": provenance.stamp(
             device=device, threads=torch.get_num_threads(), seconds=network.seconds
         ),
     }

@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from modgraph_lib import store
+from modgraph_lib import cache
 from modgraph_lib.datasets import Dataset
 from modgraph_lib.training.config import TrainConfig
 
@@ -53,7 +53,7 @@ class Snapshot:
 
 def network_key(configs: Sequence[TrainConfig], data: Dataset) -> str:
     """Key of a trained network (or stack): its configuration and the data's fingerprint."""
-    return store.config_key("training", SCHEMA, [*configs, data.fingerprint])
+    return cache.config_key("training", SCHEMA, [*configs, data.fingerprint])
 
 
 def save(path: Path, configs: Sequence[TrainConfig], data: Dataset, snapshot: Snapshot) -> None:
@@ -109,7 +109,7 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], facts: dict[str, 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     facts_text = json.dumps(facts, sort_keys=True)
     header = {"facts": facts_text, "digest": _digest(plain, facts_text)}
-    store.write_atomically(path, lambda temporary: save_file(plain, temporary, header))
+    cache.write_atomically(path, lambda temporary: save_file(plain, temporary, header))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from modgraph_lib import store
+from modgraph_lib import cache
 from modgraph_lib.training.augment import AUGMENTATIONS
 from modgraph_lib.training.pruning import PruningSchedule
 
@@ -60,14 +60,14 @@ class TrainConfig:
     initial_sparsity: float = 0.5
     final_sparsity: float = 0.9
     precision: str = "float32"
-    regrowth: bool = field(default=False, metadata=store.ADDED_LATER)
-    augmentation: str = field(default="none", metadata=store.ADDED_LATER)
-    images: int = field(default=0, metadata=store.ADDED_LATER)
-    eigenvalue_penalty: float = field(default=0.0, metadata=store.ADDED_LATER)
-    normalise: bool = field(default=False, metadata=store.ADDED_LATER)
-    tags: int = field(default=0, metadata=store.ADDED_LATER)
-    tag_beta: float = field(default=1.0, metadata=store.ADDED_LATER)
-    tag_outputs: bool = field(default=False, metadata=store.ADDED_LATER)
+    regrowth: bool = field(default=False, metadata=cache.ADDED_LATER)
+    augmentation: str = field(default="none", metadata=cache.ADDED_LATER)
+    images: int = field(default=0, metadata=cache.ADDED_LATER)
+    eigenvalue_penalty: float = field(default=0.0, metadata=cache.ADDED_LATER)
+    normalise: bool = field(default=False, metadata=cache.ADDED_LATER)
+    tags: int = field(default=0, metadata=cache.ADDED_LATER)
+    tag_beta: float = field(default=1.0, metadata=cache.ADDED_LATER)
+    tag_outputs: bool = field(default=False, metadata=cache.ADDED_LATER)
 
     def __post_init__(self) -> None:
         _one_of("architecture", self.architecture, ARCHITECTURES)

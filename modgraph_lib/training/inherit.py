@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
-from modgraph_lib import cifar_networks
+from modgraph_lib.models import cifar_networks
 
 __all__ = ["check_kept", "first_units", "inherit"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from modgraph_lib import store
+from modgraph_lib import cache
 from modgraph_lib.datasets import Dataset, load
 
 __all__ = ["data_note", "fingerprint", "pair", "with_channels"]
@@ -16,7 +16,7 @@ __all__ = ["data_note", "fingerprint", "pair", "with_channels"]
 def fingerprint(data: str, root: str | Path | None = None) -> str:
     """One digest of the training and test set of a name, as results are keyed by it."""
     train_data, test_data = pair(data, root)
-    return store.config_key("data", 1, [train_data.fingerprint, test_data.fingerprint])
+    return cache.config_key("data", 1, [train_data.fingerprint, test_data.fingerprint])
 
 
 def data_note(data: str, root: str | Path | None = None) -> str:

@@ -17,8 +17,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from modgraph_lib import cifar_networks, store
+from modgraph_lib import cache, provenance
 from modgraph_lib.datasets import Dataset
+from modgraph_lib.models import cifar_networks
 from modgraph_lib.training import checkpoints
 from modgraph_lib.training.augment import check_augmentation
 from modgraph_lib.training.forward import autocast, evaluate, training_batch
@@ -72,8 +73,8 @@ class SgdConfig:
     augmentation: str = "crop_flip"
     precision: str = "float32"
     images: int = 0
-    parent: SgdConfig | None = field(default=None, metadata=store.ADDED_LATER)
-    kept: tuple[tuple[int, ...], ...] = field(default=(), metadata=store.ADDED_LATER)
+    parent: SgdConfig | None = field(default=None, metadata=cache.ADDED_LATER)
+    kept: tuple[tuple[int, ...], ...] = field(default=(), metadata=cache.ADDED_LATER)
 
     def __post_init__(self) -> None:
         cifar_networks.plan_of(self.network)
@@ -161,11 +162,11 @@ def trained(
     """
     train_data, test_data = pair(config.data, root)
     name = key(config, train_data)
-    path = store.cache_root() / "networks" / f"{name}.safetensors"
+    path = cache.cache_root() / "networks" / f"{name}.safetensors"
     found = None if after_epoch else _from_cache(config, path)
     if found is not None:
         return found
-    checkpoint = store.cache_root() / "checkpoints" / f"{name}.safetensors"
+    checkpoint = cache.cache_root() / "checkpoints" / f"{name}.safetensors"
     parent = config.parent and trained(config.parent, device=device, root=root).model()
     made = fit(
         config,
@@ -177,12 +178,12 @@ def trained(
         parent=parent,
     )
     facts = {
-        "config": store.canonical(config),
+        "config": cache.canonical(config),
         "image_shape": made.image_shape,
         "outputs": made.outputs,
         "history": made.history,
         "seconds": made.seconds,
-        "provenance": store.provenance(
+        "provenance": provenance.stamp(
             device=device, threads=torch.get_num_threads(), seconds=made.seconds
         ),
     }
@@ -317,7 +318,7 @@ def fit(
 
 def key(config: SgdConfig, data: Dataset) -> str:
     """Key of a trained classifier: its configuration and its training data."""
-    return store.config_key("sgd", SCHEMA, [config, data.fingerprint])
+    return cache.config_key("sgd", SCHEMA, [config, data.fingerprint])
 
 
 def _epoch(model, optimiser, config, images, labels, epoch) -> dict[str, float]:

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import torch
 
-from modgraph_lib import store
+from book.lab import store
+from modgraph_lib import cache, provenance
 from tests.benchmarks.cases import CASES, data_name
 
 
@@ -102,7 +103,7 @@ def main() -> None:
             f"{row['peer_memory_mib']} MiB"
         )
     path = store.results_root() / "bench.json"
-    origin = store.provenance(device="cpu", threads=torch.get_num_threads(), seconds=0)
+    origin = provenance.stamp(device="cpu", threads=torch.get_num_threads(), seconds=0)
     origin.pop("seconds")
     for row in rows:
         row["date"] = origin["date"]
@@ -112,7 +113,7 @@ def main() -> None:
         "cores": os.cpu_count(),
         "provenance": origin,
     }
-    store.write_atomically(path, lambda p: p.write_text(json.dumps(report, indent=1) + "\n"))
+    cache.write_atomically(path, lambda p: p.write_text(json.dumps(report, indent=1) + "\n"))
     print(path)
 
 

@@ -13,8 +13,8 @@ import torch
 from sklearn.cluster import SpectralClustering
 from torch.nn import functional
 
+from book.papers.ncut import mlps
 from modgraph_lib import clustering, datasets, graphs, report, training
-from modgraph_lib.experiments import mlps
 from modgraph_lib.training import TrainConfig, loop
 from tests.benchmarks.cnns import STEPS, small_cnn
 from tests.benchmarks.communities import curve_500, curve_5000

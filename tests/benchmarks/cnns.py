@@ -7,8 +7,8 @@ import time
 import torch
 from torch.nn import functional
 
+from book.papers.ncut import cnns
 from modgraph_lib import datasets, training
-from modgraph_lib.experiments import cnns
 from modgraph_lib.training import loop
 
 STEPS, TEST_IMAGES = 150, 2000

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from modgraph_lib import cifar_networks, communities, datasets
+from modgraph_lib import communities, datasets
 from modgraph_lib.hooks import find_modules, listening
+from modgraph_lib.models import cifar_networks
 
 NEIGHBOURS, BATCH = 3, 100
 

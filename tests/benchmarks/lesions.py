@@ -8,9 +8,9 @@ import time
 import numpy as np
 import torch
 
+from book.papers.ncut import mlps
 from modgraph_lib import clustering, datasets, graphs, training
 from modgraph_lib import lesions as library
-from modgraph_lib.experiments import mlps
 
 CLUSTERS, SETS = 10, 20
 

@@ -6,8 +6,8 @@ import time
 
 import torch
 
+from book.papers.clusterability.s05_promoting import experiment
 from modgraph_lib import datasets, models, promoting, training
-from modgraph_lib.experiments import promoting as experiment
 from modgraph_lib.training import loop
 from modgraph_lib.training.state import State
 

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from modgraph_lib import _gradient_attacks, _pixel_attacks, attacks
+from modgraph_lib import attacks
+from modgraph_lib.attacks import _gradient as _gradient_attacks
+from modgraph_lib.attacks import _pixel as _pixel_attacks
 
 SHAPE = (1, 4, 4)
 QUICK = {

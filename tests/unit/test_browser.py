@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from modgraph_lib import browser, clustering, plots, report, toys
+from modgraph_lib import clustering, plots, report, toys
+from modgraph_lib.widgets import browser
 
 
 @pytest.fixture(scope="module")

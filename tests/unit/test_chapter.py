@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modgraph_lib import chapter, ledger, plots
-from modgraph_lib.experiments import mlps
+from book.lab import chapter, ledger
+from book.papers.ncut import mlps
+from modgraph_lib import plots
 
 SECTION = "surprisingly_modular/01_clusterability"
 DATA = ("mnist", "fashion_mnist", "cifar10_grey")

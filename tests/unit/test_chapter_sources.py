@@ -12,26 +12,24 @@ import nbformat
 import pytest
 import yaml
 
-from modgraph_lib import parameters
-from modgraph_lib.experiments import (
-    clusterability,
-    clusterability_cnns,
-    imagenet,
-    learning_or_topology,
-    lesions,
-    mixtures,
-    promoting,
-    surprisingly_modular,
-    tasks,
-    your_own,
+from book.lab import parameters
+from book.papers.clusterability.s01_mlps import experiment as clusterability
+from book.papers.clusterability.s02_halves_and_polynomials import experiment as tasks
+from book.papers.clusterability.s03_cnns import experiment as clusterability_cnns
+from book.papers.clusterability.s04_imagenet import experiment as imagenet
+from book.papers.clusterability.s05_promoting import experiment as promoting
+from book.papers.clusterability.s06_your_own_network import experiment as your_own
+from book.papers.community_modularity.s01_curves import experiment as curves_section
+from book.papers.community_modularity.s02_adversarial import section as adversarial_section
+from book.papers.community_modularity.s03_training import experiment as training_time
+from book.papers.community_modularity.s04_layer_difference import experiment as layer_difference
+from book.papers.community_modularity.s05_layer_pruning import section as pruning_section
+from book.papers.ncut import mixtures
+from book.papers.surprisingly_modular.s01_clusterability import experiment as surprisingly_modular
+from book.papers.surprisingly_modular.s02_learning_or_topology import (
+    experiment as learning_or_topology,
 )
-from modgraph_lib.experiments.community import (
-    adversarial_section,
-    curves_section,
-    layer_difference,
-    pruning_section,
-    training_time,
-)
+from book.papers.surprisingly_modular.s04_lesions import experiment as lesions
 
 ROOT = Path(__file__).resolve().parents[2] / "notebooks"
 SECTIONS = {
@@ -98,7 +96,9 @@ def test_cells_are_short_and_figures_described(section):
         assert all(len(line) <= 100 for line in cell.source.splitlines()), cell.source
         figure = cell.metadata.get("mystnb", {}).get("figure")
         last = cell.source.splitlines()[-1]
-        draws = last.startswith(("plots.", "chapter.drawn")) or last.endswith(".figure()")
+        draws = bool(re.match(r"(plots|\w*pictures|chapter\.drawn)\b", last)) or last.endswith(
+            ".figure()"
+        )
         assert draws == (figure is not None), cell.source
         if figure:
             names.append(figure["name"])

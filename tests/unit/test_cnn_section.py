@@ -7,15 +7,18 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from modgraph_lib import datasets, graphs, ledger, models, plots, training
-from modgraph_lib.chapter import cnns as chapter
-from modgraph_lib.experiments import clusterability_cnns, cnns
-from modgraph_lib.ledger.cnn_rows import cnn_cell, cnn_initial
-from modgraph_lib.ledger.rows import MEASUREMENTS
+from book.lab import ledger
+from book.lab.evidence import MEASUREMENTS
+from book.papers.clusterability.s03_cnns import experiment as clusterability_cnns
+from book.papers.clusterability.s03_cnns import page as chapter
+from book.papers.clusterability.s03_cnns import pictures
+from book.papers.ncut import cnns
+from book.papers.ncut.cnn_rows import cnn_cell, cnn_initial
+from modgraph_lib import datasets, graphs, models, training
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
+def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MODGRAPH_CACHE", str(tmp_path))
     monkeypatch.setenv("MODGRAPH_RESULTS", str(tmp_path / "results"))
 
@@ -34,7 +37,9 @@ def rows(**changes):
     return pd.concat(frames, ignore_index=True).assign(**changes)
 
 
-def test_a_network_is_trained_once_for_all_readings_and_records_are_found_again(cache, monkeypatch):
+def test_a_network_is_trained_once_for_all_readings_and_records_are_found_again(
+    own_cache, monkeypatch
+):
     train = cnns.small_cnn("digits", "l2", 0, epochs=1, prune_epochs=1, width=6, batch_size=256)
     configs = cnns.readings(replace(train, precision="float32"), shuffles=3, cluster_counts=(3,))
     records = cnns.run(configs, device="cpu", workers=1)
@@ -82,7 +87,7 @@ def test_border(wrong):
         wrong()
 
 
-def test_untrained_networks_and_their_table(cache):
+def test_untrained_networks_and_their_table(own_cache):
     configs = cnns.initial_configs("small_cnn", networks=30, width=8, cluster_counts=(3,))
     assert [(c.first_seed, c.networks) for c in configs[:2]] == [(0, 25), (25, 5)]
     table = cnns.initial_table(cnns.run_initial(configs[:2], workers=1))
@@ -199,7 +204,7 @@ def test_every_norm_of_a_scaled_kernel_scales():
         assert after == pytest.approx(2 * before)
 
 
-def test_the_page_helpers_say_when_nothing_is_run(cache):
+def test_the_page_helpers_say_when_nothing_is_run(own_cache):
     for said in (
         chapter.reduced_vggs("a"),
         chapter.initial_ranges("b"),
@@ -211,7 +216,7 @@ def test_the_page_helpers_say_when_nothing_is_run(cache):
     assert text.count("10.00 (5 of 5)") == 4
 
 
-def test_the_norm_nearest_to_the_printed_numbers(cache, monkeypatch):
+def test_the_norm_nearest_to_the_printed_numbers(own_cache, monkeypatch):
     table = "clusterability/table_a8"
     assert "Not run" in chapter.closest(chapter.distances(table), name="a").data
     assert "Not run" in chapter.nearest(chapter.distances(table)).data
@@ -237,10 +242,10 @@ def test_the_norm_nearest_to_the_printed_numbers(cache, monkeypatch):
 
 def test_figures_of_the_section():
     table = pd.concat([rows(data=name) for name in chapter.STACKS])
-    assert isinstance(plots.ncut_by_data(table), Figure)
+    assert isinstance(pictures.ncut_by_data(table), Figure)
     with pytest.raises(ValueError, match="nothing has been run"):
-        plots.ncut_by_data(table.iloc[:0])
+        pictures.ncut_by_data(table.iloc[:0])
     pairs = [datasets.load(f"digits_stack_{kind}", "test") for kind in ("same", "diff")]
-    assert len(plots.stacked_images(*pairs, label=3).axes) == 20
+    assert len(pictures.stacked_images(*pairs, label=3).axes) == 20
     with pytest.raises(ValueError, match="two-channel"):
-        plots.stacked_images(datasets.load("digits", "test"), label=3)
+        pictures.stacked_images(datasets.load("digits", "test"), label=3)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from modgraph_lib import datasets, graphs, models, store, training
+from modgraph_lib import cache, datasets, graphs, models, training
 from modgraph_lib.training import TrainConfig, checkpoints
 from modgraph_lib.training.augment import augment, warp
 
@@ -163,5 +163,5 @@ def test_augmentation_border():
 
 
 def test_a_new_field_leaves_old_keys_alone():
-    assert "augmentation" not in store.canonical(TrainConfig("digits", 0))
-    assert store.canonical(tiny_vgg())["augmentation"] == "described"
+    assert "augmentation" not in cache.canonical(TrainConfig("digits", 0))
+    assert cache.canonical(tiny_vgg())["augmentation"] == "described"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 from torch import nn
 
-from modgraph_lib import hooks, streaming
-from modgraph_lib.communities import knn_graph, modularity, modularity_curve
+from modgraph_lib import hooks
+from modgraph_lib.communities import knn_graph, modularity, modularity_curve, streaming
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

@@ -7,11 +7,19 @@ import pandas as pd
 import pytest
 import torch
 
-from modgraph_lib import attacks, ledger, plots, store
-from modgraph_lib.chapter import community_adversarial as shown
-from modgraph_lib.experiments.community import adversarial, adversarial_section, settings
-from modgraph_lib.experiments.community.adversarial import AdversarialConfig
-from modgraph_lib.ledger import community_adversarial as measured
+from book.lab import ledger
+from book.papers.community_modularity import settings
+from book.papers.community_modularity.s02_adversarial import (
+    experiment as adversarial,
+)
+from book.papers.community_modularity.s02_adversarial import measures as measured
+from book.papers.community_modularity.s02_adversarial import page as shown
+from book.papers.community_modularity.s02_adversarial import pictures
+from book.papers.community_modularity.s02_adversarial import (
+    section as adversarial_section,
+)
+from book.papers.community_modularity.s02_adversarial.experiment import AdversarialConfig
+from modgraph_lib import attacks, cache
 
 SECTION = "community_modularity/02_adversarial"
 QUICK = {
@@ -116,7 +124,7 @@ def test_settings_in_another_order_are_the_same_configuration():
     one = AdversarialConfig(train, "cw", settings=(("steps", 5), ("searches", 2)))
     two = AdversarialConfig(train, "cw", settings=(("searches", 2), ("steps", 5)))
     assert one == two
-    assert store.canonical(one) == store.canonical(two)
+    assert cache.canonical(one) == cache.canonical(two)
 
 
 @pytest.mark.parametrize(
@@ -307,24 +315,24 @@ def test_the_table_of_settings_says_what_was_released_and_what_was_run():
 
 def test_examples_are_right_before_and_the_released_jsma_only_clips(configs):
     released = AdversarialConfig(configs[0].train, "jsma", "published")
-    pictures, answers = shown.examples([released], count=4)
-    assert pictures["clean"].shape == pictures["JSMA"].shape == (4, 1, 8, 8)
+    shots, answers = shown.examples([released], count=4)
+    assert shots["clean"].shape == shots["JSMA"].shape == (4, 1, 8, 8)
     assert len(answers["clean"]) == len(answers["JSMA"]) == 4
-    np.testing.assert_allclose(pictures["JSMA"], pictures["clean"].clip(0.5, 1.0), atol=1e-6)
+    np.testing.assert_allclose(shots["JSMA"], shots["clean"].clip(0.5, 1.0), atol=1e-6)
 
 
 def test_pictures_have_a_panel_a_network_and_a_picture_an_image():
     rows = shown.stored(results(*every("vgg16"), *every("resnet18")))
-    figure = plots.adversarial_curves(rows)
+    figure = pictures.adversarial_curves(rows)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["VGG16", "ResNet18"]
     assert len(figure.axes[0].lines) == 7
-    assert len(plots.adversarial_curves(rows, kind="answers").axes[0].lines) == 7
+    assert len(pictures.adversarial_curves(rows, kind="answers").axes[0].lines) == 7
     colour, grey = torch.rand(3, 3, 4, 4).numpy(), torch.rand(3, 1, 4, 4).numpy()
     digits = {"clean": grey, "FGSM": grey}
-    pictures = plots.attacked_images(digits, {name: [1, 2, 3] for name in digits})
-    assert len(pictures.axes) == 6
-    assert len(plots.attacked_images({"clean": colour}, {"clean": [1, 2, 3]}).axes) == 3
+    figure = pictures.attacked_images(digits, {name: [1, 2, 3] for name in digits})
+    assert len(figure.axes) == 6
+    assert len(pictures.attacked_images({"clean": colour}, {"clean": [1, 2, 3]}).axes) == 3
     with pytest.raises(ValueError, match="as many answers"):
-        plots.attacked_images({"clean": grey}, {"clean": [1]})
+        pictures.attacked_images({"clean": grey}, {"clean": [1]})
     with pytest.raises(ValueError, match="no rows"):
-        plots.adversarial_curves(rows[rows["kind"] == "clean"])
+        pictures.adversarial_curves(rows[rows["kind"] == "clean"])

@@ -6,12 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modgraph_lib import cifar_networks, communities, plots, training
-from modgraph_lib.chapter import community, community_layers
-from modgraph_lib.chapter import community_layer_difference as differences
-from modgraph_lib.chapter import community_training as epochs
-from modgraph_lib.experiments.community import curves, layer_difference, training_time
-from modgraph_lib.experiments.community.settings import training_run
+from book.papers.community_modularity import curves
+from book.papers.community_modularity import page as community
+from book.papers.community_modularity.s01_curves import layers as community_layers
+from book.papers.community_modularity.s03_training import experiment as training_time
+from book.papers.community_modularity.s03_training import page as epochs
+from book.papers.community_modularity.s03_training import pictures as training_pictures
+from book.papers.community_modularity.s04_layer_difference import experiment as layer_difference
+from book.papers.community_modularity.s04_layer_difference import page as differences
+from book.papers.community_modularity.s04_layer_difference import (
+    pictures as layer_difference_pictures,
+)
+from book.papers.community_modularity.settings import training_run
+from modgraph_lib import communities, training
+from modgraph_lib.models import cifar_networks
 
 TRAIN = {"width": 4, "epochs": 3, "batch_size": 128}
 
@@ -64,20 +72,24 @@ def test_parameters_give_the_runs_of_the_larger_scales():
 def test_epochs_are_drawn_and_summed_up(watched):
     tables = epochs.curves_by_network(watched)
     assert list(tables) == ["ResNet18, seed 0"]
-    figure = plots.q_over_epochs(tables)
+    figure = training_pictures.q_over_epochs(tables)
     lines = figure.axes[0].lines
     assert len(lines) == 9 and all(len(line.get_xdata()) == 4 for line in lines)
     table = tables["ResNet18, seed 0"]
     assert np.allclose(lines[7].get_ydata(), table[8])
-    cloud, through = plots.deep_against_accuracy(tables).axes[0].lines
+    cloud, through = training_pictures.deep_against_accuracy(tables).axes[0].lines
     assert len(cloud.get_xdata()) == 3  # there is no accuracy before training
     assert np.allclose(cloud.get_ydata(), table[[7, 8]].mean(axis=1)[1:])
     assert through.get_ydata()[0] == 0
-    by_depth = plots.q_over_depth(tables).axes[0].lines
+    by_depth = training_pictures.q_over_depth(tables).axes[0].lines
     assert len(by_depth) == 4 and np.allclose(by_depth[3].get_ydata(), table.loc[3, 1:8])
     shown = epochs.movements(watched, name="t").data
     assert shown["epochs"].tolist() == ["3 of 3"]
-    for draw in (plots.q_over_epochs, plots.q_over_depth, plots.deep_against_accuracy):
+    for draw in (
+        training_pictures.q_over_epochs,
+        training_pictures.q_over_depth,
+        training_pictures.deep_against_accuracy,
+    ):
         with pytest.raises(ValueError, match="at least one network"):
             draw({})
 
@@ -103,13 +115,13 @@ def test_layers_are_compared_and_drawn(compared):
     # of 8 blocks: 28 pairs of outputs, 8 * 16 of an output with an inside, of 300 in all
     assert [len(cloud.get_offsets()) for cloud in clouds] == [144, 128, 28]
     with pytest.raises(ValueError, match="no pairs"):
-        plots.difference_against_cka(compared.iloc[:0])
+        layer_difference_pictures.difference_against_cka(compared.iloc[:0])
     table = differences.patterns(compared, name="t").data
     assert table["network"].tolist() == ["trained, seed 0", "untrained, seed 0"]
     with pytest.raises(ValueError, match="two"):
-        plots.layer_differences(kinds, d[:3], cka)
+        layer_difference_pictures.layer_differences(kinds, d[:3], cka)
     with pytest.raises(ValueError, match="unknown kinds"):
-        plots.layer_differences(["shortcut"], d[:1, :1], cka[:1, :1])
+        layer_difference_pictures.layer_differences(["shortcut"], d[:1, :1], cka[:1, :1])
 
 
 def test_without_rows_everything_says_so():

@@ -10,14 +10,24 @@ from hypothesis import strategies as st
 from sklearn.linear_model import RidgeClassifier
 from torch import nn
 
-from modgraph_lib import communities, ledger, parameters, plots, store
-from modgraph_lib.chapter import community_curves as chapter
-from modgraph_lib.experiments.community import curves, curves_section, maps, probes, toy
-from modgraph_lib.experiments.community.curves import CurveConfig
-from modgraph_lib.experiments.community.curves_section import CurvesParameters
-from modgraph_lib.experiments.community.features import layer_features, pooled
-from modgraph_lib.experiments.community.settings import training_run
-from modgraph_lib.ledger.community_parts import NETWORKS, RESNETS, VGGS
+from book.lab import ledger, parameters
+from book.papers.community_modularity import curves
+from book.papers.community_modularity.curves import CurveConfig
+from book.papers.community_modularity.features import layer_features, pooled
+from book.papers.community_modularity.parts import NETWORKS, RESNETS, VGGS
+from book.papers.community_modularity.s01_curves import (
+    experiment as curves_section,
+)
+from book.papers.community_modularity.s01_curves import (
+    maps,
+    pictures,
+    probes,
+    toy,
+)
+from book.papers.community_modularity.s01_curves import page as chapter
+from book.papers.community_modularity.s01_curves.experiment import CurvesParameters
+from book.papers.community_modularity.settings import training_run
+from modgraph_lib import cache, communities
 
 TINY = {"width": 4, "epochs": 1, "batch_size": 256, "precision": "float32", "images": 200}
 
@@ -165,8 +175,8 @@ def made(network, q, *, seed=0, data="cifar10", names=None, k=3, accuracy=0.8, s
         "best_accuracy": accuracy,
     }
     origin = {"device": "cpu", "date": "2026-01-01", "data_note": ""}
-    key = store.config_key(curves.EXPERIMENT, 1, config)
-    return {"key": key, "config": store.canonical(config), "result": result, "provenance": origin}
+    key = cache.config_key(curves.EXPERIMENT, 1, config)
+    return {"key": key, "config": cache.canonical(config), "result": result, "provenance": origin}
 
 
 def verdict(claim, *records, **tables):
@@ -349,7 +359,7 @@ def test_maps_and_probes_decide():
     results = {"community_curves": curves.table(both), "community_probes": table}
     frame = chapter.probe_rows(results)
     assert len(frame) == 32 and set(frame["network"]) == {"vgg16", "resnet18"}
-    assert plots.probes_and_q(frame).axes
+    assert pictures.probes_and_q(frame).axes
 
 
 def test_pretrained_networks_decide():
@@ -394,24 +404,24 @@ def test_parameters_make_configurations():
 def test_pictures():
     rows = curves.table(five())
     frame = chapter.titled(rows)
-    assert len(plots.curve_panels(frame, words=chapter.WORDS).axes) == 5
-    assert [axes.get_title("left") for axes in plots.curve_lines(frame, by="seed").axes[:2]] == [
+    assert len(pictures.curve_panels(frame, words=chapter.WORDS).axes) == 5
+    assert [axes.get_title("left") for axes in pictures.curve_lines(frame, by="seed").axes[:2]] == [
         "VGG11", "VGG13",
     ]  # fmt: skip
     with pytest.raises(ValueError, match="no curve"):
-        plots.curve_panels(rows[:0])
+        pictures.curve_panels(rows[:0])
     with pytest.raises(ValueError, match="columns"):
-        plots.curve_lines(rows, by="nothing")
+        pictures.curve_lines(rows, by="nothing")
     with pytest.raises(ValueError, match="told apart"):
-        plots.curve_lines(rows.assign(x=range(len(rows))), by="x")
-    figure = plots.graph_snapshots(toy.snapshots(), toy.CLASSES, list("abcd"))
+        pictures.curve_lines(rows.assign(x=range(len(rows))), by="x")
+    figure = pictures.graph_snapshots(toy.snapshots(), toy.CLASSES, list("abcd"))
     assert [len(axes.lines) for axes in figure.axes] == [21] * 4  # 18 edges and three classes
     with pytest.raises(ValueError, match="titles"):
-        plots.graph_snapshots(toy.snapshots(), toy.CLASSES, ["a"])
+        pictures.graph_snapshots(toy.snapshots(), toy.CLASSES, ["a"])
     points = np.random.default_rng(0).normal(size=(5, 30, 2))
-    assert len(plots.class_maps(points, np.arange(30) % 3, list("abcde")).axes) == 8
+    assert len(pictures.class_maps(points, np.arange(30) % 3, list("abcde")).axes) == 8
     with pytest.raises(ValueError, match="maps"):
-        plots.class_maps(points, np.arange(29), list("abcde"))
+        pictures.class_maps(points, np.arange(29), list("abcde"))
 
 
 def test_tables_and_sentences_with_and_without_rows():

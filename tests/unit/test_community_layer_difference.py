@@ -9,11 +9,18 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import nn
 
-from modgraph_lib import cifar_networks, cka, ledger
-from modgraph_lib.experiments.community import block_patterns, layer_difference
-from modgraph_lib.experiments.community.layer_difference import DifferenceConfig
-from modgraph_lib.experiments.community.settings import training_run
-from modgraph_lib.experiments.registry import REGISTRY
+from book.lab import ledger
+from book.lab.registry import REGISTRY
+from book.papers.community_modularity.s04_layer_difference import (
+    block_patterns,
+)
+from book.papers.community_modularity.s04_layer_difference import (
+    experiment as layer_difference,
+)
+from book.papers.community_modularity.s04_layer_difference.experiment import DifferenceConfig
+from book.papers.community_modularity.settings import training_run
+from modgraph_lib.communities import cka
+from modgraph_lib.models import cifar_networks
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

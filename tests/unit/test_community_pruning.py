@@ -7,16 +7,17 @@ import pytest
 import torch
 from torch import nn
 
-from modgraph_lib import cifar_networks, datasets, layer_pruning, store
-from modgraph_lib.experiments import registry
-from modgraph_lib.experiments.community import pruning
-from modgraph_lib.experiments.community.curves import CurveConfig
-from modgraph_lib.experiments.community.settings import training_run
+from book.lab import registry
+from book.papers.community_modularity.curves import CurveConfig
+from book.papers.community_modularity.s05_layer_pruning import experiment as pruning
+from book.papers.community_modularity.settings import training_run
+from modgraph_lib import cache, datasets, layer_pruning
+from modgraph_lib.models import cifar_networks
 from modgraph_lib.training import SgdConfig, inherit, sgd
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MODGRAPH_CACHE", str(tmp_path))
     monkeypatch.setenv("MODGRAPH_RESULTS", str(tmp_path / "results"))
     return tmp_path
@@ -125,19 +126,19 @@ def test_keys_of_earlier_runs_stay_as_they_were():
         "weight_decay": 0.0005, "schedule": "one_cycle", "augmentation": "crop_flip",
         "precision": "bfloat16", "images": 0,
     }  # fmt: skip
-    assert store.canonical(made) == before
-    assert store.config_key("sgd", 1, [made, "f"]) == store.config_key("sgd", 1, [before, "f"])
+    assert cache.canonical(made) == before
+    assert cache.config_key("sgd", 1, [made, "f"]) == cache.config_key("sgd", 1, [before, "f"])
     child = pruning.fine_tuned(made, "vgg19_2", epochs=3)
-    assert store.canonical(child)["parent"] == before
-    assert "kept" not in store.canonical(child)
-    assert "parent" in store.canonical(CurveConfig(child))["train"]
+    assert cache.canonical(child)["parent"] == before
+    assert "kept" not in cache.canonical(child)
+    assert "parent" in cache.canonical(CurveConfig(child))["train"]
 
 
 def test_a_record_gives_its_configuration_back():
     kept = ((0,), (0, 1), (0, 8))
     child = pruning.fine_tuned(config("resnet56"), "resnet56_8_7_7", kept=kept, epochs=2)
-    assert SgdConfig(**store.canonical(child)) == child
-    assert hash(SgdConfig(**store.canonical(child))) == hash(child)
+    assert SgdConfig(**cache.canonical(child)) == child
+    assert hash(SgdConfig(**cache.canonical(child))) == hash(child)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_variants_there_are_not(make, words):
 # --- training and records ---------------------------------------------------------------------
 
 
-def test_fine_tuning_starts_from_the_parent(cache):
+def test_fine_tuning_starts_from_the_parent(own_cache):
     parent = config(epochs=2)
     child = pruning.fine_tuned(parent, "vgg11_2", epochs=1)
     whole = sgd.trained(parent)
@@ -180,7 +181,7 @@ def test_fine_tuning_starts_from_the_parent(cache):
     still = replace(child, learning_rate=1e-12, weight_decay=0.0)
     tuned = sgd.trained(still)
     torch.testing.assert_close(tuned.weights["features.0.weight"], start.features[0].weight)
-    assert len(list((cache / "networks").iterdir())) == 2
+    assert len(list((own_cache / "networks").iterdir())) == 2
     assert sgd.trained(still).history == tuned.history
     train, test = datasets.load("digits", "train"), datasets.load("digits", "test")
     with pytest.raises(ValueError, match="has a parent"):

@@ -6,12 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modgraph_lib import cifar_networks, ledger
-from modgraph_lib.chapter import community_pruning as chapter
-from modgraph_lib.experiments.community import pruning, pruning_section, settings
-from modgraph_lib.ledger import community_pruning as measures
-from modgraph_lib.ledger.community_pruned_rows import pruned, removal_steps
-from modgraph_lib.plots import community_pruning as plots
+from book.lab import ledger
+from book.papers.community_modularity import settings
+from book.papers.community_modularity.s05_layer_pruning import (
+    experiment as pruning,
+)
+from book.papers.community_modularity.s05_layer_pruning import measures, pictures
+from book.papers.community_modularity.s05_layer_pruning import page as chapter
+from book.papers.community_modularity.s05_layer_pruning import (
+    section as pruning_section,
+)
+from book.papers.community_modularity.s05_layer_pruning.rows import pruned, removal_steps
+from modgraph_lib.models import cifar_networks
 
 SECTION = "community_modularity/05_layer_pruning"
 
@@ -282,15 +288,15 @@ def test_tables_of_the_page(vgg19, vgg11):
 
 def test_pictures(vgg19, vgg11):
     networks = pruned(vgg19, family="vgg19")
-    panels = [axes for axes in plots.pruned_curves(networks).axes if axes.lines]
+    panels = [axes for axes in pictures.pruned_curves(networks).axes if axes.lines]
     assert [len(axes.lines) for axes in panels] == [7, 7]
-    assert plots.costs_of_removal(networks, 6.0).axes[0].get_xticks().tolist() == list(range(7))
+    assert pictures.costs_of_removal(networks, 6.0).axes[0].get_xticks().tolist() == list(range(7))
     steps = removal_steps(pruned(vgg11, family="vgg11"))
-    assert plots.loss_against_q(steps, chapter.PRINTED_PAIRS).axes
-    assert plots.loss_against_q(steps.iloc[:0], chapter.PRINTED_PAIRS).axes
-    assert plots.guided_blocks([0.1, 0.2, 0.2], (2, 1), ((0, 1), (0,))).axes
+    assert pictures.loss_against_q(steps, chapter.PRINTED_PAIRS).axes
+    assert pictures.loss_against_q(steps.iloc[:0], chapter.PRINTED_PAIRS).axes
+    assert pictures.guided_blocks([0.1, 0.2, 0.2], (2, 1), ((0, 1), (0,))).axes
     with pytest.raises(ValueError, match="no network"):
-        plots.pruned_curves(networks.iloc[:0])
+        pictures.pruned_curves(networks.iloc[:0])
 
 
 # --- parameters -----------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modgraph_lib.experiments.community import shapes
+from book.papers.community_modularity import shapes
 
 CURVES = st.lists(st.floats(-0.5, 1), min_size=2, max_size=20)
 

@@ -7,10 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from modgraph_lib import ledger, store
-from modgraph_lib.experiments.community import curves, training_shapes, training_time
-from modgraph_lib.experiments.community.settings import training_run
-from modgraph_lib.experiments.community.training_time import EpochConfig
+from book.lab import ledger, store
+from book.papers.community_modularity import curves
+from book.papers.community_modularity.s03_training import (
+    experiment as training_time,
+)
+from book.papers.community_modularity.s03_training import (
+    shapes as training_shapes,
+)
+from book.papers.community_modularity.s03_training.experiment import EpochConfig
+from book.papers.community_modularity.settings import training_run
 from modgraph_lib.training import checkpoints, sgd
 
 settings.register_profile("untimed", deadline=None)

@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modgraph_lib import clustering, graphs, ledger, training
-from modgraph_lib.chapter import dead_units as shown
-from modgraph_lib.experiments import cnns, dead_units, mlps, registry
+from book.lab import ledger, registry
+from book.papers.ncut import cnns, dead_units, mlps
+from book.papers.ncut import dead_units_page as shown
+from modgraph_lib import clustering, graphs, training
 
 SMALL = {"epochs": 1, "prune_epochs": 1, "width": 16}
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MODGRAPH_CACHE", str(tmp_path))
 
 

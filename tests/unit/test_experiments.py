@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modgraph_lib import parameters, store
-from modgraph_lib.experiments import clusterability, mlps, settings, surprisingly_modular
-from modgraph_lib.experiments.__main__ import main
-from modgraph_lib.experiments.verify import verify
+from book.lab import parameters, store
+from book.lab.__main__ import main
+from book.lab.verify import verify
+from book.papers.clusterability.s01_mlps import experiment as clusterability
+from book.papers.ncut import mlps, settings
+from book.papers.surprisingly_modular.s01_clusterability import experiment as surprisingly_modular
+from modgraph_lib import cache
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = {"width": 16, "batch_size": 64, "epochs": 1, "prune_epochs": 1}
@@ -85,7 +88,7 @@ def test_a_second_run_computes_nothing_and_damage_is_recomputed(folders):
 def test_published_variants_are_recognised_from_their_settings():
     for data, regularizer in [("mnist", "l2"), ("cifar10_grey", "dropout")]:
         for variant in mlps.VARIANTS:
-            train = store.canonical(mlps.condition(data, regularizer, 0, variant=variant))
+            train = cache.canonical(mlps.condition(data, regularizer, 0, variant=variant))
             assert mlps.variant_of(train) == variant
             assert mlps.regularizer_of(train) == regularizer
 
@@ -137,7 +140,7 @@ def test_verify_without_rows_says_so():
 
 
 SWEEP = """
-from modgraph_lib.experiments import mlps
+from book.papers.ncut import mlps
 configs = [
     mlps.NcutConfig(
         mlps.condition("digits", r, s, width=32, batch_size=16, epochs=6, prune_epochs=6),

@@ -3,8 +3,9 @@
 import ipywidgets
 import pytest
 
-from modgraph_lib import explorer, graphs, plots, toys
-from modgraph_lib.experiments.mlps import NcutConfig, condition
+from book.papers.ncut import explorer
+from book.papers.ncut.mlps import NcutConfig, condition
+from modgraph_lib import graphs, plots, toys
 
 
 @pytest.fixture(scope="module")

@@ -6,16 +6,18 @@ import pytest
 import safetensors.torch
 import torch
 
-from modgraph_lib import graphs, ledger, plots, store
-from modgraph_lib.chapter import imagenet as chapter
-from modgraph_lib.experiments import imagenet
-from modgraph_lib.ledger.imagenet import NAMES, imagenet_rows
+from book.lab import ledger
+from book.papers.clusterability.s04_imagenet import experiment as imagenet
+from book.papers.clusterability.s04_imagenet import page as chapter
+from book.papers.clusterability.s04_imagenet import pictures
+from book.papers.clusterability.s04_imagenet.measures import NAMES, imagenet_rows
+from modgraph_lib import cache, graphs
 
 SECTION = "clusterability/04_imagenet"
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
+def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MODGRAPH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MODGRAPH_RESULTS", str(tmp_path / "results"))
     return tmp_path
@@ -36,7 +38,7 @@ def record(network, weights="imagenet", reading="described", ncut=5.0, shuffles=
     }  # fmt: skip
     origin = {"device": "cpu", "seconds": 60.0, "date": date, "commit": "abcdef123"}
     return {"key": f"{network}-{weights}-{reading}-{shuffles}-{date}",
-            "config": store.canonical(config), "result": result, "provenance": origin}  # fmt: skip
+            "config": cache.canonical(config), "result": result, "provenance": origin}  # fmt: skip
 
 
 def results_of(*records):
@@ -100,7 +102,7 @@ def test_bad_settings(fields, message):
         imagenet.ImagenetConfig(**fields)
 
 
-def test_a_record_and_its_row(cache, monkeypatch):
+def test_a_record_and_its_row(own_cache, monkeypatch):
     monkeypatch.setattr(imagenet, "RESTARTS", 3)
     config = imagenet.ImagenetConfig("mlp", clusters=3, shuffles=4, n_init=2)
     first = imagenet.run_one(config)
@@ -139,7 +141,7 @@ def test_the_layer_graph_has_the_networks_eigenvalues():
     values = np.linalg.eigvalsh(graph.adjacency().toarray() * scale[:, None] * scale)[::-1]
     np.testing.assert_allclose(imagenet.leading_eigenvalues(graph, 3), values[:3], atol=1e-9)
     assert imagenet.layer_eigenvalues(graph)[:2] == pytest.approx(values[:2])
-    figure = plots.spectrum(values[:6], imagenet.layer_eigenvalues(graph), k=3)
+    figure = pictures.spectrum(values[:6], imagenet.layer_eigenvalues(graph), k=3)
     assert len(figure.axes[0].lines) == 3
     for k in range(1, 6):
         assert imagenet.layer_bound(graph, k) == pytest.approx(k - values[:k].sum())
@@ -192,12 +194,12 @@ def test_the_page_has_something_to_say_at_every_stage(records):
     assert "factor of 280" in chapter.spreads(results).data
     assert "needs" in chapter.commands().data or "folder" in chapter.commands().data
     assert chapter.provenance(results).data
-    figure = plots.networks_and_shuffles(chapter.sources(results))
+    figure = pictures.networks_and_shuffles(chapter.sources(results))
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(NAMES.values())
 
 
 def test_pictures_refuse_what_they_cannot_draw():
     with pytest.raises(ValueError, match="unknown sources theirs"):
-        plots.networks_and_shuffles({"theirs": pd.DataFrame()})
+        pictures.networks_and_shuffles({"theirs": pd.DataFrame()})
     with pytest.raises(ValueError, match="no network"):
-        plots.networks_and_shuffles({"paper": pd.DataFrame()})
+        pictures.networks_and_shuffles({"paper": pd.DataFrame()})

@@ -7,13 +7,15 @@ import pytest
 import torch
 from PIL import Image
 
-from modgraph_lib import cifar_networks, communities, datasets, ledger
+from book.lab import ledger
+from book.lab.claims import papers_root
+from book.papers.community_modularity.s01_curves import pretrained
+from book.papers.community_modularity.s01_curves.pretrained import PretrainedConfig
+from book.papers.community_modularity.settings import training_run
+from modgraph_lib import communities, datasets
 from modgraph_lib._torchvision import torchvision
 from modgraph_lib.datasets import _fetch, _imagenet
-from modgraph_lib.experiments.community import pretrained
-from modgraph_lib.experiments.community.pretrained import PretrainedConfig
-from modgraph_lib.experiments.community.settings import training_run
-from modgraph_lib.ledger.claims import papers_root
+from modgraph_lib.models import cifar_networks
 from modgraph_lib.training.augment import augment
 
 

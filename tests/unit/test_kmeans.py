@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 
-from modgraph_lib.kmeans import kmeans
+from modgraph_lib.clustering.kmeans import kmeans
 
 
 def blobs(seed=0, count=200, k=5, width=3, spread=0.05):

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from modgraph_lib import communities, layer_explorer, plots
+from modgraph_lib import communities, plots
+from modgraph_lib.widgets import layer_explorer
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from modgraph_lib import cifar_networks, layer_pruning, ledger
+from book.lab import ledger
+from modgraph_lib import layer_pruning
 from modgraph_lib._torchvision import torchvision
+from modgraph_lib.models import cifar_networks
 
 BOTTLENECK = ("channels_1x1_reduce", "channels_3x3", "channels_1x1_expand")
 FLAT = (0.1, 0.2, 0.2, 0.3, 0.1, 0.4)

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modgraph_lib import clustering, graphs, ledger, plots, statistics, toys
-from modgraph_lib.chapter import learning
-from modgraph_lib.experiments import learning_or_topology as experiment
-from modgraph_lib.experiments import mlps, settings, surprisingly_modular
-from modgraph_lib.ledger import noise, topology
-from modgraph_lib.ledger import topology_tables as tables
+from book.lab import ledger
+from book.papers.ncut import mlps, noise, settings
+from book.papers.ncut import topology_measures as topology
+from book.papers.ncut import topology_pictures as pictures
+from book.papers.ncut import topology_tables as tables
+from book.papers.surprisingly_modular.s01_clusterability import experiment as surprisingly_modular
+from book.papers.surprisingly_modular.s02_learning_or_topology import experiment
+from book.papers.surprisingly_modular.s02_learning_or_topology import page as learning
+from modgraph_lib import clustering, graphs, statistics, toys
 
 SECTION = "surprisingly_modular/02_learning_or_topology"
 PAPER = experiment.LearningOrTopologyParameters(
@@ -371,12 +374,12 @@ def test_tables_and_pictures_with_and_without_rows(results, monkeypatch):
         assert len(learning.twelve_tables(rows, name="a").data) == 24
         assert len(learning.networks_listed(rows, name="b").data) == 120
         assert "shuffles" in learning.counted_shuffles(rows).data
-        assert plots.effect_sizes(learning.printed_topology(), rows).axes
+        assert pictures.effect_sizes(learning.printed_topology(), rows).axes
     assert "not run yet" in learning.counted_shuffles(none).data
     assert "not run yet" in learning.twelve_tables(none, name="a").to_html()
     shown = learning.nulls_here(ours, name="c").data
     assert len(shown) == 12 and "d" in shown
-    assert len(plots.two_nulls(ours[ours["data"] == "mnist"], stage="pruned").axes) == 2
+    assert len(pictures.two_nulls(ours[ours["data"] == "mnist"], stage="pruned").axes) == 2
 
 
 def test_noise_lines_name_their_images(results):
@@ -405,9 +408,9 @@ def test_every_p_value_has_the_form():
 def test_pictures_refuse_what_they_cannot_draw():
     empty = tables.topology_rows({})
     with pytest.raises(ValueError, match="no rows"):
-        plots.two_nulls(empty, stage="pruned")
+        pictures.two_nulls(empty, stage="pruned")
     with pytest.raises(ValueError, match="at least one network"):
-        plots.effect_sizes(empty, empty)
+        pictures.effect_sizes(empty, empty)
     with pytest.raises(ValueError, match="at least one d"):
-        plots.equal_nulls([])
-    assert plots.equal_nulls([0.1, -0.1]).axes
+        pictures.equal_nulls([])
+    assert pictures.equal_nulls([0.1, -0.1]).axes

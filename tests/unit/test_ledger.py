@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modgraph_lib import ledger
-from modgraph_lib.experiments import settings
-from modgraph_lib.ledger import claims as claims_module
-from modgraph_lib.ledger import criteria, pages, rows
-from modgraph_lib.ledger.criteria import Criterion, Part, combine, judge
-from modgraph_lib.ledger.evaluate import describe
+from book.lab import claims as claims_module
+from book.lab import criteria, ledger, printed, verdict
+from book.lab import evidence as rows
+from book.lab import scorecard as pages
+from book.lab.criteria import Criterion, Part, combine, judge
+from book.lab.verdict import describe
+from book.papers.ncut import settings
 
 NAN = math.nan
 SM, CL = "surprisingly_modular/01_clusterability", "clusterability/01_mlps"
@@ -503,7 +504,7 @@ def test_trained_networks_against_the_lowest_untrained_one():
 # --- tables and pages ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ledger.tables.BESIDE)
+@pytest.mark.parametrize("name", printed.BESIDE)
 def test_the_papers_tables_stand_beside_nothing_before_the_runs(name):
     beside = ledger.paper_beside_ours(name)
     assert beside["n-cut", "paper"].notna().all() and beside["n-cut", "ours"].isna().all()
@@ -578,7 +579,7 @@ def test_a_chapters_table_has_anchors_words_and_plain_text():
 
 def test_an_explanation_shows_only_while_the_verdict_falls_short(monkeypatch):
     explained = ledger.load_claims().assign(explanation="the shuffles <differ>")
-    monkeypatch.setattr(ledger.evaluate, "load_claims", lambda: explained)
+    monkeypatch.setattr(verdict, "load_claims", lambda: explained)
     frame = ledger.verdicts({"mlp_ncut": four_cells()}, section=SM)
     assert set(frame["explanation"][frame["verdict"] == "reproduced"]) == {""}
     assert set(frame["explanation"][frame["verdict"] != "reproduced"]) == {"the shuffles <differ>"}

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modgraph_lib import ledger, lesion_explorer, lesions, parameters, plots, store, toys
-from modgraph_lib.chapter import lesions as tables
-from modgraph_lib.experiments import lesions as experiment
-from modgraph_lib.experiments import mlps
-from modgraph_lib.ledger.lesions import lesion_pairs, lesion_rows
+from book.lab import ledger, parameters, store
+from book.papers.ncut import mlps
+from book.papers.surprisingly_modular.s04_lesions import experiment, pictures
+from book.papers.surprisingly_modular.s04_lesions import page as tables
+from book.papers.surprisingly_modular.s04_lesions.measures import lesion_pairs, lesion_rows
+from modgraph_lib import cache, lesions, plots, toys
+from modgraph_lib.widgets import lesion_explorer
 
 matplotlib.use("Agg")
 SECTION = "surprisingly_modular/04_lesions"
@@ -46,7 +48,7 @@ def record(seed=0, kind="weights", rows=None, pairs=None, **train):
          "random_y": [6900] * 50},
     ]  # fmt: skip
     config = experiment.LesionConfig(mlps.condition("fashion_mnist", "dropout", seed), kind=kind)
-    config = store.canonical(config)
+    config = cache.canonical(config)
     config["train"] = {**config["train"], **train}
     result = {"classes": [1000] * 10, "intact": 8700, "submodules": rows, "pairs": pairs,
               "train_seconds": 60.0}  # fmt: skip
@@ -144,7 +146,7 @@ def test_the_paper_would_pass_its_own_claims():
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
+def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MODGRAPH_CACHE", str(tmp_path))
     monkeypatch.setenv("MODGRAPH_RESULTS", str(tmp_path / "results"))
 
@@ -155,7 +157,7 @@ def small(**changes):
     return experiment.LesionParameters(**{**given, **changes})
 
 
-def test_run_one_is_stored_and_tells_what_the_library_finds(cache):
+def test_run_one_is_stored_and_tells_what_the_library_finds(own_cache):
     (config,) = experiment.configs(small())
     first = experiment.run([config], device="cpu", workers=1)[0]
     assert experiment.run_one(config)["provenance"]["date"] == first["provenance"]["date"]
@@ -177,7 +179,7 @@ def test_run_one_is_stored_and_tells_what_the_library_finds(cache):
         assert one.importance() == two.importance()
 
 
-def test_other_weights_get_another_record(cache, monkeypatch):
+def test_other_weights_get_another_record(own_cache, monkeypatch):
     (config,) = experiment.configs(small(pairs="important"))
     first = experiment.run_one(config)
     monkeypatch.setattr(experiment, "weights_digest", lambda weights: "another")
@@ -260,19 +262,19 @@ def test_pictures():
     panels = {"paper": tables.printed_submodules(), "ours": singles}
     texts = {t.get_text() for t in plots.lesion_maps(panels).axes[0].texts}
     assert {"1-3", "4-9"} <= texts and len(texts) == 9
-    graph = plots.dependency_graphs(tables.graph_panels(pairs, singles))
+    graph = pictures.dependency_graphs(tables.graph_panels(pairs, singles))
     assert len([p for p in graph.axes[0].patches if hasattr(p, "get_arrowstyle")]) == 17
     assert len([p for p in graph.axes[1].patches if hasattr(p, "get_arrowstyle")]) == 1
-    matrix = plots.pair_matrix({"paper": tables.printed_pairs(), "ours": pairs})
+    matrix = pictures.pair_matrix({"paper": tables.printed_pairs(), "ours": pairs})
     assert len(matrix.axes[0].texts) == 56
     assert "16.6 ✓" in {t.get_text() for t in matrix.axes[0].texts}
     plots.two_kinds(singles, lesion_rows(results, kind="weights_and_biases"))
     plots.lesion_null(0.5, [0.8, 0.9], name="1-0")
     live = experiment.pairs_table([record()])
     live = live[live["rules"] == "described"].assign(lowest=1 / 51)
-    stars = {t.get_text() for t in plots.all_pairs(singles["name"], singles, live).axes[0].texts}
+    stars = {t.get_text() for t in pictures.all_pairs(singles["name"], singles, live).axes[0].texts}
     assert stars == {"*"}
-    for draw in (plots.lesion_maps, plots.pair_matrix, plots.dependency_graphs):
+    for draw in (plots.lesion_maps, pictures.pair_matrix, pictures.dependency_graphs):
         with pytest.raises(ValueError, match="at least one panel"):
             draw({})
     with pytest.raises(ValueError, match="10 accuracies"):

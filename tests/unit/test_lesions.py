@@ -11,17 +11,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from modgraph_lib import (
-    _lesion_accuracies,
-    _lesion_passes,
-    clustering,
-    graphs,
-    lesions,
-    models,
-    toys,
-)
-from modgraph_lib._lesion_passes import Traced, passes
-from modgraph_lib._lesion_whole import Hooked, sites
+from modgraph_lib import clustering, graphs, lesions, models, toys
+from modgraph_lib.lesions import _accuracies as _lesion_accuracies
+from modgraph_lib.lesions import _passes as _lesion_passes
+from modgraph_lib.lesions._passes import Traced, passes
+from modgraph_lib.lesions._whole import Hooked, sites
 
 
 def plain(model, masks, images, labels, kind):
@@ -432,7 +426,7 @@ def test_classes_of_importance(loss, p, size, proportion, described, published):
 
 def test_the_papers_table_follows_from_the_rules():
     """Table A.18: the printed class of each sub-module is what the described rules give."""
-    from modgraph_lib import ledger
+    from book.lab import ledger
 
     printed = ledger.paper_table("surprisingly_modular/table_a18")
     for row in printed.to_dict("records"):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modgraph_lib import parameters
-from modgraph_lib.parameters import ParameterError, parameter
+from book.lab import parameters
+from book.lab.parameters import ParameterError, parameter
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +143,7 @@ def test_cell_executes_to_the_defaults_and_every_line_has_a_comment():
 
 def test_import_is_light():
     code = (
-        "import sys, modgraph_lib.parameters; "
+        "import sys, book.lab.parameters; "
         "print([m for m in ('torch', 'numpy', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

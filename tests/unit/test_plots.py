@@ -11,6 +11,7 @@ import scipy.sparse
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 
+from book.papers.ncut import pictures
 from modgraph_lib import plots
 from modgraph_lib.plots import networks, nulls, style
 
@@ -158,13 +159,13 @@ def test_bad_input_is_named(call, message):
 
 def test_tables_of_several_k_or_no_rows_are_refused(table):
     mixed = pd.concat([table, table.assign(k=7)])
-    for function in (plots.ncut_against_accuracy, plots.null_against_networks):
+    for function in (pictures.ncut_against_accuracy, plots.null_against_networks):
         with pytest.raises(ValueError, match="different k"):
             function(mixed)
         with pytest.raises(ValueError, match="nothing has been run"):
             function(table.iloc[:0])
     with pytest.raises(ValueError, match="stage must be one of"):
-        plots.ncut_by_condition(table, stage="prune")
+        pictures.ncut_by_condition(table, stage="prune")
 
 
 def test_null_against_networks_shows_every_network_and_the_paper(table):
@@ -189,7 +190,7 @@ def test_null_against_networks_shows_every_network_and_the_paper(table):
 
 
 def test_ncut_against_accuracy_uses_shape_for_stage(table):
-    figure = plots.ncut_against_accuracy(table)
+    figure = pictures.ncut_against_accuracy(table)
     assert len(figure.axes) == 2
     assert len(points(figure.axes[0])) == 24
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -197,7 +198,7 @@ def test_ncut_against_accuracy_uses_shape_for_stage(table):
 
 
 def test_ncut_by_condition_fills_only_significant_networks(table):
-    figure = plots.ncut_by_condition(table, stage="pruned")
+    figure = pictures.ncut_by_condition(table, stage="pruned")
     rows = table[(table["stage"] == "pruned") & (table["data"] == "mnist")]
     axes = figure.axes[0]
     counts = [text.get_text() for text in axes.texts]
@@ -236,7 +237,7 @@ def test_degenerate_nulls_still_draw():
 
 def test_figures_leave_no_trace_in_pyplot_or_its_settings(table):
     before = dict(mpl.rcParams)
-    plots.ncut_by_condition(table, stage="pruned")
+    pictures.ncut_by_condition(table, stage="pruned")
     assert plt.get_fignums() == []
     assert dict(mpl.rcParams) == before
 

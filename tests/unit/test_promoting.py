@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from modgraph_lib import closed_form, clustering, graphs, models, promoting, toys
+from book.papers.clusterability.s05_promoting import closed_form
+from modgraph_lib import clustering, graphs, models, promoting, toys
 from modgraph_lib.training import TrainConfig, loop
 from modgraph_lib.training.state import State
 

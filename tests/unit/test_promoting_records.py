@@ -2,10 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modgraph_lib import ledger, plots, store, training
-from modgraph_lib.chapter import promoting as shown
-from modgraph_lib.experiments import mlps, promoting
-from modgraph_lib.ledger import promoting as measured
+from book.lab import ledger
+from book.papers.clusterability.s05_promoting import experiment as promoting
+from book.papers.clusterability.s05_promoting import measures as measured
+from book.papers.clusterability.s05_promoting import page as shown
+from book.papers.ncut import mlps, pictures
+from modgraph_lib import cache, training
 
 QUICK = {
     "seeds": 1,
@@ -41,7 +43,7 @@ def table(folders):
 
 
 def test_keys_of_earlier_networks_are_what_they_were():
-    canonical = store.canonical(mlps.condition("mnist", "none", 0))
+    canonical = cache.canonical(mlps.condition("mnist", "none", 0))
     added = {"eigenvalue_penalty", "normalise", "tags", "tag_beta", "tag_outputs"}
     assert not added & set(canonical)
     assert promoting.plain("mnist", 0) == mlps.condition("mnist", "none", 0)
@@ -186,4 +188,4 @@ def test_tables_and_pictures_of_the_chapter(table):
     html = shown.arms_compared(name="x", results=nothing | {"promoting_ncut": rows}).to_html()
     assert html.count("10 of 10") + html.count("0 of 10") == 12
     drawn = shown.regulariser_rows(k=12, results={"promoting_ncut": rows})
-    assert len(plots.ncut_by_condition(drawn, stage="pruned").axes) == 1
+    assert len(pictures.ncut_by_condition(drawn, stage="pruned").axes) == 1

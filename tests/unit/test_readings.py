@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modgraph_lib import readings
+from book.papers.ncut import readings
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from modgraph_lib import ledger, store
-from modgraph_lib.experiments import compare, lesions, mlps, settings
-from modgraph_lib.experiments.__main__ import main
-from modgraph_lib.experiments.registry import REGISTRY, Experiment, tables
-from modgraph_lib.experiments.verify import verify
+from book.lab import compare, ledger, store
+from book.lab.__main__ import main
+from book.lab.registry import REGISTRY, Experiment, tables
+from book.lab.verify import verify
+from book.papers.ncut import mlps, settings
+from book.papers.surprisingly_modular.s04_lesions import experiment as lesions
+from modgraph_lib import provenance
 
 COMMITTED = Path(__file__).resolve().parents[2] / "data" / "results"
 
@@ -39,7 +41,7 @@ def test_tables_are_read_anew_when_a_record_comes_or_changes(folders, monkeypatc
     config = mlps.InitialConfig(12, 3, (8, 8), (2,), 0, 1)
 
     def store_with(ncut):
-        origin = store.provenance(device="cpu", threads=1, seconds=0.0)
+        origin = provenance.stamp(device="cpu", threads=1, seconds=0.0)
         result = {"ncuts": {"2": [ncut]}}
         store.put(mlps.INITIAL_EXPERIMENT, mlps.INITIAL_SCHEMA, config, result, origin)
 
@@ -82,8 +84,8 @@ def test_commit_and_verify_take_every_experiment_in_turn(folders, capsys, monkey
 
 
 def test_an_experiment_without_a_way_back_is_never_drawn(folders, monkeypatch):
-    store.put("dear", 1, {"a": 1}, {}, store.provenance(device="cpu", threads=1, seconds=1))
-    monkeypatch.setattr("modgraph_lib.experiments.verify.REGISTRY", (Experiment("dear"),))
+    store.put("dear", 1, {"a": 1}, {}, provenance.stamp(device="cpu", threads=1, seconds=1))
+    monkeypatch.setattr("book.lab.verify.REGISTRY", (Experiment("dear"),))
     store.commit_records("dear")
     with pytest.raises(FileNotFoundError, match="no committed records"):
         verify()

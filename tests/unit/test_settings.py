@@ -3,9 +3,11 @@
 import pandas as pd
 import pytest
 
-from modgraph_lib import datasets, ledger
-from modgraph_lib.experiments import mlps, settings
-from modgraph_lib.ledger import tables
+from book.lab import ledger
+from book.lab import printed as tables
+from book.papers.ncut import mlps, settings
+from modgraph_lib import datasets
+from modgraph_lib.datasets.names import data_name
 
 
 @pytest.mark.parametrize("data", ["digits", "lines", "random", "polynomials"])
@@ -56,7 +58,7 @@ def test_polynomials_are_a_regression():
     ],
 )
 def test_data_names(data, words):
-    assert settings.data_name(data) == words
+    assert data_name(data) == words
 
 
 @pytest.mark.parametrize("name", tables.BESIDE)

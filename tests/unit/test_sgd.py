@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from modgraph_lib import cifar_networks, datasets
+from modgraph_lib import datasets
+from modgraph_lib.models import cifar_networks
 from modgraph_lib.training import SgdConfig, checkpoints, seeds, sgd
 from modgraph_lib.training.augment import crop_flip
 
@@ -18,7 +19,7 @@ def digits():
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MODGRAPH_CACHE", str(tmp_path))
     monkeypatch.setattr(checkpoints, "EVERY_SECONDS", 0.0)
     return tmp_path
@@ -238,10 +239,10 @@ def test_watching_leaves_the_training_alone(digits):
     same(sgd.fit(config(), *digits), sgd.fit(config(), *digits, after_epoch=look))
 
 
-def test_trained_networks_come_back_from_the_cache(cache, monkeypatch):
+def test_trained_networks_come_back_from_the_cache(own_cache, monkeypatch):
     first = sgd.trained(config())
-    assert len(list((cache / "networks").iterdir())) == 1
-    assert not list((cache / "checkpoints").iterdir())
+    assert len(list((own_cache / "networks").iterdir())) == 1
+    assert not list((own_cache / "checkpoints").iterdir())
     monkeypatch.setattr(sgd, "fit", None)
     second = sgd.trained(config())
     same(first, second)
@@ -250,7 +251,7 @@ def test_trained_networks_come_back_from_the_cache(cache, monkeypatch):
     assert torch.equal(first.model()(images), second.model()(images))
 
 
-def test_watching_trains_what_is_in_the_cache(cache):
+def test_watching_trains_what_is_in_the_cache(own_cache):
     sgd.trained(config())
     seen = []
     sgd.trained(config(), after_epoch=lambda m, epoch, e: seen.append(epoch))

@@ -5,7 +5,7 @@ import torch
 from graphs_by_hand import random_layers, two_triangles
 from scipy.linalg import eigh
 
-from modgraph_lib import spectral
+from modgraph_lib.clustering import spectral
 from modgraph_lib.graphs import LayeredGraph
 
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from modgraph_lib import store
+from book.lab import store
+from modgraph_lib import cache, provenance
 from modgraph_lib.training import checkpoints
 
 
@@ -23,34 +24,34 @@ def folders(tmp_path, monkeypatch):
 
 
 def origin():
-    return store.provenance(device="cpu", threads=1, seconds=1.0)
+    return provenance.stamp(device="cpu", threads=1, seconds=1.0)
 
 
 def test_a_key_depends_on_content_alone():
-    key = store.config_key("a", 1, Config())
-    assert key == store.config_key("a", 1, {"widths": [4, 4], "data": "digits"})
+    key = cache.config_key("a", 1, Config())
+    assert key == cache.config_key("a", 1, {"widths": [4, 4], "data": "digits"})
     others = [("b", 1, Config()), ("a", 2, Config()), ("a", 1, Config("mnist"))]
-    assert len({key, *(store.config_key(*o) for o in others)}) == 4
+    assert len({key, *(cache.config_key(*o) for o in others)}) == 4
 
 
 def test_an_option_added_later_leaves_old_keys_alone():
     @dataclass(frozen=True)
     class Grown(Config):
-        regrowth: bool = field(default=False, metadata=store.ADDED_LATER)
+        regrowth: bool = field(default=False, metadata=cache.ADDED_LATER)
 
-    assert store.canonical(Grown()) == store.canonical(Config())
-    assert store.canonical(Grown(regrowth=True))["regrowth"] is True
+    assert cache.canonical(Grown()) == cache.canonical(Config())
+    assert cache.canonical(Grown(regrowth=True))["regrowth"] is True
 
 
 @pytest.mark.parametrize("value", [np.zeros(2), torch.zeros(1), len])
 def test_what_has_no_canonical_form_is_refused(value):
     with pytest.raises(TypeError, match="holds only"):
-        store.canonical({"x": value})
+        cache.canonical({"x": value})
 
 
 def test_nan_in_a_configuration_is_refused():
     with pytest.raises(ValueError, match="cannot hold nan"):
-        store.canonical({"x": float("nan")})
+        cache.canonical({"x": float("nan")})
 
 
 def test_records_come_back_and_commit_to_one_sorted_file(folders):
@@ -102,7 +103,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        store.write_atomically(path, fails)
+        cache.write_atomically(path, fails)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

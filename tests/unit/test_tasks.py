@@ -10,12 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modgraph_lib import clustering, graphs, models, plots, store, toys, training
-from modgraph_lib.chapter import tasks as shown
-from modgraph_lib.experiments import mixtures, mlps, second_looks, tasks
-from modgraph_lib.experiments import settings as paper
-from modgraph_lib.ledger import tasks as measured
-from modgraph_lib.parameters import ParameterError, read
+from book.lab import store
+from book.lab.parameters import ParameterError, read
+from book.papers.clusterability.s02_halves_and_polynomials import experiment as tasks
+from book.papers.clusterability.s02_halves_and_polynomials import measures as measured
+from book.papers.ncut import mixtures, mlps, second_looks
+from book.papers.ncut import settings as paper
+from book.papers.ncut import task_page as shown
+from book.papers.ncut import task_pictures as pictures
+from modgraph_lib import clustering, graphs, models, toys, training
 
 SMALL = {"width": 16, "batch_size": 64, "epochs": 1, "prune_epochs": 1}
 
@@ -95,7 +98,9 @@ def test_a_small_run_end_to_end():
     frame = mixtures.against_constituents(table, p.mixtures)
     assert frame["networks"].tolist() == [1]
     assert mixtures.against_constituents(table, ["a+b"]).empty
-    assert plots.mixtures(frame, k=3).axes[0].get_yticklabels()[0].get_text().startswith("Digits")
+    assert (
+        pictures.mixtures(frame, k=3).axes[0].get_yticklabels()[0].get_text().startswith("Digits")
+    )
     shown.mixture_table(frame, name="t")
 
 
@@ -162,12 +167,12 @@ def test_looks_are_stored_and_found_again():
     assert shown.dropout_modes(shown.dropout_rows(), name="t").data.startswith("*Not run yet")
     assert shown.losses(name="t").data.startswith("*Not run yet")
     assert shown.dropout_modes(modes, name="t").data["networks"].tolist() == [1, 1]
-    assert len(plots.dropout_modes(modes).axes) == 2
+    assert len(pictures.dropout_modes(modes).axes) == 2
     assert "Not run yet" in shown.dropout_in_words(modes, "mnist").data
     said = shown.dropout_in_words(modes, "digits").data
     assert "mean of 1:" in said and f" and {row['test_off']:.0%}." in said
     with pytest.raises(ValueError, match="nothing has been run"):
-        plots.dropout_modes(modes.iloc[:0])
+        pictures.dropout_modes(modes.iloc[:0])
 
 
 # --- measurements
@@ -319,28 +324,28 @@ def test_pictures_show_every_group_and_refuse_the_rest():
             for stage in ("unpruned", "pruned")
         ]
     )
-    figure = plots.halves(table)
+    figure = pictures.halves(table)
     assert len(figure.axes) == 4
     ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     assert ticks == ["halves-same", "halves-diff"]
     with pytest.raises(ValueError, match="no"):
-        plots.halves(table.assign(data="mnist"))
+        pictures.halves(table.assign(data="mnist"))
     one = table[table["data"] == "mnist_halves_same"]
-    assert len(plots.by_stage(one).axes) == 2
+    assert len(pictures.by_stage(one).axes) == 2
     with pytest.raises(ValueError, match="one data set"):
-        plots.by_stage(table)
+        pictures.by_stage(table)
     with pytest.raises(ValueError, match="nothing has been run"):
-        plots.mixtures(pd.DataFrame(columns=mixtures.AGAINST), k=4)
+        pictures.mixtures(pd.DataFrame(columns=mixtures.AGAINST), k=4)
 
 
 def test_samples_are_of_one_class_and_skip_what_is_missing(monkeypatch, tmp_path):
     monkeypatch.setenv("MODGRAPH_DATA", str(tmp_path))
     rows = shown.halves_samples(["digits"], count=4)
     assert [images.shape for images in rows.values()] == [(4, 8, 8)] * 2
-    assert len(plots.image_rows(rows).axes) == 8
+    assert len(pictures.image_rows(rows).axes) == 8
     mixed = shown.mixture_samples("digits+digits_halves_same:separate")
     assert [images.shape for images in mixed.values()] == [(10, 8, 8)] * 2
     assert np.array_equal(mixed["overlapping"][8], mixed["separate"][0]) is False
     assert np.array_equal(mixed["overlapping"][[0, 2, 4]], mixed["separate"][[0, 2, 4]])
     with pytest.raises(ValueError, match="number of images"):
-        plots.image_rows({"a": np.zeros((2, 3, 3)), "b": np.zeros((1, 3, 3))})
+        pictures.image_rows({"a": np.zeros((2, 3, 3)), "b": np.zeros((1, 3, 3))})

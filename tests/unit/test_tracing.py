@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from torch import fx, nn
 from torch.nn import functional as F
 
-from modgraph_lib import graphs, models, tracing
+from modgraph_lib import graphs, models
 from modgraph_lib._torchvision import torchvision
-from modgraph_lib.tracing import assembly
+from modgraph_lib.graphs import tracing
+from modgraph_lib.graphs.tracing import assembly
 
 
 class Forward(nn.Module):

@@ -20,7 +20,7 @@ def digits():
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MODGRAPH_CACHE", str(tmp_path))
     return tmp_path
 
@@ -143,11 +143,11 @@ def test_the_same_configuration_gives_the_same_bits(digits):
 
 @pytest.mark.parametrize("stop_at", [("unpruned", 1), ("pruned", 1)])
 @pytest.mark.parametrize("changes", [{"dropout": 0.3}, PROMOTED])
-def test_a_stopped_run_continues_to_the_same_bits(digits, cache, monkeypatch, stop_at, changes):
+def test_a_stopped_run_continues_to_the_same_bits(digits, own_cache, monkeypatch, stop_at, changes):
     monkeypatch.setattr(checkpoints, "EVERY_SECONDS", 0.0)
     c = config(**changes)
     whole = training.train([c], *digits)[0]
-    path = cache / "run.safetensors"
+    path = own_cache / "run.safetensors"
     epochs = []
 
     class Killed(Exception):
@@ -169,13 +169,13 @@ def test_a_stopped_run_continues_to_the_same_bits(digits, cache, monkeypatch, st
     assert seen[0] == {("unpruned", 1): ("unpruned", 2), ("pruned", 1): ("pruned", 2)}[stop_at]
 
 
-def test_finished_networks_come_from_the_cache_and_damage_is_repaired(cache):
+def test_finished_networks_come_from_the_cache_and_damage_is_repaired(own_cache):
     first = training.trained(config())
-    (path,) = (cache / "networks").iterdir()
+    (path,) = (own_cache / "networks").iterdir()
     stamp = path.stat().st_mtime_ns
     exact(first, training.trained(config()))
     assert path.stat().st_mtime_ns == stamp
-    assert not list((cache / "checkpoints").glob("*"))
+    assert not list((own_cache / "checkpoints").glob("*"))
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.warns(UserWarning, match="recomputed"):
         exact(first, training.trained(config()))

@@ -2,10 +2,14 @@
 
 import pytest
 
-from modgraph_lib import clustering, graphs, parameters, store
-from modgraph_lib.chapter import networks
-from modgraph_lib.experiments import your_own
-from modgraph_lib.experiments.your_own import ArchitectureConfig, YourOwnParameters
+from book.lab import parameters, store
+from book.papers.clusterability.s06_your_own_network import experiment as your_own
+from book.papers.clusterability.s06_your_own_network import page as networks
+from book.papers.clusterability.s06_your_own_network.experiment import (
+    ArchitectureConfig,
+    YourOwnParameters,
+)
+from modgraph_lib import clustering, graphs, provenance
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +67,7 @@ def test_an_architecture_is_measured_once_and_shown():
     assert your_own.run(config) == record
     assert record["result"]["nodes"] == 2944 and record["result"]["reason"] == ""
     refused = {"parameters": 5, "reason": "the graph has too many"}
-    origin = store.provenance(device="cpu", threads=1, seconds=1.0)
+    origin = provenance.stamp(device="cpu", threads=1, seconds=1.0)
     huge = ArchitectureConfig("vit_h_14", residual="merge")
     store.put(your_own.EXPERIMENT, your_own.SCHEMA, huge, refused, origin)
     table = your_own.table(store.read("architectures"))

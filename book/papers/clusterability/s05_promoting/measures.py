@@ -1,0 +1,387 @@
+"""Measurements for the claims about promoting clusterability (Clusterability, section 4).
+
+Networks without clusterable initialisation are, for MLPs, the unregularised ones of ``mlp_ncut``.
+Differences are oriented so that a positive number is what the paper claims.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from book.lab.criteria import Part
+from book.lab.evidence import Results, cell, measurement, one_per_seed, part
+from book.papers.ncut.identities import _once
+from book.papers.ncut.measures import BOTH, mean_gap, standard_error
+
+__all__ = ["PENALTY", "regulariser_cell", "tagged_cell"]
+
+PENALTY = 0.1
+TAGS, BETA = 10, {"mlp": 0.6, "small_cnn": 0.8, "vgg": 0.8}
+SHUFFLES = 50
+# epochs before pruning, epochs with it, width, batch size, hidden layers that are named
+SETTINGS = {
+    "mlp": (20, 20, 256, 128, 4),
+    "small_cnn": (10, 10, 64, 64, 1),
+    "vgg": (200, 50, 64, 128, 1),
+    "regulariser": (10, 10, 64, 128, 3),
+}
+WORDS = {"mlp": "MLP", "small_cnn": "small CNN", "vgg": "VGG"}
+
+
+def tagged_cell(
+    results: Results,
+    *,
+    data: str,
+    architecture: str,
+    stage: str,
+    k: int,
+    runs: int,
+    tagged: bool = True,
+    tag_outputs: bool = False,
+) -> pd.DataFrame:
+    """Rows of Tables A.13 to A.15 at the paper's settings, or of their control; one per seed.
+
+    ``tagged=False`` gives the networks without clusterable initialisation.
+    """
+    if architecture == "mlp" and not tagged:
+        return cell(results, data=data, regularizer="none", stage=stage, k=k, runs=runs)
+    rows = _rows(results, architecture, data=data, stage=stage, k=k, runs=runs)
+    if not tagged:
+        return one_per_seed(rows[rows["promotion"] == "none"])
+    kept = (
+        (rows["promotion"] == "tags")
+        & (rows["tags"] == TAGS)
+        & ((rows["beta"] - BETA[architecture]).abs() < 1e-9)
+        & (rows["tag_outputs"].astype(bool) == tag_outputs)
+    )
+    return one_per_seed(rows[kept])
+
+
+def regulariser_cell(
+    results: Results, *, arm: str, stage: str, k: int, runs: int, penalty: float = PENALTY
+) -> pd.DataFrame:
+    """Rows of one arm of Table 1 (7x7 MNIST) at the paper's settings, one per seed."""
+    rows = _rows(results, "regulariser", data="mnist_7x7", stage=stage, k=k, runs=runs)
+    rows = rows[rows["promotion"] == arm]
+    if arm == "eigenvalues":
+        rows = rows[(rows["penalty"] - penalty).abs() < 1e-9]
+    return one_per_seed(rows)
+
+
+@measurement
+def regulariser_accuracy_loss(results: Results, *, runs: int) -> list[Part]:
+    """Mean test accuracy without the eigenvalue regulariser minus with it."""
+    parts = []
+    for stage in BOTH:
+        plain, other = _arms(results, stage=stage, k=12, runs=runs)
+        parts.append(_accuracy_loss(stage, plain, other))
+    return parts
+
+
+@measurement
+def regulariser_ncut_gap(results: Results, *, runs: int, k: int) -> list[Part]:
+    """Mean n-cut without the eigenvalue regulariser minus with it."""
+    return [
+        mean_gap(f"{stage}, k = {k}", *_arms(results, stage=stage, k=k, runs=runs), relative=False)
+        for stage in BOTH
+    ]
+
+
+@measurement
+def regulariser_z_gap(results: Results, *, runs: int, k: int) -> list[Part]:
+    """Mean z-score without the eigenvalue regulariser minus with it."""
+    parts = []
+    for stage in BOTH:
+        plain, other = _arms(results, stage=stage, k=k, runs=runs)
+        parts.append(
+            part(
+                f"{stage}, k = {k}",
+                [plain, other],
+                lambda plain=plain, other=other: plain["z_score"].mean() - other["z_score"].mean(),
+                lambda plain=plain, other=other: np.hypot(
+                    standard_error(plain["z_score"]), standard_error(other["z_score"])
+                ),
+                spread_is="se",
+                fewest=2,
+            )
+        )
+    return parts
+
+
+@measurement
+def tags_accuracy_loss(
+    results: Results, *, data: str, architecture: str, k: int, runs: int
+) -> list[Part]:
+    """Mean test accuracy without clusterable initialisation minus with it."""
+    parts = []
+    for stage in BOTH:
+        plain, tagged = _pair(results, data, architecture, stage, k, runs)
+        parts.append(_accuracy_loss(f"{WORDS[architecture]}, {stage}", plain, tagged))
+    return parts
+
+
+@measurement
+def tags_significant(
+    results: Results, *, data: str, architecture: str, k: int, runs: int
+) -> list[Part]:
+    """Clusterably initialised networks whose n-cut lies below all of their shuffles'."""
+    parts = []
+    for stage in BOTH:
+        rows = _pair(results, data, architecture, stage, k, runs)[1]
+        parts.append(part(stage, [rows], lambda rows=rows: rows["significant"].astype(bool).sum()))
+    return parts
+
+
+@measurement
+def tags_ncut_gap(
+    results: Results, *, data: str, architecture: str, k: int, runs: int
+) -> list[Part]:
+    """Mean n-cut without clusterable initialisation minus with it."""
+    return [
+        mean_gap(stage, *_pair(results, data, architecture, stage, k, runs), relative=False)
+        for stage in BOTH
+    ]
+
+
+@measurement
+def tags_gap_growth(
+    results: Results, *, data: str, architecture: str, k: int, runs: int
+) -> list[Part]:
+    """The lowering of n-cut by clusterable initialisation: after pruning minus before."""
+    before, after = (_pair(results, data, architecture, stage, k, runs) for stage in BOTH)
+    cells = [*before, *after]
+    gaps = [mean_gap("", *pair, relative=False) for pair in (before, after)]
+    return [
+        part(
+            "gap pruned minus gap unpruned",
+            cells,
+            lambda: gaps[1].observed - gaps[0].observed,
+            lambda: math.hypot(gaps[0].spread, gaps[1].spread),
+            spread_is="se",
+            fewest=2,
+        )
+    ]
+
+
+@measurement
+def tags_gap_ratio(results: Results, *, data: str, k: int, runs: int) -> list[Part]:
+    """Lowering of n-cut by clusterable initialisation: small CNN over MLP."""
+    parts = []
+    for stage in BOTH:
+        small = _pair(results, data, "small_cnn", stage, k, runs)
+        large = _pair(results, data, "mlp", stage, k, runs)
+
+        def ratio(small=small, large=large) -> float:
+            falls = [pair[0]["ncut"].mean() - pair[1]["ncut"].mean() for pair in (small, large)]
+            return falls[0] / falls[1]
+
+        parts.append(part(f"small CNN over MLP, {stage}", [*small, *large], ratio))
+    return parts
+
+
+@measurement
+@_once
+def eigenvalue_derivative(results: Results, *, runs: int) -> list[Part]:
+    """Largest entry of d lambda_i / dS - u_i u_i^T, by central differences, for three matrices."""
+    parts = []
+    for seed in range(3):
+        draw = np.random.default_rng(seed).normal(size=(8, 8))
+        symmetric = draw + draw.T
+        vectors = np.linalg.eigh(symmetric)[1]
+        step, worst = 1e-6, 0.0
+        for i, j in np.ndindex(8, 8):
+            # A symmetric matrix changes at (i, j) and (j, i) together.
+            nudge = np.zeros((8, 8))
+            nudge[i, j] += step / 2
+            nudge[j, i] += step / 2
+            slopes = (
+                np.linalg.eigvalsh(symmetric + nudge) - np.linalg.eigvalsh(symmetric - nudge)
+            ) / (2 * step)
+            worst = max(worst, float(abs(slopes - vectors[i] * vectors[j]).max()))
+        parts.append(Part(f"random symmetric matrix {seed}", worst, runs=1))
+    return parts
+
+
+@measurement
+@_once
+def closed_form_error(results: Results, *, runs: int) -> list[Part]:
+    """Closed form of appendix A.9 as printed minus central differences, over the latter's size."""
+    from book.papers.clusterability.s05_promoting import closed_form
+
+    parts = []
+    for seed in range(3):
+        weights = closed_form.example(seed)
+        numerical = closed_form.differences(weights)
+        printed = closed_form.gradient(weights, factor=0.25)
+        parts.append(Part(f"random MLP {seed}", closed_form.distance(printed, numerical), runs=1))
+    return parts
+
+
+@measurement
+@_once
+def normalised_output_change(results: Results, *, runs: int) -> list[Part]:
+    """Largest change of an output by Algorithm 2, over the largest output, in double precision."""
+    import copy
+
+    import torch
+
+    from modgraph_lib import promoting
+
+    parts = []
+    for name, model in _models().items():
+        images = torch.rand(
+            100, 49, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+        )
+        with torch.no_grad():
+            before = model(images)
+            after = promoting.normalise_units(copy.deepcopy(model))(images)
+        change = (after - before).abs().max() / before.abs().max()
+        parts.append(Part(name, float(change), runs=1))
+    return parts
+
+
+@measurement
+@_once
+def normalised_norms(results: Results, *, runs: int) -> list[Part]:
+    """Lowest and highest incoming norm of a live hidden unit after Algorithm 2."""
+    import torch
+
+    from modgraph_lib import promoting
+
+    parts = []
+    for name, model in _models().items():
+        layers = [part for part in promoting.normalise_units(model) if hasattr(part, "weight")]
+        with torch.no_grad():
+            norms = torch.cat(
+                [torch.cat([p.weight, p.bias[:, None]], 1).norm(dim=1) for p in layers[:-1]]
+            )
+        live = norms[norms > 0]
+        parts.append(Part(f"{name}, lowest", float(live.min()), runs=1))
+        parts.append(Part(f"{name}, highest", float(live.max()), runs=1))
+    return parts
+
+
+@measurement
+@_once
+def tag_factor_mean(results: Results, *, runs: int) -> list[Part]:
+    """Mean absolute weight after the tag-based rescaling over before, for the paper's settings.
+
+    Once over all pairs of tags, once over a million weights between units with random tags.
+    """
+    from modgraph_lib import promoting
+
+    parts = []
+    for beta in sorted(set(BETA.values())):
+        every = np.arange(TAGS)
+        exact = promoting.tag_factors(every, every, tags=TAGS, beta=beta).mean()
+        parts.append(Part(f"beta = {beta}, all pairs of tags", float(exact), runs=1))
+        rng = np.random.default_rng(0)
+        ratios = []
+        for _ in range(20):
+            lower, upper = rng.integers(TAGS, size=(2, 256))
+            weights = abs(rng.uniform(-1, 1, size=(256, 256)))
+            factors = promoting.tag_factors(lower, upper, tags=TAGS, beta=beta)
+            ratios.append((weights * factors).sum() / weights.sum())
+        parts.append(Part(f"beta = {beta}, random tags", float(np.mean(ratios)), runs=1))
+    return parts
+
+
+def _models() -> dict:
+    """Networks of the regulariser's experiment with biases: untrained, and with 90% zeros."""
+    import torch
+
+    from modgraph_lib import models
+
+    found = {}
+    for name, sparsity in {"untrained": 0.0, "pruned to 90%": 0.9}.items():
+        model = models.mlp(49, 10, widths=(64, 64, 64), seed=0).double()
+        generator = torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.ndim == 1:
+                    parameter.copy_(torch.randn(parameter.shape, generator=generator) / 10)
+                else:
+                    parameter[parameter.abs() < parameter.abs().quantile(sparsity)] = 0.0
+        # A dead unit: nothing comes in.
+        model[1].weight.data[0], model[1].bias.data[0] = 0.0, 0.0
+        found[name] = model
+    return found
+
+
+def _accuracy_loss(name: str, plain: pd.DataFrame, other: pd.DataFrame) -> Part:
+    return part(
+        name,
+        [plain, other],
+        lambda: plain["test_accuracy"].mean() - other["test_accuracy"].mean(),
+        lambda: np.hypot(
+            standard_error(plain["test_accuracy"]), standard_error(other["test_accuracy"])
+        ),
+        spread_is="se",
+        fewest=2,
+    )
+
+
+def _arms(results: Results, *, stage: str, k: int, runs: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return tuple(
+        regulariser_cell(results, arm=arm, stage=stage, k=k, runs=runs)
+        for arm in ("none", "eigenvalues")
+    )
+
+
+def _pair(results, data, architecture, stage, k, runs) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(without, with) clusterable initialisation."""
+    return tuple(
+        tagged_cell(
+            results,
+            data=data,
+            architecture=architecture,
+            stage=stage,
+            k=k,
+            runs=runs,
+            tagged=tagged,
+        )
+        for tagged in (False, True)
+    )
+
+
+# fmt: off
+COLUMNS = [
+    "data", "stage", "k", "seed", "regularizer", "epochs", "prune_epochs", "batch_size", "width",
+    "method", "shuffles", "ncut", "shuffle_mean", "z_score", "significant", "test_accuracy",
+    "promotion", "penalty", "tags", "beta", "tag_outputs", "architecture", "depth",
+]
+# fmt: on
+
+
+def _rows(
+    results: Results, setting: str, *, data: str, stage: str, k: int, runs: int
+) -> pd.DataFrame:
+    """Rows of ``promoting_ncut`` at the paper's sizes and epochs."""
+    table = results.get("promoting_ncut")
+    if table is None or table.empty:
+        return pd.DataFrame({name: pd.Series(dtype=float) for name in COLUMNS})
+    if missing := [name for name in COLUMNS if name not in table]:
+        raise ValueError(
+            f"rows of promoting_ncut lack the columns {', '.join(missing)}; pass what "
+            "book.papers.clusterability.s05_promoting.experiment.table makes of the records"
+        )
+    epochs, prune_epochs, width, batch_size, depth = SETTINGS[setting]
+    keep = (
+        (table["architecture"] == ("mlp" if setting == "regulariser" else setting))
+        & (table["data"] == data)
+        & (table["stage"] == stage)
+        & (table["k"] == k)
+        & (table["seed"] < runs)
+        & (table["regularizer"] == "none")
+        & (table["epochs"] == epochs)
+        & (table["prune_epochs"] == prune_epochs)
+        & (table["width"] == width)
+        & (table["batch_size"] == batch_size)
+        & (table["depth"] == depth)
+        & (table["method"] == "layer")
+        & (table["shuffles"] == SHUFFLES)
+    )
+    return table[keep]

@@ -1,0 +1,227 @@
+"""Modularity of the true classes after every layer: one record a network and way of measuring.
+
+Source: Understanding the Dynamics of DNNs Using Graph Modularity, section 4.1 (figures 1, 4),
+section 4.4 (figure 7) and appendix A.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from book.lab import sweep
+from modgraph_lib import cache, communities, provenance, training
+from modgraph_lib.models import cifar_networks
+from modgraph_lib.training import SgdConfig, sgd
+
+__all__ = ["CurveConfig", "curves_of", "draws", "looked_at", "measure", "run", "table"]
+
+EXPERIMENT, SCHEMA = "community_curves", 1
+STAGES = ("trained", "untrained")
+LAYERS = ("described", "published")
+SAMPLING = ("random", "consecutive")
+
+
+@dataclass(frozen=True)
+class CurveConfig:
+    """The curves of one network.
+
+    Attributes:
+        train: the network; with stage "untrained" as it was before training.
+        samples, neighbours: N, and every k to measure at.
+        similarity, symmetrise: as in ``communities.knn_graph``.
+        layers: after which layers, see ``cifar_networks.measured_layers``.
+        sampling: "random" draws N test images anew for each repeat (the paper's text);
+            "consecutive" takes the first N, the next N and so on (its code).
+        repeats: of the draw; fewer where consecutive batches run out.
+        seed: of the draws.
+    """
+
+    train: SgdConfig
+    stage: str = "trained"
+    samples: int = 500
+    neighbours: tuple[int, ...] = (3,)
+    similarity: str = "cosine"
+    symmetrise: str = "mean"
+    layers: str = "described"
+    sampling: str = "random"
+    repeats: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "neighbours", tuple(self.neighbours))
+        for name, allowed in (("stage", STAGES), ("layers", LAYERS), ("sampling", SAMPLING)):
+            if getattr(self, name) not in allowed:
+                given = getattr(self, name)
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {given!r}")
+        if self.samples < 2 or self.repeats < 1 or not self.neighbours:
+            raise ValueError("a curve needs two samples, one repeat and one k at least")
+
+
+def run(
+    configs: Sequence[CurveConfig],
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    root: str | None = None,
+) -> list[dict]:
+    """Records of all configurations, from the store or computed now, in their order.
+
+    Each task of ``joblib.Parallel`` trains one network and makes all its measurements; no
+    backend is named, so ``joblib.parallel_config(backend="dask")`` takes it to a cluster. An
+    accelerator trains one network after another.
+    """
+    device = training.pick_device(device)
+    count = sweep.jobs(device, workers)
+    return sweep.by_network(run_one, configs, count=count, device=device, root=root)
+
+
+def run_one(config: CurveConfig, *, device: str = "cpu", root: str | None = None) -> dict:
+    """The record of one configuration, from the store or computed and stored."""
+    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
+
+
+def measure(config: CurveConfig, *, device: str = "cpu", root: str | None = None) -> dict:
+    """Result and provenance of one configuration, computed anew and not stored."""
+
+    def look(model: nn.Module) -> dict[str, Any]:
+        _, test = training.sets.pair(config.train.data, root)
+        return curves_of(model, test.images, test.labels, config, device=device)
+
+    return looked_at(config.train, config.stage, look, device=device, root=root)
+
+
+def looked_at(
+    train: SgdConfig,
+    stage: str,
+    look: Callable[[nn.Module], dict[str, Any]],
+    *,
+    device: str = "cpu",
+    root: str | None = None,
+) -> dict[str, Any]:
+    """Result and provenance of looking at one network, which is trained first if need be.
+
+    Args:
+        look: the network in evaluation mode, on the CPU -> what the result holds besides the
+            facts of ``network``. Its seconds are the record's; training has its own.
+    """
+    with training.threads_for(device):
+        model, facts = network(train, stage, device=device, root=root)
+        start = time.perf_counter()
+        found = look(model)
+        seconds = time.perf_counter() - start
+    note = training.data_note(train.data, root)
+    origin = provenance.stamp(device=device, threads=1, seconds=seconds, data_note=note)
+    return {"result": {**facts, **found}, "provenance": origin}
+
+
+def network(
+    train: SgdConfig, stage: str, *, device: str = "cpu", root: str | None = None
+) -> tuple[nn.Module, dict[str, Any]]:
+    """A network in evaluation mode, and what a record says of its training."""
+    if stage == "untrained":
+        return sgd.at_start(train, device=device, root=root), {}
+    found = sgd.trained(train, device=device, root=root)
+    facts = {
+        "test_accuracy": round(found.test_accuracy, 6),
+        "best_accuracy": round(found.best_accuracy, 6),
+        "train_accuracy": round(found.history[-1]["train_accuracy"], 6),
+        "train_seconds": round(found.seconds, 1),
+    }
+    return found.model(), facts
+
+
+def curves_of(
+    model: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    config: CurveConfig,
+    *,
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """Layers, and for every k the Q and the inside share as (repeats, layers).
+
+    Args:
+        images: (N, C, H, W) or (N, H, W) to draw from; labels: (N,).
+        config: its ``train`` and ``stage`` are not looked at.
+    """
+    images = training.with_channels(images)
+    layers = cifar_networks.measured_layers(model, config.layers)
+    found: dict[str, dict[str, list]] = {str(k): {"q": [], "inside": []} for k in config.neighbours}
+    for chosen in draws(len(images), config.samples, config.repeats, config.sampling, config.seed):
+        curves = communities.modularity_curves(
+            model,
+            images[chosen],
+            labels[chosen],
+            k=config.neighbours,
+            layers=layers,
+            similarity=config.similarity,
+            symmetrise=config.symmetrise,
+            zero_norm="isolate",  # as the released code; a dead layer is a result, not an error
+            device=device,
+        )
+        for k, curve in curves.items():
+            found[str(k)]["q"].append(cache.rounded(curve.q))
+            found[str(k)]["inside"].append(cache.rounded(curve.inside))
+    return {"layers": list(layers), "curves": found}
+
+
+def draws(total: int, samples: int, repeats: int, sampling: str, seed: int) -> list[np.ndarray]:
+    """Which images each repeat takes: (samples,) indices each.
+
+    Raises:
+        ValueError: fewer images than samples.
+    """
+    if samples > total:
+        raise ValueError(f"{samples} samples cannot be drawn from {total} test images")
+    if sampling == "consecutive":
+        starts = range(0, min(repeats, total // samples) * samples, samples)
+        return [np.arange(start, start + samples) for start in starts]
+    rng = np.random.default_rng(seed)
+    return [rng.permutation(total)[:samples] for _ in range(repeats)]
+
+
+def table(records: Iterable[dict]) -> pd.DataFrame:
+    """One row a network, k, repeat and layer.
+
+    Columns: the configuration's, network, data, seed, width, epochs, images, k, repeat, layer
+    (from 1), layers_in_all, name, q, inside, test_accuracy, best_accuracy, key, device, date,
+    data_note.
+    """
+    rows = []
+    for record in records:
+        config, result = record["config"], record["result"]
+        train = config["train"]
+        shared = {
+            **{name: train[name] for name in TRAIN_COLUMNS},
+            **{name: config[name] for name in CONFIG_COLUMNS},
+            "measured_layers": config["layers"],
+            "test_accuracy": result.get("test_accuracy"),
+            "best_accuracy": result.get("best_accuracy"),
+            "layers_in_all": len(result["layers"]),
+            "key": record["key"],
+            **{name: record["provenance"][name] for name in ("device", "date", "data_note")},
+        }
+        for k, curves in result["curves"].items():
+            for repeat, (q, inside) in enumerate(zip(curves["q"], curves["inside"], strict=True)):
+                for layer, name in enumerate(result["layers"]):
+                    point = {"layer": layer + 1, "name": name, "q": q[layer]}
+                    point |= {"inside": inside[layer], "k": int(k), "repeat": repeat}
+                    rows.append({**shared, **point})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+TRAIN_COLUMNS = ("network", "data", "seed", "width", "epochs", "images", "schedule")
+CONFIG_COLUMNS = ("stage", "samples", "similarity", "symmetrise", "sampling")
+COLUMNS = [
+    *TRAIN_COLUMNS, *CONFIG_COLUMNS, "measured_layers", "test_accuracy", "best_accuracy",
+    "layers_in_all", "key", "device", "date", "data_note", "layer", "name", "q", "inside", "k",
+    "repeat",
+]  # fmt: skip

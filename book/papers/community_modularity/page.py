@@ -1,0 +1,83 @@
+"""What the sections on community modularity show in the same way."""
+
+from __future__ import annotations
+
+import pandas as pd
+from IPython.display import Markdown
+
+import modgraph_lib
+from book.lab import ledger
+from book.lab.claims import PAPERS
+from book.lab.evidence import Results
+from book.lab.words import library_digest, rows_digest, say
+from book.papers.community_modularity.settings import DATA_WORDS, NETWORK_WORDS
+
+__all__ = ["NOT_RUN", "network_name", "provenance", "status"]
+
+NOT_RUN = "*Not run yet.*"
+# What tells one trained network from another.
+NETWORK = ["network", "data", "seed", "width", "epochs"]
+
+
+def network_name(name: str) -> str:
+    """ "ResNet18" of "resnet18"."""
+    for start, word in NETWORK_WORDS.items():
+        if name.startswith(start):
+            return word + name.removeprefix(start)
+    return name
+
+
+def status(section: str, rows: pd.DataFrame, results: Results | None = None) -> Markdown:
+    """The line under a section's title: paper, verdicts so far, evidence, digests.
+
+    Args:
+        section: for instance "community_modularity/03_training".
+        rows: the evidence, with the columns of ``experiments.community.curves.table``.
+        results: as for ``ledger.verdicts``; None reads the store.
+    """
+    results = ledger.load_results() if results is None else results
+    totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
+    said = ", ".join(f"{count} {kind}" for kind, count in totals.drop("total").items() if count)
+    digest = rows_digest(rows) if len(rows) else "none"
+    return say(
+        f"""
+        **Paper:** {PAPERS[section.split("/")[0]]}<br>
+        **Verdicts so far:** {said}, of {totals["total"]} claims<br>
+        **Evidence at hand:** {_evidence(rows)}<br>
+        **Cost:** this page about a minute on 2 cores<br>
+        **Digests:** library `{library_digest()}` (version {modgraph_lib.__version__}),
+        rows and their data `{digest}`
+        """
+    )
+
+
+def provenance(rows: pd.DataFrame) -> Markdown:
+    """Which networks, when and where, from the rows themselves."""
+    if rows.empty:
+        return Markdown(NOT_RUN)
+    dates = sorted({str(date)[:10] for date in rows["date"]})
+    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    notes = "; ".join(sorted({note for note in rows["data_note"] if note}))
+    text = f"*{_evidence(rows)}; {span}, {', '.join(sorted(set(rows['device'])))}.*"
+    return Markdown(f"{text} *Data: {notes}.*" if notes else text)
+
+
+def _evidence(rows: pd.DataFrame) -> str:
+    """ "2 ResNet18 on CIFAR-10 (width 16, 10 epochs)", or that there is nothing.
+
+    Networks without some layers, "vgg19_3", are counted with the one they come from.
+    """
+    if rows.empty:
+        return "nothing beyond digits has been run"
+    found = rows.drop_duplicates(NETWORK)
+    whole = found["network"].str.partition("_")[0]
+    said = []
+    for (network, data, width), own in found.groupby([whole, "data", "width"], sort=False):
+        size = "full width" if width == 0 else f"width {width}"
+        epochs = " or ".join(str(n) for n in sorted(set(own["epochs"]), reverse=True))
+        shorter = own["network"].str.contains("_")
+        name = f"{own.loc[~shorter, 'seed'].nunique()} {network_name(network)}"
+        if shorter.any():
+            name += f" and {shorter.sum()} with fewer layers"
+        said.append(f"{name} on {DATA_WORDS.get(data, data)} ({size}, {epochs} epochs)")
+    return ", ".join(said)

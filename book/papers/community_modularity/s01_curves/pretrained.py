@@ -1,0 +1,184 @@
+"""Q after every block of torchvision's ResNets on ImageNet: one record a network.
+
+Weights are read from files that the user names, or fetched by torchvision; images from the
+user's copy of ImageNet. Neither is to be had where this book is made, so the path is tested with
+random weights on made images.
+
+Source: Understanding the Dynamics of DNNs Using Graph Modularity, section 4.1 and figure 5.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+
+from book.lab import store, sweep
+from book.papers.clusterability.s04_imagenet import experiment as imagenet
+from book.papers.community_modularity import curves
+from book.papers.surprisingly_modular.s04_lesions.experiment import weights_digest
+from modgraph_lib import cache, communities, provenance, report, training
+from modgraph_lib.datasets import _imagenet, _places
+from modgraph_lib.models.cifar_networks import Normalise
+
+__all__ = ["NETWORKS", "PretrainedConfig", "blocks", "load", "measure", "run", "run_one", "table"]
+
+EXPERIMENT, SCHEMA = "community_pretrained", 1
+NETWORKS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+
+
+@dataclass(frozen=True)
+class PretrainedConfig:
+    """The curves of one of torchvision's ResNets.
+
+    Attributes:
+        network: torchvision's name.
+        weights: "random" or "imagenet".
+        data: "imagenet50" draws validation images of the paper's fifty classes, "imagenet" of
+            all. Figure 5 does not say: 500 images of 1,000 classes have few of one class, so that
+            no graph with k = 3 could come near the values it is drawn for.
+        samples, neighbours, repeats, seed: as in ``curves.CurveConfig``.
+    """
+
+    network: str
+    weights: str = imagenet.RANDOM
+    data: str = "imagenet50"
+    samples: int = 500
+    neighbours: int = 3
+    repeats: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("network", NETWORKS),
+            ("weights", (imagenet.RANDOM, imagenet.IMAGENET)),
+            ("data", tuple(_imagenet.FOLDERS)),
+        ):
+            if getattr(self, name) not in allowed:
+                given = getattr(self, name)
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {given!r}")
+        if self.samples < 2 or self.repeats < 1:
+            raise ValueError("a curve needs two samples and one repeat at least")
+
+
+def run(
+    configs: Sequence[PretrainedConfig],
+    *,
+    weights: str = imagenet.RANDOM,
+    device: str = "auto",
+    workers: int | None = None,
+    root: str | None = None,
+) -> list[dict]:
+    """Records of all configurations, from the store or computed now, in their order.
+
+    Args:
+        weights: where ImageNet weights are: "torchvision" (fetches them), or a folder.
+        root: folder that holds ``imagenet`` or ``imagenet50``.
+    """
+    return sweep.each(run_one, configs, device=device, workers=workers, weights=weights, root=root)
+
+
+def run_one(
+    config: PretrainedConfig,
+    *,
+    weights: str = imagenet.RANDOM,
+    device: str = "cpu",
+    root: str | None = None,
+) -> dict:
+    """The record of one configuration; its key names weights and images by their digests."""
+    model = load(config, weights)
+    items, _ = _imagenet.listing(config.data, "test", _places.roots(root))
+    key = {
+        **cache.canonical(config),
+        "weights_digest": weights_digest(model.state_dict()),
+        "data_fingerprint": _imagenet.digest(items),
+    }
+    record = store.get(EXPERIMENT, SCHEMA, key)
+    if record is not None:
+        return record
+    start = time.perf_counter()
+    with training.threads_for(device):
+        result = measure(config, model, len(items), device=device, root=root)
+    seconds = time.perf_counter() - start
+    origin = provenance.stamp(device=device, threads=1, seconds=seconds)
+    return store.put(EXPERIMENT, SCHEMA, key, result, origin)
+
+
+def load(config: PretrainedConfig, weights: str = imagenet.RANDOM) -> nn.Module:
+    """The network, which takes pixels in 0..1; errors as in ``experiments.imagenet.load``."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = report.load_model(f"torchvision.models:{config.network}")
+    if config.weights == imagenet.IMAGENET:
+        imagenet.fill(model, config.network, weights)
+    return nn.Sequential(Normalise(3, "imagenet"), model).eval()
+
+
+def blocks(model: nn.Module) -> tuple[str, ...]:
+    """Names of the residual blocks, from the bottom up."""
+    kinds = ("BasicBlock", "Bottleneck")
+    return tuple(n for n, module in model.named_modules() if type(module).__name__ in kinds)
+
+
+def measure(
+    config: PretrainedConfig,
+    model: nn.Module,
+    total: int,
+    *,
+    device: str = "cpu",
+    root: str | None = None,
+) -> dict[str, Any]:
+    """Layers, Q and inside share as (repeats, blocks); not stored.
+
+    Args:
+        model: of ``load``.
+        total: how many validation images there are to draw from.
+    """
+    layers = blocks(model)
+    found: dict[str, list] = {"q": [], "inside": []}
+    for chosen in curves.draws(total, config.samples, config.repeats, "random", config.seed):
+        images, labels = _imagenet.sample(config.data, chosen, root)
+        curve = communities.modularity_curve(
+            model,
+            images,
+            labels,
+            layers=layers,
+            k=config.neighbours,
+            zero_norm="isolate",
+            batch_size=25,
+            device=device,
+        )
+        found["q"].append(cache.rounded(curve.q))
+        found["inside"].append(cache.rounded(curve.inside))
+    return {"layers": list(layers), **found}
+
+
+def table(records: Iterable[dict]) -> pd.DataFrame:
+    """One row a network, draw and block; columns ``COLUMNS``, ``layer`` counts from 1."""
+    rows = []
+    for record in records:
+        config, result, origin = record["config"], record["result"], record["provenance"]
+        shared = {
+            **{name: config[name] for name in PretrainedConfig.__dataclass_fields__},
+            "layers_in_all": len(result["layers"]),
+            "key": record["key"],
+            "device": origin["device"],
+            "date": origin["date"],
+            "data_note": "",
+        }
+        for repeat, (q, inside) in enumerate(zip(result["q"], result["inside"], strict=True)):
+            for layer, name in enumerate(result["layers"]):
+                point = {"repeat": repeat, "layer": layer + 1, "name": name}
+                rows.append({**shared, **point, "q": q[layer], "inside": inside[layer]})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+COLUMNS = [
+    *PretrainedConfig.__dataclass_fields__, "layers_in_all", "key", "device", "date", "data_note",
+    "repeat", "layer", "name", "q", "inside",
+]  # fmt: skip

@@ -1,0 +1,151 @@
+"""Linear probes: how well a linear classifier reads the class off each layer's features.
+
+The paper says that Q follows the accuracy of such probes and cites a study of them; it trains
+none. Features are means over a 4x4 grid of each map (the whole map where it is smaller), scaled
+to unit variance; the probe is a ridge classifier whose penalty is chosen by leave-one-out error
+on the probe's own training images.
+
+Source: Understanding the Dynamics of DNNs Using Graph Modularity, section 4.1; probes after
+Alain and Bengio, Understanding intermediate layers using linear classifier probes, 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.linear_model import RidgeClassifierCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from book.lab import sweep
+from book.papers.community_modularity import curves
+from book.papers.community_modularity.features import layer_features, pooled
+from modgraph_lib import cache, training
+from modgraph_lib.models import cifar_networks
+from modgraph_lib.training import SgdConfig
+
+__all__ = ["ProbeConfig", "measure", "probe_accuracies", "run", "run_one", "table"]
+
+EXPERIMENT, SCHEMA = "community_probes", 1
+PENALTIES = tuple(10.0**power for power in range(6))
+
+
+@dataclass(frozen=True)
+class ProbeConfig:
+    """The probes of one network.
+
+    Attributes:
+        train: the network.
+        fit_images, test_images: how many of the training and of the test images the probes
+            learn from and are judged on, drawn at random.
+        layers: as in ``curves.CurveConfig``.
+        seed: of the draws.
+    """
+
+    train: SgdConfig
+    fit_images: int = 5000
+    test_images: int = 2000
+    layers: str = "described"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.fit_images, self.test_images) < 2:
+            raise ValueError("probes need two images at least to learn from and to be judged on")
+
+
+def run(
+    configs: Sequence[ProbeConfig],
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    root: str | None = None,
+) -> list[dict]:
+    """Records of all configurations, from the store or computed now, in their order."""
+    return sweep.each(run_one, configs, device=device, workers=workers, root=root)
+
+
+def run_one(config: ProbeConfig, *, device: str = "cpu", root: str | None = None) -> dict:
+    """The record of one configuration, from the store or computed and stored."""
+    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
+
+
+def measure(config: ProbeConfig, *, device: str = "cpu", root: str | None = None) -> dict:
+    """Result and provenance of one configuration, computed anew and not stored."""
+
+    def look(model: nn.Module) -> dict[str, Any]:
+        sets = training.sets.pair(config.train.data, root)
+        counts = (config.fit_images, config.test_images)
+        (fit, fit_labels), (test, test_labels) = (
+            _drawn(data, count, config.seed) for data, count in zip(sets, counts, strict=True)
+        )
+        layers = cifar_networks.measured_layers(model, config.layers)
+        accuracies = probe_accuracies(
+            model, fit, fit_labels, test, test_labels, layers, device=device
+        )
+        return {"layers": list(layers), "accuracy": cache.rounded(accuracies)}
+
+    return curves.looked_at(config.train, "trained", look, device=device, root=root)
+
+
+def probe_accuracies(
+    model: nn.Module,
+    fit: torch.Tensor,
+    fit_labels: np.ndarray,
+    test: torch.Tensor,
+    test_labels: np.ndarray,
+    layers: Sequence[str],
+    *,
+    device: str = "cpu",
+) -> list[float]:
+    """Share of test images that a linear probe on each layer's features classifies right.
+
+    Args:
+        fit, test: images (N, C, H, W); the labels: (N,).
+    """
+    learn = layer_features(model, fit, layers, reduce=pooled, device=device)
+    judge = layer_features(model, test, layers, reduce=pooled, device=device)
+    accuracies = []
+    for name in layers:
+        probe = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=PENALTIES))
+        probe.fit(learn[name].numpy(), fit_labels)
+        accuracies.append(float(probe.score(judge[name].numpy(), test_labels)))
+    return accuracies
+
+
+def table(records: Iterable[dict]) -> pd.DataFrame:
+    """One row a network and layer; columns ``COLUMNS``, of which ``layer`` counts from 1."""
+    rows = []
+    for record in records:
+        config, result, origin = record["config"], record["result"], record["provenance"]
+        for layer, value in enumerate(result["accuracy"]):
+            rows.append(
+                {
+                    **{name: config["train"][name] for name in curves.TRAIN_COLUMNS},
+                    **{name: config[name] for name in ("fit_images", "test_images")},
+                    "measured_layers": config["layers"],
+                    "layer": layer + 1,
+                    "accuracy": value,
+                    "test_accuracy": result["test_accuracy"],
+                    "key": record["key"],
+                    **{name: origin[name] for name in ("device", "date", "data_note")},
+                }
+            )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _drawn(data, count: int, seed: int) -> tuple[torch.Tensor, np.ndarray]:
+    images = training.with_channels(data.images)
+    (chosen,) = curves.draws(len(images), min(count, len(images)), 1, "random", seed)
+    return images[chosen], data.labels[chosen].numpy()
+
+
+COLUMNS = [
+    *curves.TRAIN_COLUMNS, "fit_images", "test_images", "measured_layers", "layer", "accuracy",
+    "test_accuracy", "key", "device", "date", "data_note",
+]  # fmt: skip

@@ -1,0 +1,176 @@
+"""Q of every layer and test accuracy after each of the first epochs: one record an epoch.
+
+Records are stored as the epochs end, so no weights of early epochs are kept and a killed run
+goes on with the next. The finished network stays in the cache for the other experiments.
+
+Source: Understanding the Dynamics of DNNs Using Graph Modularity, section 4.3 and figure 6(b).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import joblib
+import pandas as pd
+
+from book.lab import store, sweep
+from book.lab.parameters import parameter
+from book.papers.community_modularity import curves, settings
+from book.papers.community_modularity.curves import CurveConfig
+from modgraph_lib import cache, provenance, training
+from modgraph_lib.models import cifar_networks
+from modgraph_lib.training import SgdConfig, sgd
+
+__all__ = ["EpochConfig", "TrainingTimeParameters", "run", "runs", "table"]
+
+EXPERIMENT, SCHEMA = "community_epochs", 1
+
+
+@dataclass(frozen=True)
+class EpochConfig:
+    """One epoch of one training run; ``epoch`` counts finished epochs, 0 is before training.
+
+    The other fields are those of ``curves.CurveConfig``. All epochs look at the same images.
+    """
+
+    train: SgdConfig
+    epoch: int
+    samples: int = 500
+    neighbours: tuple[int, ...] = (3,)
+    layers: str = "described"
+    sampling: str = "random"
+    repeats: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "neighbours", tuple(self.neighbours))
+        if not 0 <= self.epoch <= self.train.epochs:
+            raise ValueError(f"epoch lies in 0..{self.train.epochs}, got {self.epoch}")
+
+    def curve(self) -> CurveConfig:
+        """How each epoch is measured."""
+        names = ("samples", "neighbours", "layers", "sampling", "repeats", "seed")
+        return CurveConfig(self.train, **{name: getattr(self, name) for name in names})
+
+
+def run(
+    configs: Sequence[EpochConfig],
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    root: str | None = None,
+) -> list[dict]:
+    """All epochs up to 30 (or the run's last) of each configuration, in order of epoch.
+
+    Args:
+        configs: one a training run; their ``epoch`` is where watching ends.
+    """
+    device = training.pick_device(device)
+    jobs = sweep.jobs(device, workers)
+    watch = joblib.delayed(_watch)
+    found = joblib.Parallel(n_jobs=jobs)(watch(config, device, root) for config in configs)
+    return [record for records in found for record in records]
+
+
+def _watch(last: EpochConfig, device: str, root: str | None) -> list[dict]:
+    epochs = [replace(last, epoch=epoch) for epoch in range(last.epoch + 1)]
+    keys = [sweep.key_config(config, root) for config in epochs]
+    if all(store.get(EXPERIMENT, SCHEMA, key) for key in keys):
+        return [store.get(EXPERIMENT, SCHEMA, key) for key in keys]
+    _, test = training.sets.pair(last.train.data, root)
+    note = training.data_note(last.train.data, root)
+
+    def look(model, epoch: int, entry: dict[str, float]) -> None:
+        if epoch > last.epoch or store.get(EXPERIMENT, SCHEMA, keys[epoch]):
+            return
+        start = time.perf_counter()
+        found = curves.curves_of(model, test.images, test.labels, last.curve(), device=device)
+        result = {**cache.canonical(entry), **found}
+        seconds = time.perf_counter() - start
+        origin = provenance.stamp(device=device, threads=1, seconds=seconds, data_note=note)
+        store.put(EXPERIMENT, SCHEMA, keys[epoch], result, origin)
+
+    with training.threads_for(device):
+        model, _ = curves.network(last.train, "untrained", root=root)
+        look(model, 0, {})
+        sgd.trained(last.train, device=device, root=root, after_epoch=look)
+    return [store.get(EXPERIMENT, SCHEMA, key) for key in keys]
+
+
+def table(records: Iterable[dict]) -> pd.DataFrame:
+    """One row a run, epoch, repeat and layer: the columns of ``curves.table``, and epoch.
+
+    ``test_accuracy`` is that epoch's; it is missing before training.
+    """
+    found = []
+    for record in records:
+        config = {**record["config"], "stage": "trained", "similarity": "cosine"}
+        config["symmetrise"] = "mean"
+        rows = curves.table([{**record, "config": config}])
+        found.append(rows.assign(epoch=record["config"]["epoch"]))
+    if not found:
+        return pd.DataFrame(columns=[*curves.COLUMNS, "epoch"])
+    return pd.concat(found, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class TrainingTimeParameters:
+    """Parameters of ``community_modularity/03_training``; the defaults are quick."""
+
+    data: str = parameter(
+        "digits",
+        "data set: digits, cifar10 (paper), cifar100 or tiny_imagenet_50",
+        choices=("digits", "cifar10", "cifar100", "tiny_imagenet_50"),
+    )
+    networks: list[str] = parameter(
+        ["resnet18", "vgg16"], "networks that are watched (paper: resnet18 and vgg16)"
+    )
+    seeds: int = parameter(1, "networks of each kind (paper: 1)", at_least=1)
+    scale: str = parameter(
+        "short", "recipe: short (one cycle) or paper (150 epochs)", choices=settings.SCALES
+    )
+    width: int = parameter(8, "channels of the first stage; 0 is the paper's 64", at_least=0)
+    epochs: int = parameter(12, "epochs of the whole run (paper: 150)", at_least=1)
+    watch: int = parameter(12, "epochs that are watched (paper: 30)", at_least=1)
+    batch_size: int = parameter(64, "images per optimiser step (paper: 256)", at_least=1)
+    precision: str = parameter(
+        "float32", "float32, or bfloat16 (faster where the processor has it)",
+        choices=("float32", "bfloat16"),
+    )  # fmt: skip
+    samples: int = parameter(250, "test images in a graph (paper: 500)", at_least=20)
+    neighbours: int = parameter(3, "neighbours k of each image (paper: 3)", at_least=1)
+    repeats: int = parameter(3, "draws of test images (paper: 5)", at_least=1)
+    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
+    device: str = parameter("auto", "auto, cpu, cuda or mps")
+    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
+
+    def __post_init__(self) -> None:
+        for network in self.networks:
+            cifar_networks.plan_of(network)
+
+
+def runs(parameters: TrainingTimeParameters) -> list[EpochConfig]:
+    """What the section watches: one configuration a network, whose epoch is the last one."""
+    p = parameters
+    return [
+        EpochConfig(
+            settings.training_run(
+                network,
+                p.seed + number,
+                data=p.data,
+                scale=p.scale,
+                width=p.width,
+                epochs=p.epochs,
+                batch_size=p.batch_size,
+                precision=p.precision,
+            ),
+            min(p.watch, p.epochs),
+            samples=p.samples,
+            neighbours=(p.neighbours,),
+            repeats=p.repeats,
+        )
+        for number in range(p.seeds)
+        for network in p.networks
+    ]

@@ -1,0 +1,183 @@
+"""Second looks at trained multi-layer perceptrons: what a printed loss or accuracy contains.
+
+Nothing is trained that the cache holds. One record is one (network, stage):
+
+- "mlp_penalty": the penalty that the weights carry. The released code adds it to every loss it
+  prints; the papers call the loss a cross-entropy or a mean squared error.
+- "mlp_dropout_modes": accuracy on training and test images with dropout off and on. The papers
+  print training accuracy with dropout on and test accuracy with dropout off.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import joblib
+import pandas as pd
+import torch
+from torch import nn
+
+from book.lab import store
+from book.papers.ncut import mlps
+from modgraph_lib import cache, datasets, models, provenance, training
+from modgraph_lib.pixels import scaled
+from modgraph_lib.training import TrainConfig, Trained
+
+__all__ = [
+    "EXPERIMENTS",
+    "LookConfig",
+    "dropout_modes",
+    "dropout_modes_table",
+    "penalty",
+    "penalty_table",
+    "run",
+]
+
+SCHEMA = 1
+STAGES = ("unpruned", "pruned")
+CELL = (
+    "data", "regularizer", "stage", "seed", "epochs", "prune_epochs", "batch_size", "width",
+    "images",
+)  # fmt: skip
+MODES = ("train_off", "train_on", "test_off", "test_on")
+
+
+@dataclass(frozen=True)
+class LookConfig:
+    """One trained network at one stage."""
+
+    train: TrainConfig
+    stage: str
+
+    def __post_init__(self) -> None:
+        if self.stage not in STAGES:
+            raise ValueError(f"stage is unpruned or pruned, got {self.stage!r}")
+
+
+def penalty(model: nn.Module, train: TrainConfig) -> float:
+    """l1 sum|w| + l2 sum w^2 over the kernels of a network, as it was trained with."""
+    total = 0.0
+    for position, kernel in enumerate(models.kernels(model)):
+        l1, l2 = train.l1, train.l2
+        if train.first_layer_l1 and position == 0:
+            l1, l2 = l1 + l2, 0.0
+        weight = kernel.detach()
+        total += l1 * float(weight.abs().sum()) + l2 * float(weight.square().sum())
+    return total
+
+
+@torch.no_grad()
+def dropout_modes(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, batch_size: int = 2000
+) -> tuple[float, float]:
+    """Accuracy with dropout off, and with dropout on (one draw of the mask for each image).
+
+    Args:
+        model: maps (N, ...) images to (N, classes) logits; left in evaluation mode.
+        images: uint8 (scaled by 1/255 here, as in training) or float.
+        labels: (N,) classes.
+    """
+    _, off = training.evaluate(model.eval(), images, labels)
+    model.train()
+    right = 0
+    for start in range(0, len(images), batch_size):
+        batch = scaled(images[start : start + batch_size])
+        right += int((model(batch).argmax(1) == labels[start : start + batch_size]).sum())
+    model.eval()
+    return float(off or 0.0), right / len(images)
+
+
+def run(
+    experiment: str,
+    configs: Iterable[LookConfig],
+    *,
+    workers: int | None = None,
+    root: str | None = None,
+) -> list[dict]:
+    """Records of "mlp_penalty" or "mlp_dropout_modes", from the store or made now, in order.
+
+    Raises:
+        ValueError: another experiment.
+    """
+    if experiment not in EXPERIMENTS:
+        raise ValueError(f"experiment is one of {', '.join(EXPERIMENTS)}; got {experiment!r}")
+    tasks = [joblib.delayed(_run_one)(experiment, config, root) for config in configs]
+    return joblib.Parallel(n_jobs=workers or joblib.cpu_count())(tasks)
+
+
+def _run_one(experiment: str, config: LookConfig, root: str | None) -> dict:
+    fingerprint = training.fingerprint(config.train.data, root)
+    key = {**cache.canonical(config), "data_fingerprint": fingerprint}
+    record = store.get(experiment, SCHEMA, key)
+    if record is not None:
+        return record
+    network = training.trained(config.train, root=root)
+    with training.single_thread():
+        start = time.perf_counter()
+        result = EXPERIMENTS[experiment](network, config, root)
+        seconds = time.perf_counter() - start
+    note = training.data_note(config.train.data, root)
+    origin = provenance.stamp(device="cpu", threads=1, seconds=seconds, data_note=note)
+    return store.put(experiment, SCHEMA, key, result, origin)
+
+
+def _penalty(network: Trained, config: LookConfig, root: str | None) -> dict[str, float]:
+    return {
+        "test_loss": network.metrics[config.stage]["test_loss"],
+        "penalty": penalty(network.model(config.stage), config.train),
+    }
+
+
+def _dropout_modes(network: Trained, config: LookConfig, root: str | None) -> dict[str, float]:
+    model, found = network.model(config.stage), {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.train.seed)
+        for split in ("train", "test"):
+            data = datasets.load(config.train.data, split, root=root)
+            if split == "train" and config.train.images:
+                data = data.take(slice(config.train.images))
+            off, on = dropout_modes(model, data.images, data.labels)
+            found |= {f"{split}_off": off, f"{split}_on": on}
+    return found
+
+
+EXPERIMENTS: dict[str, Callable[[Trained, LookConfig, str | None], dict[str, float]]] = {
+    "mlp_penalty": _penalty,
+    "mlp_dropout_modes": _dropout_modes,
+}
+
+
+def penalty_table(records: Iterable[dict]) -> pd.DataFrame:
+    """One row a network and stage: its cell, test_loss, penalty, their sum, date and key."""
+    table = _table(records, ("test_loss", "penalty"))
+    table.insert(len(CELL) + 2, "test_loss_penalised", table["test_loss"] + table["penalty"])
+    return table
+
+
+def dropout_modes_table(records: Iterable[dict]) -> pd.DataFrame:
+    """One row a network and stage: its cell, accuracies of ``MODES``, date and key."""
+    return _table(records, MODES)
+
+
+def _table(records: Iterable[dict], names: tuple[str, ...]) -> pd.DataFrame:
+    rows = []
+    for record in records:
+        train = record["config"]["train"]
+        cell = {
+            **train,
+            "stage": record["config"]["stage"],
+            "regularizer": mlps.regularizer_of(train),
+            "width": train["widths"][0],
+            "images": train.get("images", 0),
+        }
+        rows.append(
+            {
+                **{name: cell[name] for name in CELL},
+                **{name: record["result"][name] for name in names},
+                "date": record["provenance"]["date"],
+                "key": record["key"],
+            }
+        )
+    return pd.DataFrame(rows, columns=[*CELL, *names, "date", "key"])

@@ -1,0 +1,206 @@
+"""Measurements for claims of "Neural networks are surprisingly modular" alone.
+
+Those it shares with its successor are in ``networks`` and ``identities``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from book.lab.criteria import Part
+from book.lab.evidence import NAMES, Results, cell, label, measurement, part
+from book.papers.ncut.measures import BOTH, paired_fall, rows_mean, rows_sd
+
+METHODS = ("none", "dropout")
+
+
+@measurement
+def share_lowered_by_pruning(results: Results, *, data: str, k: int, runs: int) -> list[Part]:
+    """Share of networks whose own n-cut is lower after pruning than before (Figure 2)."""
+    parts = []
+    for regularizer in METHODS:
+        change = paired_fall(results, data=data, regularizer=regularizer, k=k, runs=runs)
+        parts.append(
+            part(
+                label(regularizer=regularizer),
+                [change],
+                lambda change=change: (change["fall"] > 0).mean(),
+            )
+        )
+    return parts
+
+
+@measurement
+def separation(results: Results, *, data: str, k: int, runs: int) -> list[Part]:
+    """P(a network without dropout has the higher n-cut than one with): the AUC, ties half.
+
+    1 means that the two samples do not overlap, 0.5 that they cannot be told apart (Figure 2).
+    """
+    parts = []
+    for stage in BOTH:
+        plain, dropped = _methods(results, data=data, stage=stage, k=k, runs=runs)
+
+        def auc(plain: pd.DataFrame = plain, dropped: pd.DataFrame = dropped) -> float:
+            pairs = plain["ncut"].to_numpy()[:, None] - dropped["ncut"].to_numpy()[None, :]
+            return float(np.mean((pairs > 0) + 0.5 * (pairs == 0)))
+
+        parts.append(part(stage, [plain, dropped], auc))
+    return parts
+
+
+@measurement
+def accuracy_correlation(results: Results, *, data: str, k: int, runs: int) -> list[Part]:
+    """Pearson correlation of n-cut and test accuracy over the networks of each cell (Figure 2).
+
+    Not defined (NaN) where all networks of a cell agree in one of the two.
+    """
+    parts = []
+    for stage in BOTH:
+        for regularizer in METHODS:
+            rows = cell(results, data=data, regularizer=regularizer, stage=stage, k=k, runs=runs)
+
+            def correlation(rows: pd.DataFrame = rows) -> float:
+                pair = rows[["ncut", "test_accuracy"]].astype(float).to_numpy().T
+                if np.ptp(pair, axis=1).min() == 0:
+                    return float("nan")
+                return float(np.corrcoef(pair)[0, 1])
+
+            parts.append(
+                part(label(regularizer=regularizer, stage=stage), [rows], correlation, fewest=3)
+            )
+    return parts
+
+
+@measurement
+def spread_ratio(results: Results, *, k: int, runs: int) -> list[Part]:
+    """SD of n-cut on CIFAR-10 over the larger of the two other data sets' (Figure 2)."""
+    parts = []
+    for stage in BOTH:
+        for regularizer in METHODS:
+            frames = {
+                data: cell(results, data=data, regularizer=regularizer, stage=stage, k=k, runs=runs)
+                for data in NAMES
+            }
+
+            def ratio(frames: dict[str, pd.DataFrame] = frames) -> float:
+                sd = {data: rows_sd(frame, "ncut")() for data, frame in frames.items()}
+                return sd["cifar10_grey"] / max(sd["mnist"], sd["fashion_mnist"])
+
+            parts.append(
+                part(label(regularizer=regularizer, stage=stage), frames.values(), ratio, fewest=2)
+            )
+    return parts
+
+
+@measurement
+def spread_gap(results: Results, *, k: int, runs: int) -> list[Part]:
+    """SD of n-cut over pruned networks without dropout minus with it, for each data set."""
+    parts = []
+    for data, name in NAMES.items():
+        plain, dropped = _methods(results, data=data, stage="pruned", k=k, runs=runs)
+        parts.append(
+            part(
+                name,
+                [plain, dropped],
+                lambda plain=plain, dropped=dropped: (
+                    rows_sd(plain, "ncut")() - rows_sd(dropped, "ncut")()
+                ),
+                fewest=2,
+            )
+        )
+    return parts
+
+
+@measurement
+def above_every_shuffle(
+    results: Results, *, data: str, k: int, runs: int, regularizer: str, stage: str
+) -> list[Part]:
+    """Networks with p = 1: no shuffle has a higher n-cut than the network itself."""
+    rows = cell(results, data=data, regularizer=regularizer, stage=stage, k=k, runs=runs)
+    return [
+        part(
+            label(regularizer=regularizer, stage=stage),
+            [rows],
+            lambda: (rows["p_value"] >= 1 - 1e-9).sum(),
+        )
+    ]
+
+
+@measurement
+def two_sample_z(results: Results, *, data: str, k: int, runs: int) -> list[Part]:
+    """(mean without - mean with dropout) / sqrt(s_a^2/n_a + s_b^2/n_b), pruned (footnote 11)."""
+    plain, dropped = _methods(results, data=data, stage="pruned", k=k, runs=runs)
+
+    def z() -> float:
+        gap = rows_mean(plain, "ncut")() - rows_mean(dropped, "ncut")()
+        variance = sum(frame["ncut"].var(ddof=1) / len(frame) for frame in (plain, dropped))
+        return float(gap / variance**0.5) if variance > 0 else float("nan")
+
+    return [part("Z", [plain, dropped], z, fewest=2)]
+
+
+@measurement
+def strong_dropout_accuracy(results: Results, *, k: int, runs: int) -> list[Part]:
+    """Mean test accuracy on grey CIFAR-10 at dropout 0.5 instead of 0.2 (footnote 10)."""
+    parts = []
+    for stage in BOTH:
+        rows = cell(
+            results,
+            data="cifar10_grey",
+            regularizer="dropout",
+            stage=stage,
+            k=k,
+            runs=runs,
+            dropout=0.5,
+        )
+        parts.append(
+            part(stage, [rows], rows_mean(rows, "test_accuracy"), rows_sd(rows, "test_accuracy"))
+        )
+    return parts
+
+
+@measurement
+def share_beating_every_shuffle(results: Results, *, k: int, runs: int) -> list[Part]:
+    """Share of all pruned networks (three data sets, both methods) below each of 320 shuffles."""
+    cells = [
+        cell(results, data=data, regularizer=regularizer, stage="pruned", k=k, runs=runs)
+        for data in NAMES
+        for regularizer in METHODS
+    ]
+    return [
+        part(
+            "six cells of pruned networks",
+            cells,
+            lambda: pd.concat(cells)["significant"].astype(float).mean(),
+        )
+    ]
+
+
+@measurement
+def failure_probability(results: Results, *, k: int, runs: int) -> list[Part]:
+    """Mean n-cut/k of pruned networks: the chance that an edge stub leads out of its cluster."""
+    parts = []
+    for data in NAMES:
+        for regularizer in METHODS:
+            rows = cell(results, data=data, regularizer=regularizer, stage="pruned", k=k, runs=runs)
+            parts.append(
+                part(
+                    label(data=data, regularizer=regularizer),
+                    [rows],
+                    lambda rows=rows: rows["ncut"].mean() / k,
+                    lambda rows=rows: rows["ncut"].std(ddof=1) / k,
+                )
+            )
+    return parts
+
+
+def _methods(
+    results: Results, *, data: str, stage: str, k: int, runs: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows without and with dropout."""
+    plain, dropped = (
+        cell(results, data=data, regularizer=regularizer, stage=stage, k=k, runs=runs)
+        for regularizer in METHODS
+    )
+    return plain, dropped

@@ -1,0 +1,98 @@
+"""Where computed things are kept, what identifies them, and how a file is written whole.
+
+A key is the SHA-256 of a canonical configuration together with a name and a schema version, so
+"is it there already?" never depends on a file name that somebody chose.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+
+__all__ = ["ADDED_LATER", "cache_root", "canonical", "config_key", "rounded", "write_atomically"]
+
+ADDED_LATER = {"added_later": True}
+# The project's own checkout keeps its cache in itself; an installed library does not.
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def cache_root() -> Path:
+    """Folder of everything recomputable: $MODGRAPH_CACHE, or the user's cache folder.
+
+    A checkout of the project, which has ``book/lab`` beside the library, keeps its own in
+    ``data/cache``.
+    """
+    if chosen := os.environ.get("MODGRAPH_CACHE"):
+        return Path(chosen)
+    if (CHECKOUT / "book" / "lab").is_dir():
+        return CHECKOUT / "data" / "cache"
+    return platformdirs.user_cache_path("modgraph_lib", appauthor=False)
+
+
+def canonical(config: Any) -> Any:
+    """Plain JSON value of a configuration: dataclasses to dicts, tuples to lists.
+
+    A field declared with ``metadata=ADDED_LATER`` is left out while it has its default, so that
+    a new option leaves the keys of all earlier records as they were.
+
+    Raises:
+        TypeError: a value that has no JSON form (an array, a module, a function).
+        ValueError: a float that is not finite.
+    """
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        return {
+            f.name: canonical(getattr(config, f.name))
+            for f in dataclasses.fields(config)
+            if not (f.metadata.get("added_later") and getattr(config, f.name) == f.default)
+        }
+    if isinstance(config, Mapping):
+        return {str(k): canonical(v) for k, v in config.items()}
+    if isinstance(config, list | tuple):
+        return [canonical(v) for v in config]
+    if isinstance(config, bool | int | str) or config is None:
+        return config
+    if isinstance(config, float):
+        if not np.isfinite(config):
+            raise ValueError(f"a configuration cannot hold {config}; use None for 'absent'")
+        return config
+    raise TypeError(f"a configuration holds only str, int, float, bool and lists, not {config!r}")
+
+
+def config_key(experiment: str, schema: int, config: Any) -> str:
+    """SHA-256 (64 hex digits) of experiment name, schema version and canonical configuration."""
+    text = json.dumps([experiment, schema, canonical(config)], sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, sync it, then rename it into place.
+
+    A reader sees the old file or the whole new one, never a part; a kill leaves at most a
+    stray temporary file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def rounded(values: Iterable[float], digits: int = 6) -> list[float]:
+    """Floats as they are stored: short enough to commit, finer than any printed number."""
+    return [round(float(value), digits) for value in values]

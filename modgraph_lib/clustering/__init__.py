@@ -1,0 +1,294 @@
+"""Spectral clustering of a network's graph, its n-cut, and the shuffle test of that n-cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import joblib
+import numpy as np
+import scipy.sparse
+import torch
+
+from modgraph_lib import statistics, training
+from modgraph_lib.clustering import spectral
+from modgraph_lib.clustering.kmeans import kmeans
+from modgraph_lib.graphs import LayeredGraph
+
+__all__ = [
+    "SHUFFLE_METHODS",
+    "ShuffleTest",
+    "ncut",
+    "shuffle_graph",
+    "shuffle_test",
+    "shuffle_tests",
+    "spectral_clustering",
+]
+
+Graph = LayeredGraph | scipy.sparse.sparray | np.ndarray
+SHUFFLE_METHODS = ("layer", "layer_nonzero")
+BATCH, BATCH_WEIGHTS = 8, 20_000_000  # shuffles at once, and weights of them all
+
+
+@dataclass(frozen=True, eq=False)
+class ShuffleTest:
+    """A network's n-cut beside the n-cuts of its shuffles.
+
+    Attributes:
+        k: number of clusters asked for.
+        ncut: n-cut of the network's own clustering.
+        labels: (N,) clusters of the network; -1 marks isolated nodes.
+        shuffled: (S,) n-cut of every shuffle, in the order drawn.
+        method: how weights were shuffled.
+    """
+
+    k: int
+    ncut: float
+    labels: np.ndarray
+    shuffled: np.ndarray
+    method: str
+
+    @property
+    def p_value(self) -> float:
+        """(r + 1) / (S + 1) with r shuffles at or below the network's n-cut (North et al.)."""
+        return statistics.empirical_p_value(self.ncut, self.shuffled)
+
+    @property
+    def z_score(self) -> float:
+        """Distance to the shuffles' mean in their standard deviations; negative: clusterable."""
+        return statistics.z_score(self.ncut, self.shuffled)
+
+    @property
+    def significant(self) -> bool:
+        """Whether the network's n-cut lies below that of every shuffle."""
+        return bool(self.ncut < self.shuffled.min())
+
+
+def spectral_clustering(graph: Graph, k: int, *, n_init: int = 10, seed: int = 0) -> np.ndarray:
+    """Normalised spectral clustering (Shi and Malik) of a weighted graph.
+
+    Args:
+        graph: a layered graph, or a symmetric non-negative adjacency (N, N).
+        k: number of clusters.
+        n_init: k-means restarts; the one of lowest inertia is kept.
+        seed: fixes k-means (and ARPACK's start on graphs with skip connections).
+
+    Returns:
+        (N,) int labels in 0..k-1; -1 for isolated nodes. When nodes coincide in the embedding
+        a cluster can be empty.
+
+    Raises:
+        ValueError: k is not between 1 and the number of nodes with an edge; a bad adjacency.
+
+    Source: Neural networks are surprisingly modular, section 2.1, algorithm 1.
+    """
+    graph = _checked(graph)
+    points = spectral.embedding(graph, k, seed=seed)
+    present = torch.from_numpy(_degrees(graph) > 0)[None]
+    batch = torch.from_numpy(points.astype(np.float32))[None]
+    return kmeans(batch, k, present=present, n_init=n_init, seeds=[seed])[0].numpy()
+
+
+def ncut(graph: Graph, labels: np.ndarray, *, epsilon: float = 0.0) -> float:
+    """Normalised cut: sum over clusters of W(X, not X) / vol(X), without the factor 1/2.
+
+    Args:
+        graph: a layered graph, or a symmetric non-negative adjacency (N, N).
+        labels: (N,) integers; negative labels mark nodes left out. A cluster without volume
+            adds nothing.
+        epsilon: added to every volume. 0 is the papers' definition; their released code has 1e-8,
+            which makes a cluster of units with next to no weights free instead of costing 1.
+
+    Returns:
+        A number between 0 and the number of clusters.
+
+    Raises:
+        ValueError: labels of the wrong length, or nothing labelled.
+
+    Source: Neural networks are surprisingly modular, section 2.1 (footnote 5 on the factor);
+    Clusterability in Neural Networks, section 1.2.
+    """
+    graph = _checked(graph)
+    labels = np.asarray(labels)
+    nodes = graph.nodes if isinstance(graph, LayeredGraph) else graph.shape[0]
+    if labels.shape != (nodes,):
+        raise ValueError(f"need one label for each of {nodes} nodes, got shape {labels.shape}")
+    if labels.max(initial=-1) < 0:
+        raise ValueError("every node is left out (all labels are negative)")
+    k = int(labels.max()) + 1
+    within, volume = np.zeros(k), np.zeros(k)
+    if isinstance(graph, LayeredGraph):
+        parts = np.split(_one_hot(labels, k), graph.offsets[1:-1])
+        for (i, j), block in graph.blocks.items():
+            between = parts[i].T @ (block @ parts[j])
+            within += 2 * np.diag(between)
+            volume += between.sum(1) + between.sum(0)
+    else:
+        member = _one_hot(labels, k)
+        between = member.T @ (graph @ member)
+        within, volume = np.diag(between), between.sum(1)
+    cut = np.divide(volume - within, volume + epsilon, out=np.zeros(k), where=volume > 0)
+    return float(cut.sum())
+
+
+def shuffle_graph(graph: LayeredGraph, *, method: str = "layer", seed: int | list[int]):
+    """The graph with the weights between each pair of layers permuted.
+
+    Args:
+        graph: layered graph.
+        method: "layer" permutes all entries of a block, zeros included; "layer_nonzero" only
+            its non-zero entries among their places, which keeps the topology.
+        seed: fixes the permutation.
+
+    Source: Neural networks are surprisingly modular, sections 3 and 3.3; Clusterability in
+    Neural Networks, section 1.3 and appendix A.6.
+    """
+    _check_method(method)
+    rng = np.random.default_rng(seed)
+    blocks = {pair: _shuffled(block, method, rng) for pair, block in graph.blocks.items()}
+    return LayeredGraph(graph.layers, blocks, graph.names)
+
+
+def shuffle_test(
+    graph: LayeredGraph,
+    k: int,
+    *,
+    shuffles: int = 50,
+    method: str = "layer",
+    n_init: int = 10,
+    seed: int = 0,
+    device: str = "cpu",
+    workers: int | None = None,
+) -> ShuffleTest:
+    """Is the network more clusterable than networks with the same weights in other places?
+
+    Isolated nodes are removed before shuffling, and those that a shuffle isolates are removed
+    again. Shuffle number i depends on (seed, i) alone, so a longer test extends a shorter one.
+
+    Args:
+        graph: layered graph of the network.
+        k: number of clusters.
+        shuffles: size of the null sample.
+        method: "layer" or "layer_nonzero", see ``shuffle_graph``.
+        n_init: k-means restarts for the network and for each shuffle alike.
+        seed: fixes shuffles and k-means.
+        device: "cpu", or a torch device for batched eigen-decompositions.
+        workers: threads on a CPU; by default one per core.
+
+    Raises:
+        ValueError: unknown method, no shuffle, or k out of range.
+
+    Source: Neural networks are surprisingly modular, section 3; Clusterability in Neural
+    Networks, section 1.3; p-value of North, Curtis and Sham (2002).
+    """
+    return shuffle_tests(
+        graph,
+        [k],
+        shuffles=shuffles,
+        method=method,
+        n_init=n_init,
+        seed=seed,
+        device=device,
+        workers=workers,
+    )[k]
+
+
+def shuffle_tests(
+    graph: LayeredGraph,
+    ks: Sequence[int],
+    *,
+    shuffles: int = 50,
+    method: str = "layer",
+    n_init: int = 10,
+    seed: int = 0,
+    device: str = "cpu",
+    workers: int | None = None,
+) -> dict[int, ShuffleTest]:
+    """``shuffle_test`` for several k on the same shuffles: one eigen-decomposition serves all."""
+    _check_method(method)
+    if shuffles < 1:
+        raise ValueError(f"a shuffle test needs at least 1 shuffle, got {shuffles}")
+    if not ks:
+        raise ValueError("no number of clusters given")
+    graph, kept = graph.without_isolated()
+    labels = {k: spectral_clustering(graph, k, n_init=n_init, seed=seed) for k in ks}
+    weights = sum(block.size for block in graph.blocks.values())
+    batch = max(1, min(BATCH, BATCH_WEIGHTS // weights))
+    batches = [range(i, min(i + batch, shuffles)) for i in range(0, shuffles, batch)]
+
+    def run(indices: range) -> dict[int, list[float]]:
+        graphs = [shuffle_graph(graph, method=method, seed=[seed, i]) for i in indices]
+        return _ncuts(graphs, ks, n_init, [hash_seed(seed, i) for i in indices], device)
+
+    threads = 1 if device != "cpu" else workers or joblib.cpu_count()
+    # One thread of linear algebra for each of ours, or they would crowd each other out.
+    with training.single_thread(), ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(run, batches))
+    whole = {}
+    for k in ks:
+        full = np.full(len(kept), -1)
+        full[kept] = labels[k]
+        null = np.array([value for part in parts for value in part[k]])
+        whole[k] = ShuffleTest(k, ncut(graph, labels[k]), full, null, method)
+    return whole
+
+
+def hash_seed(*parts: int) -> int:
+    """One 32-bit seed made of several integers."""
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
+def _ncuts(graphs, ks, n_init, seeds, device) -> dict[int, list[float]]:
+    """n-cuts of a batch of equally shaped graphs for each k, clustered together."""
+    widest = max(ks)
+    batch = spectral.embeddings(graphs, widest, device=device)
+    present = torch.from_numpy(np.stack([g.degrees() > 0 for g in graphs])).to(device)
+    found = {}
+    for k in ks:
+        labels = kmeans(batch[:, :, :k], k, present=present, n_init=n_init, seeds=seeds)
+        found[k] = [ncut(g, row) for g, row in zip(graphs, labels.cpu().numpy(), strict=True)]
+    return found
+
+
+def _shuffled(block: np.ndarray, method: str, rng: np.random.Generator) -> np.ndarray:
+    flat = block.ravel()
+    places = np.flatnonzero(flat)
+    out = np.zeros_like(flat)
+    if method == "layer_nonzero":
+        out[places] = rng.permutation(flat[places])
+    else:
+        # A random ordered choice of places for the non-zero weights: the same distribution as
+        # permuting all entries, at a fraction of the draws when most entries are pruned.
+        out[rng.choice(flat.size, len(places), replace=False)] = flat[places]
+    return out.reshape(block.shape)
+
+
+def _one_hot(labels: np.ndarray, k: int) -> np.ndarray:
+    """(N, k) indicator; all-zero rows for negative labels."""
+    member = np.zeros((len(labels), k))
+    inside = np.flatnonzero(labels >= 0)
+    member[inside, labels[inside]] = 1
+    return member
+
+
+def _checked(graph: Graph) -> LayeredGraph | scipy.sparse.csr_array:
+    if isinstance(graph, LayeredGraph):
+        return graph
+    adjacency = scipy.sparse.csr_array(graph)
+    if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
+        raise ValueError(f"an adjacency is square, got shape {adjacency.shape}")
+    if not np.isfinite(adjacency.data).all() or (adjacency.data < 0).any():
+        raise ValueError("an adjacency needs finite, non-negative weights")
+    if abs(adjacency - adjacency.T).max() > 1e-9 * max(adjacency.max(), 1e-300):
+        raise ValueError("the adjacency is not symmetric; n-cut is defined for undirected graphs")
+    return adjacency
+
+
+def _degrees(graph: LayeredGraph | scipy.sparse.csr_array) -> np.ndarray:
+    return graph.degrees() if isinstance(graph, LayeredGraph) else np.asarray(graph.sum(1)).ravel()
+
+
+def _check_method(method: str) -> None:
+    if method not in SHUFFLE_METHODS:
+        raise ValueError(f"method must be one of {', '.join(SHUFFLE_METHODS)}; got {method!r}")

@@ -1,1 +1,0 @@
-"""Experiments of Understanding the Dynamics of DNNs Using Graph Modularity."""

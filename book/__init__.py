@@ -1,1 +1,1 @@
-"""The book: the lab (its engine), the papers (their sections) and the scripts that build the site."""
+"""The book: its engine (lab), its sections (papers) and the scripts that build the site."""

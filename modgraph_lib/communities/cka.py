@@ -127,18 +127,22 @@ def _of_features(features: torch.Tensor, name: str) -> torch.Tensor:
     rows = rows / peak.where(peak > 0, 1)  # squares of squares stay in range
     size = rows.square().sum(1).max()
     rows = rows - rows.mean(0)
-    return _direction(rows @ rows.T, size, name)
+    # Centred before they are squared, equal samples leave the square of a double's rounding.
+    return _direction(rows @ rows.T, size, name, rounding=1e-26)
 
 
-def _direction(products: torch.Tensor, size: torch.Tensor, name: str) -> torch.Tensor:
+def _direction(
+    products: torch.Tensor, size: torch.Tensor, name: str, rounding: float = 1e-13
+) -> torch.Tensor:
     """A matrix of dot products, centred on both sides and scaled to length 1, as (N * N,).
 
-    ``size`` is the largest squared length of a sample before centring.
+    ``size`` is the largest squared length of a sample before centring, ``rounding`` what part of
+    it arithmetic leaves of samples that are equal.
     """
     means = products.mean(0, keepdim=True)
     centred = products - means - means.T + means.mean()
     length = torch.linalg.vector_norm(centred)
     # What is left of equal samples is rounding, not a way of lying to each other.
-    if length <= 1e-13 * len(products) * size:
+    if length <= rounding * len(products) * size:
         raise ValueError(f"{name} is the same for every sample, so that CKA is undefined")
     return (centred / length).flatten()

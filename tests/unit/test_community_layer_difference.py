@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from torch import nn
@@ -62,6 +62,7 @@ def test_the_textbook_formula(seed, one, other, offset):
 
 
 @given(st.integers(0, 10_000), st.integers(2, 20), st.floats(1e-6, 1e6))
+@example(278, 2, 1e-6)
 def test_what_cka_does_not_see(seed, width, scale):
     rng = np.random.RandomState(seed)
     x, y = rng.normal(size=(15, width)), rng.normal(size=(15, 4))

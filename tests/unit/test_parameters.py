@@ -152,7 +152,7 @@ def test_import_is_light():
 
 NOTEBOOK = """
 import dataclasses
-from modgraph_lib import parameters
+from book.lab import parameters
 
 @dataclasses.dataclass(frozen=True)
 class P1:

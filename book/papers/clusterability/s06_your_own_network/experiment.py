@@ -1,7 +1,7 @@
 """Clusterability of one's own network, and of which architectures a graph can be made.
 
-``python -m book.papers.clusterability.s06_your_own_network.experiment [NAME ...]`` tries architectures (all of
-``ARCHITECTURES`` by default) and commits their records.
+``python -m book.papers.clusterability.s06_your_own_network.experiment [NAME ...]`` tries
+architectures (all of ``ARCHITECTURES`` by default) and commits their records.
 """
 
 from __future__ import annotations

@@ -8,14 +8,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from modgraph_lib.models import cifar_networks
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["CONVENTIONS", "Cost", "choose", "cost", "matching", "removals"]
 
@@ -125,6 +128,8 @@ def removals(network: str = "resnet56", image_shape: Sequence[int] = (3, 32, 32)
     Raises:
         ValueError: a network that is not a ResNet with a count for each stage in its name.
     """
+    import pandas as pd  # slow to import
+
     counts = cifar_networks.plan_of(network).counts
     whole = _vector(cost(network, image_shape))
     ones = np.eye(len(counts), dtype=int)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["channels_last", "scaled"]
+__all__ = ["channels_last", "scaled", "with_channels"]
 
 
 def scaled(images: torch.Tensor) -> torch.Tensor:
@@ -22,3 +22,8 @@ def channels_last(images: torch.Tensor) -> torch.Tensor:
     return images.contiguous(memory_format=torch.channels_last).as_strided(
         images.shape, (channels * height * width, 1, channels * width, channels)
     )
+
+
+def with_channels(images: torch.Tensor) -> torch.Tensor:
+    """Grey images (N, H, W) as (N, 1, H, W); images that have channels as they are."""
+    return images[:, None] if images.ndim == 3 else images

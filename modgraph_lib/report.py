@@ -22,20 +22,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
-import pandas as pd
 import safetensors
 import safetensors.torch
 import torch
-from matplotlib.figure import Figure
 from torch import nn
 
 from modgraph_lib import clustering
 from modgraph_lib.graphs import LayeredGraph, kernel_shuffles, weight_graph
-from modgraph_lib.plots.clusters import clusters_by_layer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 __all__ = ["Report", "clusterability", "fill", "load_model", "load_weights"]
 
@@ -113,6 +114,8 @@ class Report:
 
     def figure(self) -> Figure:
         """Which layers each cluster lies in, and the n-cut beside its null."""
+        from modgraph_lib.plots.clusters import clusters_by_layer  # loads matplotlib
+
         return clusters_by_layer(
             self.cluster_sizes, ncut=self.ncut, shuffled=self.shuffled, k=self.k, title=self.name
         )
@@ -365,6 +368,8 @@ def _by_size(labels: np.ndarray, k: int) -> np.ndarray:
 
 
 def _sizes(graph: LayeredGraph, labels: np.ndarray, k: int) -> pd.DataFrame:
+    import pandas as pd  # slow to import
+
     parts = np.split(labels, graph.offsets[1:-1])
     counts = np.array([np.bincount(part, minlength=k + 1) for part in parts])
     frame = pd.DataFrame(counts[:, 1:], columns=range(1, k + 1), index=list(graph.names))

@@ -23,8 +23,7 @@ from torch import nn
 
 from modgraph_lib.attacks import _gradient as gradient
 from modgraph_lib.attacks import _pixel as pixel
-from modgraph_lib.pixels import channels_last, scaled
-from modgraph_lib.training import with_channels
+from modgraph_lib.pixels import channels_last, scaled, with_channels
 
 __all__ = ["SETTINGS", "Misled", "attack", "collect", "sizes"]
 

@@ -11,9 +11,10 @@ import numpy as np
 import scipy.sparse
 import torch
 
-from modgraph_lib import statistics, training
+from modgraph_lib import statistics
 from modgraph_lib.clustering import spectral
 from modgraph_lib.clustering.kmeans import kmeans
+from modgraph_lib.device import single_thread
 from modgraph_lib.graphs import LayeredGraph
 
 __all__ = [
@@ -223,7 +224,7 @@ def shuffle_tests(
 
     threads = 1 if device != "cpu" else workers or joblib.cpu_count()
     # One thread of linear algebra for each of ours, or they would crowd each other out.
-    with training.single_thread(), ThreadPoolExecutor(threads) as pool:
+    with single_thread(), ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(run, batches))
     whole = {}
     for k in ks:

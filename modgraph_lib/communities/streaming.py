@@ -13,9 +13,9 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from modgraph_lib.device import pick_device
 from modgraph_lib.hooks import default_layers, find_modules, layer_widths, listening
 from modgraph_lib.pixels import scaled
-from modgraph_lib.training import pick_device
 
 __all__ = ["each_layer", "finite_rows"]
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 from torch import nn
 
@@ -29,6 +29,9 @@ from modgraph_lib.lesions._accuracies import (
     lesion_accuracies,
 )
 from modgraph_lib.lesions.importance import IMPORTANCES, RULES, Rules, classify, lowest, rules_of
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = [
     "IMPORTANCES",
@@ -329,6 +332,8 @@ def dependency_graph(found: Iterable[DoubleLesion], *, variant: str = "described
     Source: section 4.2: information flows between two important sub-modules if one of them is
     unimportant once the other is lesioned.
     """
+    import networkx as nx  # slow to import
+
     graph = nx.DiGraph()
     for pair in found:
         for part in (pair.x, pair.y):

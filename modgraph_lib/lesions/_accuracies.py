@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from modgraph_lib.device import pick_device, single_thread
 from modgraph_lib.hooks import listening
 from modgraph_lib.lesions._branches import ON_ACCELERATORS, Site, row_numbers
 from modgraph_lib.lesions._passes import Traced, passes
 from modgraph_lib.lesions._whole import Hooked, decided, evaluating, sites
 from modgraph_lib.pixels import scaled
-from modgraph_lib.training import pick_device, single_thread
 
 __all__ = ["KINDS", "Images", "LesionAccuracies", "lesion_accuracies"]
 

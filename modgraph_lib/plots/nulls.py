@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -58,6 +57,8 @@ def initial_ncuts(
     `paper` is the range (low, high) the paper gives; drawn as a band.
     Source: SM Figure 3 (k = 4), CL Figure A.1 (k = 12).
     """
+    import seaborn as sns  # slow to import
+
     ncuts = _values(ncuts, "ncuts")
     with style.styled():
         figure, (axes,) = style.axes(height=2.8)

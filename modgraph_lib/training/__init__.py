@@ -7,22 +7,22 @@ alone, and finished networks are kept in ``data/cache/networks`` as safetensors.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
 import joblib
 import torch
-from threadpoolctl import threadpool_limits
 
 from modgraph_lib import cache, provenance
+from modgraph_lib.device import pick_device, single_thread, threads_for
+from modgraph_lib.pixels import with_channels
 from modgraph_lib.training import checkpoints, sgd
 from modgraph_lib.training.config import TrainConfig
 from modgraph_lib.training.forward import evaluate
 from modgraph_lib.training.loop import Trained, build, train
 from modgraph_lib.training.pruning import PruningSchedule, magnitude_mask
-from modgraph_lib.training.sets import data_note, fingerprint, pair, with_channels
+from modgraph_lib.training.sets import data_note, fingerprint, pair
 from modgraph_lib.training.sgd import SgdConfig
 
 __all__ = [
@@ -45,25 +45,6 @@ __all__ = [
     "trained",
     "with_channels",
 ]
-
-
-def pick_device(device: str = "auto") -> str:
-    """The device to use: "auto" means cuda, then mps, then cpu.
-
-    Raises:
-        ValueError: an accelerator was asked for by name and is not there.
-    """
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if device == "auto":
-        return next(name for name, there in available.items() if there)
-    if not available.get(device.partition(":")[0], False):
-        there = ", ".join(name for name, is_there in available.items() if is_there)
-        raise ValueError(f"device {device!r} is not available here; use auto, or one of: {there}")
-    return device
 
 
 def trained(
@@ -108,26 +89,6 @@ def train_many(
         stack = _trained_stack(members, device=device, root=root)
         done |= dict(zip(members, stack, strict=True))
     return [done[config] for config in configs]
-
-
-@contextlib.contextmanager
-def single_thread():
-    """Torch, numpy and scipy on one thread: fastest for small networks, and the same bits each run.
-
-    On matrices of a few hundred rows a second BLAS thread costs more in waiting than it does.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def threads_for(device: str) -> contextlib.AbstractContextManager:
-    """One thread on a CPU, whose cores go to processes; an accelerator's host keeps its own."""
-    return single_thread() if device == "cpu" else contextlib.nullcontext()
 
 
 def cache_path(config: TrainConfig, root: str | Path | None = None) -> Path:

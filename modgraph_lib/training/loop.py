@@ -24,6 +24,7 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from modgraph_lib import models, promoting
 from modgraph_lib.datasets import Dataset
+from modgraph_lib.pixels import with_channels
 from modgraph_lib.training import checkpoints
 from modgraph_lib.training.config import TrainConfig
 from modgraph_lib.training.forward import (
@@ -36,7 +37,6 @@ from modgraph_lib.training.forward import (
 )
 from modgraph_lib.training.pruning import magnitude_mask
 from modgraph_lib.training.seeds import derived
-from modgraph_lib.training.sets import with_channels
 from modgraph_lib.training.state import State
 
 __all__ = ["Trained", "build", "train"]

@@ -20,12 +20,13 @@ from torch.nn import functional
 from modgraph_lib import cache, provenance
 from modgraph_lib.datasets import Dataset
 from modgraph_lib.models import cifar_networks
+from modgraph_lib.pixels import with_channels
 from modgraph_lib.training import checkpoints
 from modgraph_lib.training.augment import check_augmentation
 from modgraph_lib.training.forward import autocast, evaluate, training_batch
 from modgraph_lib.training.inherit import check_kept, inherit
 from modgraph_lib.training.seeds import derived
-from modgraph_lib.training.sets import pair, with_channels
+from modgraph_lib.training.sets import pair
 
 __all__ = [
     "SCHEDULES", "Classifier", "SgdConfig", "at_start", "fit", "learning_rate", "trained",

@@ -21,8 +21,19 @@ import platformdirs
 __all__ = ["ADDED_LATER", "cache_root", "canonical", "config_key", "rounded", "write_atomically"]
 
 ADDED_LATER = {"added_later": True}
-# The project's own checkout keeps its cache in itself; an installed library does not.
-CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def checkout() -> Path | None:
+    """The project's checkout this library runs from; None for an installed library."""
+    folder = Path(__file__).resolve().parent.parent
+    return folder if (folder / "book" / "lab").is_dir() else None
+
+
+def user_cache() -> Path:
+    """$MODGRAPH_CACHE, or the user's cache folder: what several checkouts can share."""
+    if chosen := os.environ.get("MODGRAPH_CACHE"):
+        return Path(chosen).expanduser()
+    return platformdirs.user_cache_path("modgraph_lib", appauthor=False)
 
 
 def cache_root() -> Path:
@@ -31,11 +42,10 @@ def cache_root() -> Path:
     A checkout of the project, which has ``book/lab`` beside the library, keeps its own in
     ``data/cache``.
     """
-    if chosen := os.environ.get("MODGRAPH_CACHE"):
-        return Path(chosen)
-    if (CHECKOUT / "book" / "lab").is_dir():
-        return CHECKOUT / "data" / "cache"
-    return platformdirs.user_cache_path("modgraph_lib", appauthor=False)
+    project = checkout()
+    if project is None or os.environ.get("MODGRAPH_CACHE"):
+        return user_cache()
+    return project / "data" / "cache"
 
 
 def canonical(config: Any) -> Any:

@@ -11,9 +11,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from modgraph_lib import cache
+
 __all__ = ["stamp"]
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 # A change in any of these may change a result.
 CODE = ("modgraph_lib", "book/lab", "book/papers")
 PACKAGES = ("modgraph_lib", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "networkx")
@@ -43,7 +44,10 @@ def _where() -> dict[str, Any]:
 
 
 def _commit() -> str:
-    git = ["git", "-C", str(CHECKOUT)]
+    folder = cache.checkout()
+    if folder is None:  # a repository around an installed library is somebody else's
+        return "unknown"
+    git = ["git", "-C", str(folder)]
     try:
         head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
         code = [*git, "status", "--porcelain", "--", *CODE]

@@ -66,7 +66,7 @@ def load(name: str, split: str, *, root: str | Path | None = None, seed: int = 4
     ----------
     name: one of ``NAMES``, or a mixture ``"a+b"`` / ``"a+b:separate"`` of two of them.
     split: ``"train"`` or ``"test"`` (for tiny_imagenet and imagenet50 their validation images).
-    root: searched first; then MODGRAPH_DATA, ``data/cache/datasets``, ``~/.cache/modgraph``.
+    root: searched first; then MODGRAPH_DATA, ``data/cache/datasets``, the user's cache folder.
     seed: of the draws of made sets (42 in the papers); real data do not depend on it.
 
     Nothing is ever downloaded: ``python -m modgraph_lib.datasets fetch NAME`` does that.

@@ -33,8 +33,9 @@ test: lint book ## lint, unit, property, notebook and site tests                
 		--nbval-lax --nbval-current-env tests notebooks $(ARGS)
 
 .PHONY: lint
-lint: env ## ruff, and the notebooks' text twins in step
+lint: env ## ruff, mypy, and the notebooks' text twins in step
 	@$(PY) -m ruff check .
+	@$(PY) -m mypy
 	@$(PY) -m book.scripts.sync --check
 
 .PHONY: run

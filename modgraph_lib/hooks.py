@@ -21,7 +21,8 @@ def default_layers(model: nn.Module) -> tuple[str, ...]:
     def is_block(module: nn.Module) -> bool:
         return type(module).__name__.endswith(("Block", "Bottleneck"))
 
-    names, blocks = [], []
+    names: list[str] = []
+    blocks: list[str] = []
     for name, module in model.named_modules():
         if any(name.startswith(f"{block}.") for block in blocks):
             continue

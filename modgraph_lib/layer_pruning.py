@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -55,11 +55,12 @@ def cost(network: str | nn.Module, image_shape: Sequence[int] = (3, 32, 32), **o
     """
     if isinstance(network, str):
         with torch.device("meta"):
-            network = cifar_networks.build(network, tuple(image_shape), seed=0, **options)
+            channels, height, width = image_shape
+            network = cifar_networks.build(network, (channels, height, width), seed=0, **options)
     device = next(network.parameters()).device
     heard: dict[str, int] = {"multiplied": 0, "biases": 0, "normed": 0}
 
-    def hear(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+    def hear(module: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         if isinstance(module, nn.BatchNorm2d):
             heard["normed"] += inputs[0].numel()
             return
@@ -105,11 +106,12 @@ def choose(
     Raises:
         ValueError: another number of values than of blocks, or a value that is not finite.
     """
-    q = np.asarray(q, dtype=float)
-    if q.shape != (sum(counts),) or not np.isfinite(q).all():
-        raise ValueError(f"{sum(counts)} blocks need as many finite values of Q, got {q}")
-    stays = np.append(True, np.diff(q) > threshold)
-    kept, first = [], 0
+    curve = np.asarray(q, dtype=float)
+    if curve.shape != (sum(counts),) or not np.isfinite(curve).all():
+        raise ValueError(f"{sum(counts)} blocks need as many finite values of Q, got {curve}")
+    stays = np.append(True, np.diff(curve) > threshold)
+    kept: list[tuple[int, ...]] = []
+    first = 0
     for count in counts:
         kept.append(tuple(unit for unit in range(count) if unit == 0 or stays[first + unit]))
         first += count

@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -190,7 +191,7 @@ def clusterable_initialisation(
 
     Source: Clusterability in Neural Networks, section 4.2.
     """
-    layers = [part for part in model.modules() if isinstance(part, nn.Linear | nn.Conv2d)]
+    layers: list[Any] = [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     convolutions = [part for part in layers if isinstance(part, nn.Conv2d)]
     layers = convolutions or layers
     hidden = layers if convolutions else layers[:-1]
@@ -255,7 +256,7 @@ def _places(sizes: Sequence[int]) -> list[tuple[slice, slice, bool]]:
     ]
 
 
-def _arrays(*groups: Sequence[torch.Tensor | None]) -> tuple:
+def _arrays(*groups: Any) -> tuple[Any, Any]:
     """torch and the tensors, or on a CPU numpy and arrays that share their memory.
 
     The arithmetic on networks of a hundred units a layer is so small that torch's overhead a call

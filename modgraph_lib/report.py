@@ -161,7 +161,7 @@ def clusterability(
     else:
         graph = weight_graph(network, **graph_options)
     method = method or _fitting_method(network, graph)
-    settings = {"n_init": n_init, "seed": seed, "workers": workers}
+    settings: dict[str, Any] = {"n_init": n_init, "seed": seed, "workers": workers}
     if method == "kernel":
         test = _kernel_test(network, graph, k, shuffles, graph_options, **settings)
     else:
@@ -225,6 +225,7 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
         ValueError: a file that cannot be read safely, or holds no tensors by name.
     """
     path = Path(path)
+    found: Any
     if not path.is_file():
         raise FileNotFoundError(f"no weights file {path.absolute()}")
     try:
@@ -331,7 +332,7 @@ def _imported(factory: str) -> Callable[..., Any]:
             f"factory {factory!r}: write 'package.module:function', for instance "
             "'torchvision.models:resnet18', or 'path/to/file.py:Class'"
         )
-    module = _module(place, factory)
+    module: Any = _module(place, factory)
     try:
         return functools.reduce(getattr, name.split("."), module)
     except AttributeError:
@@ -346,6 +347,7 @@ def _module(place: str, factory: str) -> ModuleType:
         if not path.is_file():
             raise ValueError(f"factory {factory!r}: no file {path.absolute()}")
         spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec and spec.loader  # a name that ends in .py has a loader
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module

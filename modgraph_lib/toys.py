@@ -210,9 +210,9 @@ def rescaled(model: nn.Module, *, spread: float, seed: int) -> nn.Module:
     with torch.no_grad():
         for before, after in itertools.pairwise(layers):
             factors = torch.exp(spread * torch.randn(before.out_features, generator=generator))
-            before.weight *= factors[:, None]
-            before.bias *= factors
-            after.weight /= factors[None, :]
+            before.weight.mul_(factors[:, None])
+            before.bias.mul_(factors)
+            after.weight.div_(factors[None, :])
     return twin
 
 

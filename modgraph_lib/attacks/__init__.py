@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ from modgraph_lib.pixels import channels_last, scaled, with_channels
 
 __all__ = ["SETTINGS", "Misled", "attack", "collect", "sizes"]
 
-ATTACKS = {
+ATTACKS: dict[str, Callable[..., torch.Tensor]] = {
     "fgsm": gradient.fgsm,
     "pgd": gradient.pgd,
     "jsma": gradient.jsma,
@@ -187,8 +187,8 @@ def collect(
         attempted += len(truth)
         succeeded += int(misled.sum())
         kept.append(tuple(part[misled].cpu() for part in (clean, moved, truth, answers)))
-    parts = [torch.cat(part)[:samples] for part in zip(*kept, strict=True)]
-    return Misled(*parts, attempted, succeeded)
+    clean, moved, truth, answers = (torch.cat(part)[:samples] for part in zip(*kept, strict=True))
+    return Misled(clean, moved, truth, answers, attempted, succeeded)
 
 
 def sizes(originals: torch.Tensor, adversarial: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import joblib
 import numpy as np
@@ -27,7 +28,7 @@ __all__ = [
     "spectral_clustering",
 ]
 
-Graph = LayeredGraph | scipy.sparse.sparray | np.ndarray
+Graph: TypeAlias = LayeredGraph | scipy.sparse.sparray | np.ndarray
 SHUFFLE_METHODS = ("layer", "layer_nonzero")
 BATCH, BATCH_WEIGHTS = 8, 20_000_000  # shuffles at once, and weights of them all
 

@@ -91,7 +91,8 @@ def finite_rows(features: torch.Tensor, name: str) -> torch.Tensor:
 
 def passes(widths: dict[str, int], budget: int) -> Iterator[list[tuple[str, int, int]]]:
     """(layer, first column, last column) pieces, grouped so that each group fits the budget."""
-    group, room = [], budget
+    group: list[tuple[str, int, int]] = []
+    room = budget
     for name, width in widths.items():
         start = 0
         while start < width:

@@ -120,10 +120,10 @@ def where(source: str, searched: list[Path]) -> Path | None:
 def _find_colour(name: str, searched: list[Path]) -> tuple[str, Path]:
     """("pickles" | "tree", where) for a colour set: the first root that has it either way."""
     for root in searched:
-        if name in _cifar.FOLDERS and _cifar.locate(name, [root]):
-            return "pickles", _cifar.locate(name, [root])
-        if name in _trees.TREES and _trees.locate(name, [root]):
-            return "tree", _trees.locate(name, [root])
+        if name in _cifar.FOLDERS and (place := _cifar.locate(name, [root])):
+            return "pickles", place
+        if name in _trees.TREES and (place := _trees.locate(name, [root])):
+            return "tree", place
     wanted = [f"{_cifar.FOLDERS[name]}/"] if name in _cifar.FOLDERS else []
     advice = ""
     if name in _trees.TREES:
@@ -215,7 +215,9 @@ def _base(name: str, split: str, searched: list[Path], seed: int) -> Dataset:
         return _made(name, split, seed)
     if name in REAL:
         return _real(name, split, searched)
-    return _paired(PAIR.fullmatch(name), split, searched, seed)
+    pair = PAIR.fullmatch(name)
+    assert pair, f"check_name let {name!r} pass"
+    return _paired(pair, split, searched, seed)
 
 
 def _mixture(name: str, split: str, searched: list[Path], seed: int) -> Dataset:

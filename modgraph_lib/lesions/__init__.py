@@ -318,8 +318,9 @@ def double_lesions(
     found = lesion_accuracies(model, masks, images, labels, kind=kind, device=device)
     rows = found.overall.reshape(len(pairs), 3 + 2 * controls)
     return [
-        DoubleLesion(x, y, found.intact_overall, *map(float, row[:3]), *np.split(row[3:], 2))
+        DoubleLesion(x, y, found.intact_overall, float(row[0]), float(row[1]), float(row[2]), a, b)
         for (x, y), row in zip(pairs, rows, strict=True)
+        for a, b in [np.split(row[3:], 2)]
     ]
 
 

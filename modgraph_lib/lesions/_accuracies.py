@@ -7,6 +7,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +16,8 @@ from torch import nn
 from modgraph_lib.device import pick_device, single_thread
 from modgraph_lib.hooks import listening
 from modgraph_lib.lesions._branches import ON_ACCELERATORS, Site, row_numbers
-from modgraph_lib.lesions._passes import Traced, passes
-from modgraph_lib.lesions._whole import Hooked, decided, evaluating, sites
+from modgraph_lib.lesions._passes import passes
+from modgraph_lib.lesions._whole import decided, evaluating, sites
 from modgraph_lib.pixels import scaled
 
 __all__ = ["KINDS", "Images", "LesionAccuracies", "lesion_accuracies"]
@@ -125,7 +126,7 @@ def lesion_accuracies(
 
 
 def _count(
-    runner: Traced | Hooked,
+    runner: Any,  # Traced or Hooked: what ``intact`` gives, ``whole`` takes
     masks: dict[str, torch.Tensor],
     images: torch.Tensor,
     target: torch.Tensor,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from modgraph_lib.statistics import Ties
+
 __all__ = ["IMPORTANCES", "RULES", "Rules", "classify", "lowest"]
 
 IMPORTANCES = (
@@ -30,7 +32,7 @@ class Rules:
         drop: of accuracy, one percentage point.
     """
 
-    ties: str
+    ties: Ties
     inclusive: bool
     smallest_share: float = 0.0
     largest_small: int = 0

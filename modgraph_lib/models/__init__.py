@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 __all__ = ["initialise", "kernels", "mlp", "small_cnn", "vgg"]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def mlp(
@@ -175,7 +178,7 @@ def vgg(
 
 
 @torch.no_grad()
-def initialise(model: nn.Module, *, seed: int) -> nn.Module:
+def initialise(model: Network, *, seed: int) -> Network:
     """Glorot-uniform kernels and zero biases (Keras defaults), in place; returns the model.
 
     Only linear and convolutional layers are touched. The draw is made on the CPU from a
@@ -194,7 +197,7 @@ def initialise(model: nn.Module, *, seed: int) -> nn.Module:
     return model
 
 
-def kernels(model: nn.Module) -> list[nn.Parameter]:
+def kernels(model: nn.Module) -> list[torch.Tensor]:
     """Weights of the linear and convolutional layers, in order; biases and norms are left out."""
     return [m.weight for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
 

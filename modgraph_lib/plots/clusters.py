@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 from modgraph_lib.plots import style
 from modgraph_lib.plots.networks import layer_words
 from modgraph_lib.plots.nulls import null_histogram
+from modgraph_lib.statistics import Numbers
 
 MOST_NAMES = 24
 
 
 def clusters_by_layer(
-    sizes: pd.DataFrame, *, ncut: float, shuffled: Sequence[float], k: int, title: str = ""
+    sizes: pd.DataFrame, *, ncut: float, shuffled: Numbers, k: int, title: str = ""
 ) -> Figure:
     """The share of every layer that lies in each cluster, over the n-cut beside its null.
 

@@ -146,7 +146,8 @@ def small_graph(
             )
         for place, cluster in enumerate(clusters):
             for node in np.flatnonzero(labels == cluster):
-                _number(left, *positions[node], names[node], colours[place], size=11)
+                x, y = positions[node]
+                _number(left, x, y, names[node], colours[place], size=11)
         left.margins(0.15)
         left.set_aspect("equal")
         left.axis("off")
@@ -167,7 +168,8 @@ def draw_matrix(
     """Draw what `ordered_matrix` returns; `top` is the weight that is drawn black."""
     norm = PowerNorm(0.5, vmin=0, vmax=top, clip=True)
     axes.imshow(matrix, cmap="Greys", norm=norm, interpolation="nearest")
-    _mark_clusters(axes, bounds, numbers if labelled else [""] * len(numbers), matrix.shape[0])
+    shown = numbers if labelled else [""] * len(numbers)
+    _mark_clusters(axes, bounds, shown, matrix.shape[0])
 
 
 def ordered_matrix(graph, labels) -> tuple[np.ndarray, np.ndarray, list[int]]:
@@ -208,7 +210,7 @@ def _fitting_labels(labels, nodes: int) -> np.ndarray:
     return labels
 
 
-def _mark_clusters(axes: Axes, bounds: np.ndarray, numbers: list[int], side: int) -> None:
+def _mark_clusters(axes: Axes, bounds: np.ndarray, numbers: Sequence[object], side: int) -> None:
     colours = style.cluster_colours(len(numbers))
     axes.set_xticks([])
     axes.set_yticks([])

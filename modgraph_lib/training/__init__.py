@@ -101,8 +101,9 @@ def _trained_stack(configs, *, device, root, progress=None) -> list[Trained]:
     """Members from the cache; the missing ones trained together and cached one by one."""
     train_data, test_data = pair(configs[0].data, root)
     paths = {c: cache_path(c, root) for c in configs}
-    found = {c: _from_cache(c, path) for c, path in paths.items()}
-    missing = [c for c in configs if found[c] is None]
+    cached = {c: _from_cache(c, path) for c, path in paths.items()}
+    found = {c: network for c, network in cached.items() if network is not None}
+    missing = [c for c in configs if c not in found]
     if missing:
         name = checkpoints.network_key(missing, train_data)
         checkpoint = cache.cache_root() / "checkpoints" / f"{name}.safetensors"

@@ -283,6 +283,12 @@ def _stacked(state, template, images, labels, index, common):
     return loss.detach(), count_hits(output.detach(), target)
 
 
+def _gradient(state: State, index: int) -> torch.Tensor:
+    gradient = state.parameters[index].grad
+    assert gradient is not None  # the loss depends on every parameter
+    return gradient
+
+
 @torch.no_grad()
 def _penalise(state: State, common: TrainConfig) -> None:
     """Add the gradients of l1 sum|w| + l2 sum w^2 over kernels, and of the eigenvalue penalty."""
@@ -290,12 +296,12 @@ def _penalise(state: State, common: TrainConfig) -> None:
         kernels = [state.parameters[i] for i in state.kernels]
         found = promoting.eigenvalues(kernels, start=state.basis)
         state.basis = found.basis
-        for index, gradient in zip(state.kernels, found.gradients, strict=True):
-            state.parameters[index].grad.add_(gradient, alpha=common.eigenvalue_penalty)
+        for index, added in zip(state.kernels, found.gradients, strict=True):
+            _gradient(state, index).add_(added, alpha=common.eigenvalue_penalty)
     if not (common.l1 or common.l2):
         return
     for position, index in enumerate(state.kernels):
-        weight, gradient = state.parameters[index], state.parameters[index].grad
+        weight, gradient = state.parameters[index], _gradient(state, index)
         l1, l2 = common.l1, common.l2
         if common.first_layer_l1 and position == 0:
             l1, l2 = l1 + l2, 0.0

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -168,7 +169,7 @@ def trained(
     if found is not None:
         return found
     checkpoint = cache.cache_root() / "checkpoints" / f"{name}.safetensors"
-    parent = config.parent and trained(config.parent, device=device, root=root).model()
+    parent = _parent(config, device, root)
     made = fit(
         config,
         train_data,
@@ -223,12 +224,18 @@ def at_start(
     """
     data, _ = pair(config.data, root)
     shape = tuple(_pixels(data, "cpu").shape[1:])
-    parent = config.parent and trained(config.parent, device=device, root=root).model()
+    parent = _parent(config, device, root)
     return _start(config, shape, len(data.classes), parent)
 
 
-def _start(config, image_shape, outputs, parent: nn.Module | None) -> nn.Module:
-    model = untrained(config, image_shape, outputs)
+def _parent(config: SgdConfig, device: str, root: str | Path | None) -> nn.Module | None:
+    if config.parent is None:
+        return None
+    return trained(config.parent, device=device, root=root).model()
+
+
+def _start(config, image_shape, outputs, parent: Any) -> nn.Module:
+    model: Any = untrained(config, image_shape, outputs)
     if config.parent is None:
         return model
     if parent is None:
@@ -285,7 +292,7 @@ def fit(
     if labels.ndim != 1:
         raise ValueError(f"{train_data.name} has no classes to learn")
     test_images, test_labels = _pixels(test_data, device), test_data.labels.to(device)
-    model = _start(config, shape, outputs, parent).to(device)
+    model: Any = _start(config, shape, outputs, parent).to(device)
     if config.precision == "bfloat16":
         model = model.to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(
@@ -299,7 +306,7 @@ def fit(
     last_save = time.perf_counter()
     with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
         for epoch in range(len(history), config.epochs):
-            entry = _epoch(model, optimiser, config, images, labels, epoch)
+            entry: dict[str, Any] = _epoch(model, optimiser, config, images, labels, epoch)
             model.eval()
             with autocast(torch.device(device), config.precision), torch.inference_mode():
                 _, entry["test_accuracy"] = evaluate(model, test_images, test_labels)

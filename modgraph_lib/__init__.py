@@ -1,8 +1,9 @@
 """Modularity inside neural networks: measures, reproductions, verdicts.
 
 Import the rooms you need, ``from modgraph_lib import graphs, clustering``, or write
-``import modgraph_lib`` and ``modgraph_lib.report.clusterability(model)``: a room is loaded when
-it is first asked for, so that a parameter check or ``--help`` costs no torch import.
+``import modgraph_lib`` and ``modgraph_lib.report.clusterability(model)``: a room is loaded when it
+is first asked for, so that a parameter check or ``--help`` costs no torch import. Examples in
+docstrings are as after ``from modgraph_lib import *``, with numpy as np, torch, and its nn.
 """
 
 from __future__ import annotations

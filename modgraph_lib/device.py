@@ -16,6 +16,9 @@ def pick_device(device: str = "auto") -> str:
 
     Raises:
         ValueError: an accelerator was asked for by name and is not there.
+
+    >>> device.pick_device("cpu")
+    'cpu'
     """
     available = {
         "cuda": torch.cuda.is_available(),
@@ -35,6 +38,10 @@ def single_thread() -> Iterator[None]:
     """Torch, numpy and scipy on one thread: fastest for small networks, and the same bits each run.
 
     On matrices of a few hundred rows a second BLAS thread costs more in waiting than it does.
+
+    >>> with device.single_thread():
+    ...     torch.get_num_threads()
+    1
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -46,5 +53,10 @@ def single_thread() -> Iterator[None]:
 
 
 def threads_for(device: str) -> contextlib.AbstractContextManager:
-    """One thread on a CPU, whose cores go to processes; an accelerator's host keeps its own."""
+    """One thread on a CPU, whose cores go to processes; an accelerator's host keeps its own.
+
+    >>> with device.threads_for("cpu"):
+    ...     torch.get_num_threads()
+    1
+    """
     return single_thread() if device == "cpu" else contextlib.nullcontext()

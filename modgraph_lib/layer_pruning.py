@@ -52,6 +52,9 @@ def cost(network: str | nn.Module, image_shape: Sequence[int] = (3, 32, 32), **o
         network: a module, or a name for ``cifar_networks.build`` (with its ``options``), which
             then is built without weights.
         image_shape: (C, H, W) of one image.
+
+    >>> layer_pruning.cost("vgg11", width=4)
+    Cost(parameters=39066, torch=1405568, thop=731200, thop_new=740672)
     """
     if isinstance(network, str):
         with torch.device("meta"):
@@ -105,6 +108,9 @@ def choose(
 
     Raises:
         ValueError: another number of values than of blocks, or a value that is not finite.
+
+    >>> layer_pruning.choose([0.1, 0.2, 0.15, 0.4, 0.4, 0.5], counts=(3, 3), threshold=0.0)
+    ((0, 1), (0, 2))
     """
     curve = np.asarray(q, dtype=float)
     if curve.shape != (sum(counts),) or not np.isfinite(curve).all():
@@ -129,6 +135,10 @@ def removals(network: str = "resnet56", image_shape: Sequence[int] = (3, 32, 32)
 
     Raises:
         ValueError: a network that is not a ResNet with a count for each stage in its name.
+
+    >>> plans = layer_pruning.removals("resnet18")
+    >>> plans.round(1).iloc[1][["stage_4", "parameters", "torch"]].to_dict()
+    {'stage_4': 1.0, 'parameters': 42.2, 'torch': 13.6}
     """
     import pandas as pd  # slow to import
 
@@ -157,6 +167,13 @@ def matching(
     Returns:
         The plans with ``distance``, the larger of the two differences in points, and ``exact``:
         both agree to the two digits that are printed.
+
+    >>> plans = layer_pruning.removals("resnet18")
+    >>> best = layer_pruning.matching(plans, parameters=40.0, operations=10.0)
+    >>> best.round(1)[["stage_4", "parameters", "distance"]].head(2)
+       stage_4  parameters  distance
+    0        1        42.2       3.6
+    1        1        52.8      17.2
     """
     if count not in CONVENTIONS:
         raise ValueError(f"count must be one of {', '.join(CONVENTIONS)}; got {count!r}")

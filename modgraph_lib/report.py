@@ -152,6 +152,11 @@ def clusterability(
     Raises:
         TypeError: graph options together with a graph.
         ValueError: what ``graphs.weight_graph`` or ``clustering.shuffle_test`` cannot take.
+
+    >>> weights, _ = toys.strands(2, (12, 12, 12), leak=0.05, seed=0)
+    >>> found = report.clusterability(weights, k=2, shuffles=19)
+    >>> round(found.ncut, 2), found.p, found.z < -3
+    (0.09, 0.05, True)
     """
     start = time.perf_counter()
     if isinstance(network, LayeredGraph):
@@ -200,6 +205,11 @@ def load_model(
         ValueError: no such factory, arguments it does not take, or something else than a module.
         FileNotFoundError: no such weights file.
         ValueError: weights whose names or shapes do not fit, all of them in one message.
+
+    >>> arguments = {"inputs": 4, "outputs": 2, "widths": [8], "seed": 0}
+    >>> model = report.load_model("modgraph_lib.models:mlp", arguments=arguments)
+    >>> type(model).__name__, model.training
+    ('Sequential', False)
     """
     make = factory if callable(factory) else _imported(factory)
     arguments = dict(arguments or {})
@@ -223,6 +233,11 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     Raises:
         FileNotFoundError: no such file.
         ValueError: a file that cannot be read safely, or holds no tensors by name.
+
+    >>> path = cache.cache_root() / "weights.pt"
+    >>> torch.save({"state_dict": {"module.1.weight": torch.zeros(8, 4)}}, path)
+    >>> list(report.load_weights(path))
+    ['1.weight']
     """
     path = Path(path)
     found: Any
@@ -297,6 +312,11 @@ def fill(model: nn.Module, given: Mapping[str, torch.Tensor], where: str) -> Non
 
     Raises:
         ValueError: names or shapes that do not fit, all of them in one message.
+
+    >>> model, other = (models.mlp(4, 2, widths=(8,), seed=seed) for seed in (0, 1))
+    >>> report.fill(model, other.state_dict(), "mine")
+    >>> torch.equal(model[1].weight, other[1].weight)
+    True
     """
     wanted = model.state_dict()
     # Counters that a batch norm does not need to evaluate; older files lack them.

@@ -116,6 +116,13 @@ def attack(
         ValueError: an unknown attack or setting, a model in training mode, images outside 0..1, or
             labels that do not fit.
         ModuleNotFoundError: the toolbox is not installed.
+
+    >>> model = models.small_cnn((1, 8, 8), channels=4, seed=0).eval()
+    >>> digits = datasets.load("digits", "test")
+    >>> images = pixels.with_channels(pixels.scaled(digits.images[:2]))
+    >>> moved = attacks.attack("single_pixel", model, images, digits.labels[:2], seed=0)
+    >>> moved.shape, attacks.sizes(images, moved)["pixels"].max().item()
+    (torch.Size([2, 1, 8, 8]), 1)
     """
     images = _checked(name, model, images, labels)
     options = {**SETTINGS[name], **settings}
@@ -159,6 +166,13 @@ def collect(
         seed: of the draw and of the attack.
         precision: "bfloat16" lets the attack look through a faster, coarser network. What counts
             as misled is always decided at the model's own precision.
+
+    >>> model = models.small_cnn((1, 8, 8), channels=4, seed=0).eval()
+    >>> digits = datasets.load("digits", "test")
+    >>> images = pixels.with_channels(digits.images)
+    >>> found = attacks.collect("single_pixel", model, images, digits.labels, samples=3, seed=0)
+    >>> found.adversarial.shape, bool((found.answers != found.labels).all())
+    (torch.Size([3, 1, 8, 8]), True)
     """
     if samples < 1 or attempts < 0 or batch_size < 1:
         raise ValueError("samples and batch_size must be at least 1 and attempts not negative")
@@ -196,6 +210,10 @@ def sizes(originals: torch.Tensor, adversarial: torch.Tensor) -> dict[str, torch
 
     ``l2`` is the Euclidean norm, ``linf`` the largest change of any value, ``pixels`` the number
     of positions where some channel changed by more than half a grey level of an 8-bit picture.
+
+    >>> before, after = torch.zeros(1, 1, 2, 2), torch.tensor([[[[0.0, 0.3], [0.4, 0]]]])
+    >>> {name: round(size.item(), 2) for name, size in attacks.sizes(before, after).items()}
+    {'l2': 0.5, 'linf': 0.4, 'pixels': 2}
     """
     change = (adversarial - originals).abs()
     return {

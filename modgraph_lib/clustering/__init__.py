@@ -84,6 +84,9 @@ def spectral_clustering(graph: Graph, k: int, *, n_init: int = 10, seed: int = 0
         ValueError: k is not between 1 and the number of nodes with an edge; a bad adjacency.
 
     Source: Neural networks are surprisingly modular, section 2.1, algorithm 1.
+
+    >>> clustering.spectral_clustering(toys.two_triangles(), 2)
+    array([0, 0, 0, 1, 1, 1])
     """
     graph = _checked(graph)
     points = spectral.embedding(graph, k, seed=seed)
@@ -110,6 +113,9 @@ def ncut(graph: Graph, labels: np.ndarray, *, epsilon: float = 0.0) -> float:
 
     Source: Neural networks are surprisingly modular, section 2.1 (footnote 5 on the factor);
     Clusterability in Neural Networks, section 1.2.
+
+    >>> round(clustering.ncut(toys.two_triangles(), np.array([0, 0, 0, 1, 1, 1])), 3)
+    0.286
     """
     graph = _checked(graph)
     labels = np.asarray(labels)
@@ -145,6 +151,10 @@ def shuffle_graph(graph: LayeredGraph, *, method: str = "layer", seed: int | lis
 
     Source: Neural networks are surprisingly modular, sections 3 and 3.3; Clusterability in
     Neural Networks, section 1.3 and appendix A.6.
+
+    >>> graph = graphs.weight_graph([np.diag([1.0, 2, 3])])
+    >>> np.sort(clustering.shuffle_graph(graph, seed=0).blocks[0, 1].ravel())
+    array([0., 0., 0., 0., 0., 0., 1., 2., 3.])
     """
     _check_method(method)
     rng = np.random.default_rng(seed)
@@ -183,6 +193,11 @@ def shuffle_test(
 
     Source: Neural networks are surprisingly modular, section 3; Clusterability in Neural
     Networks, section 1.3; p-value of North, Curtis and Sham (2002).
+
+    >>> weights, _ = toys.strands(2, (12, 12, 12), leak=0.05, seed=0)
+    >>> test = clustering.shuffle_test(graphs.weight_graph(weights), 2, shuffles=19)
+    >>> round(test.ncut, 2), test.p_value, test.z_score < -3
+    (0.09, 0.05, True)
     """
     return shuffle_tests(
         graph,
@@ -207,7 +222,13 @@ def shuffle_tests(
     device: str = "cpu",
     workers: int | None = None,
 ) -> dict[int, ShuffleTest]:
-    """``shuffle_test`` for several k on the same shuffles: one eigen-decomposition serves all."""
+    """``shuffle_test`` for several k on the same shuffles: one eigen-decomposition serves all.
+
+    >>> weights, _ = toys.strands(2, (12, 12, 12), leak=0.05, seed=0)
+    >>> tests = clustering.shuffle_tests(graphs.weight_graph(weights), (2, 4), shuffles=9)
+    >>> {k: round(test.ncut, 1) for k, test in tests.items()}
+    {2: 0.1, 4: 1.5}
+    """
     _check_method(method)
     if shuffles < 1:
         raise ValueError(f"a shuffle test needs at least 1 shuffle, got {shuffles}")

@@ -42,7 +42,11 @@ def _guess(name: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """``name`` when it is one ``load`` can make sense of; ValueError with a suggestion if not."""
+    """``name`` when it is one ``load`` can make sense of; ValueError with a suggestion if not.
+
+    >>> datasets.check_name("mnist+lines")
+    'mnist+lines'
+    """
     if not isinstance(name, str):
         raise ValueError(f"a data set name is a string, got {name!r}")
     if name in NAMES:
@@ -76,6 +80,10 @@ def load(name: str, split: str, *, root: str | Path | None = None, seed: int = 4
     ValueError: an unknown name (with a suggestion), another split, a bad seed.
     DataMissing: not on this machine; says what, where it was looked for, and the command.
     DataCorrupt: a file is truncated, altered, or not what it should be.
+
+    >>> digits = datasets.load("digits", "train")
+    >>> digits.images.shape, digits.classes[:3]
+    (torch.Size([1498, 8, 8]), ('0', '1', '2'))
     """
     check_name(name)
     if split not in SPLITS:

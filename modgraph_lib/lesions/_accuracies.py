@@ -99,6 +99,11 @@ def lesion_accuracies(
     Raises:
         ValueError: an unknown kind or layer, a layer without weights or one that runs twice,
             masks of the wrong length or number, no lesion, labels that do not fit, NaN outputs.
+
+    >>> r = toys.relay(3, units=2)
+    >>> found = lesions.lesion_accuracies(r.model, {"0": r.parts[0].mask[None]}, r.images, r.labels)
+    >>> found.intact_overall, found.by_class[0].round(2).tolist()
+    (1.0, [0.0, 1.0, 1.0, nan])
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}")

@@ -228,6 +228,9 @@ def plan_of(name: str) -> Plan:
 
     Raises:
         ValueError: an unknown network, or more units taken away than it has.
+
+    >>> cifar_networks.plan_of("resnet56_4_2_3")
+    Plan(family='resnet56', counts=(5, 7, 6))
     """
     match = re.fullmatch(r"((?:vgg|resnet)\d+)((?:_\d+)*)", name)
     family = match.group(1) if match else ""
@@ -278,6 +281,9 @@ def build(
 
     Raises:
         ValueError: an unknown network or a negative width.
+
+    >>> cifar_networks.build("resnet18", width=4, seed=0)(torch.zeros(5, 3, 32, 32)).shape
+    torch.Size([5, 10])
     """
     plan = plan_of(name)
     if width < 0 or outputs < 1:
@@ -302,6 +308,9 @@ def measured_layers(model: Vgg | ResNet, reading: Reading = "described") -> tupl
 
     Raises:
         ValueError: an unknown reading.
+
+    >>> cifar_networks.measured_layers(cifar_networks.build("resnet18", width=4, seed=0))[:3]
+    ('stages.0.0', 'stages.0.1', 'stages.1.0')
     """
     if reading not in ("described", "published"):
         raise ValueError(f'reading must be "described" or "published", got {reading!r}')
@@ -327,6 +336,10 @@ def sub_layers(model: ResNet, parts: SubLayers = "units") -> dict[str, str]:
 
     Raises:
         ValueError: a network without residual blocks, or an unknown ``parts``.
+
+    >>> model = cifar_networks.build("resnet18", width=4, seed=0)
+    >>> list(cifar_networks.sub_layers(model).items())[:3]
+    [('stem', 'stem'), ('stages.0.0.body.2', 'inside'), ('stages.0.0.body.4', 'inside')]
     """
     if parts not in ("units", "convolutions"):
         raise ValueError(f'parts must be "units" or "convolutions", got {parts!r}')
@@ -350,6 +363,10 @@ def places(model: Vgg | ResNet) -> dict[str, tuple[tuple[int, int] | str, str]]:
         Name of the entry -> (place, name within it). The place is (stage, unit), both from 0, or
         the name of a layer outside the stages. Networks of one family that differ in their
         counts then have the same names for the same things.
+
+    >>> model = cifar_networks.build("vgg11", width=4, seed=0)
+    >>> cifar_networks.places(model)["features.0.weight"]
+    ((0, 0), 'Conv2d.weight')
     """
     units: dict[str, tuple[tuple[int, int], str]] = {}
     if isinstance(model, Vgg):

@@ -34,6 +34,10 @@ def block_matrices(panels: Mapping[str, tuple[Any, np.ndarray]]) -> Figure:
 
     Raises:
         ValueError: no panel, or labels that do not fit their graph.
+
+    >>> figure = plots.block_matrices({"triangles": (toys.two_triangles(), [0, 0, 0, 1, 1, 1])})
+    >>> figure.axes[0].get_title("left")
+    'triangles'
     """
     if not panels:
         raise ValueError("block_matrices needs at least one panel")
@@ -64,6 +68,11 @@ def layered_layout(
 
     Raises:
         ValueError: labels that do not fit the graph, or fewer than one edge a block.
+
+    >>> weights, strand = toys.strands(2, (4, 4, 4), leak=0.1, seed=0)
+    >>> figure = plots.layered_layout(graphs.weight_graph(weights), strand, title="two strands")
+    >>> figure.axes[0].get_title("left")
+    'two strands'
     """
     labels = _fitting_labels(labels, sum(graph.layers))
     if edges_per_block < 1:
@@ -119,6 +128,10 @@ def small_graph(
 
     Raises:
         ValueError: too many nodes, or labels or names that do not fit.
+
+    >>> figure = plots.small_graph(toys.two_triangles(), [0, 0, 0, 1, 1, 1], title="two triangles")
+    >>> figure.axes[0].get_title("left")
+    'two triangles'
     """
     adjacency = np.asarray(adjacency, dtype=float)
     count = adjacency.shape[0]

@@ -54,7 +54,13 @@ def trained(
     root: str | Path | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Trained:
-    """One trained network, from the cache or trained now (continuing a killed run)."""
+    """One trained network, from the cache or trained now (continuing a killed run).
+
+    >>> config = training.TrainConfig("digits", seed=0, widths=(8,), epochs=1, prune_epochs=0)
+    >>> network = training.trained(config)
+    >>> network.model("unpruned")(torch.zeros(5, 8, 8)).shape
+    torch.Size([5, 10])
+    """
     return _trained_stack([config], device=device, root=root, progress=progress)[0]
 
 
@@ -77,6 +83,11 @@ def train_many(
         device: "auto", "cpu", "cuda", "mps".
         workers: parallel processes on a CPU; by default one per core.
         root: data root, as in ``datasets.load``.
+
+    >>> config = training.TrainConfig("digits", seed=0, widths=(8,), epochs=1, prune_epochs=0)
+    >>> found = training.train_many([config], device="cpu", workers=1)
+    >>> sorted(found[0].metrics)
+    ['unpruned']
     """
     device = pick_device(device)
     if device == "cpu":
@@ -92,7 +103,11 @@ def train_many(
 
 
 def cache_path(config: TrainConfig, root: str | Path | None = None) -> Path:
-    """Where the trained network of a configuration is, or will be, kept."""
+    """Where the trained network of a configuration is, or will be, kept.
+
+    >>> training.cache_path(training.TrainConfig("digits", seed=0)).suffix
+    '.safetensors'
+    """
     key = checkpoints.network_key([config], pair(config.data, root)[0])
     return cache.cache_root() / "networks" / f"{key}.safetensors"
 

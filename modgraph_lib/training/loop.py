@@ -70,7 +70,11 @@ class Trained:
 
 
 def build(config: TrainConfig, image_shape: tuple[int, ...], outputs: int) -> nn.Module:
-    """The untrained network of a configuration, for images of shape (C, H, W) or (D,)."""
+    """The untrained network of a configuration, for images of shape (C, H, W) or (D,).
+
+    >>> training.build(training.TrainConfig("digits", seed=0, widths=(8,)), (1, 8, 8), 10)[1]
+    Linear(in_features=64, out_features=8, bias=True)
+    """
     model = _standard(config, image_shape, outputs)
     if config.tags:
         promoting.clusterable_initialisation(
@@ -136,6 +140,11 @@ def train(
 
     Source: Neural networks are surprisingly modular, section 3; Clusterability in Neural
     Networks, sections 2 and 3.
+
+    >>> config = training.TrainConfig("digits", seed=0, widths=(8,), epochs=1, prune_epochs=0)
+    >>> digits = [datasets.load("digits", half) for half in ("train", "test")]
+    >>> list(training.train([config], *digits)[0].weights)
+    ['unpruned']
     """
     common = _common(configs)
     if common.augmentation != "none" and train_data.images.ndim < 3:

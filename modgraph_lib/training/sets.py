@@ -12,13 +12,21 @@ __all__ = ["data_note", "fingerprint", "pair"]
 
 
 def fingerprint(data: str, root: str | Path | None = None) -> str:
-    """One digest of the training and test set of a name, as results are keyed by it."""
+    """One digest of the training and test set of a name, as results are keyed by it.
+
+    >>> len(training.fingerprint("digits"))
+    64
+    """
     train_data, test_data = pair(data, root)
     return cache.config_key("data", 1, [train_data.fingerprint, test_data.fingerprint])
 
 
 def data_note(data: str, root: str | Path | None = None) -> str:
-    """What a reader must know about the copy of the data that was used ('' if nothing)."""
+    """What a reader must know about the copy of the data that was used ('' if nothing).
+
+    >>> training.data_note("digits")
+    ''
+    """
     return pair(data, root)[0].note
 
 

@@ -161,6 +161,10 @@ def trained(
 
     With ``after_epoch`` there is something to watch, so it is trained even where it is in the
     cache; a killed run still continues from its checkpoint. See ``fit`` for the arguments.
+
+    >>> config = training.SgdConfig("digits", "vgg11", seed=0, width=4, epochs=1, images=256)
+    >>> sorted(training.sgd.trained(config).history[0])
+    ['test_accuracy', 'train_accuracy', 'train_loss']
     """
     train_data, test_data = pair(config.data, root)
     name = key(config, train_data)
@@ -204,7 +208,12 @@ def _from_cache(config: SgdConfig, path: Path) -> Classifier | None:
 
 
 def untrained(config: SgdConfig, image_shape: tuple[int, int, int], outputs: int) -> nn.Module:
-    """The network before training, in evaluation mode."""
+    """The network before training, in evaluation mode.
+
+    >>> config = training.SgdConfig("digits", "vgg11", seed=0, width=4, epochs=1, images=256)
+    >>> training.sgd.untrained(config, (1, 8, 8), 10)(torch.zeros(5, 1, 8, 8)).shape
+    torch.Size([5, 10])
+    """
     return cifar_networks.build(
         config.network,
         image_shape,
@@ -221,6 +230,10 @@ def at_start(
     """The network before its first step, on the CPU in evaluation mode.
 
     With a parent (trained now where it is not in the cache) it has inherited already.
+
+    >>> config = training.SgdConfig("digits", "vgg11", seed=0, width=4, epochs=1, images=256)
+    >>> training.sgd.at_start(config)(torch.zeros(5, 1, 8, 8)).shape
+    torch.Size([5, 10])
     """
     data, _ = pair(config.data, root)
     shape = tuple(_pixels(data, "cpu").shape[1:])
@@ -245,7 +258,12 @@ def _start(config, image_shape, outputs, parent: Any) -> nn.Module:
 
 
 def learning_rate(config: SgdConfig, step: int, steps: int) -> float:
-    """The rate of one step (from 0) of ``steps``."""
+    """The rate of one step (from 0) of ``steps``.
+
+    >>> config = training.SgdConfig("digits", "vgg11", seed=0, schedule="one_cycle")
+    >>> [round(training.sgd.learning_rate(config, step, 9), 4) for step in (0, 3, 8)]
+    [0.0011, 0.01, 0.0017]
+    """
     done = step / steps
     if config.schedule == "constant":
         return config.learning_rate
@@ -283,6 +301,11 @@ def fit(
         ValueError: images without three axes, labels that are no classes, or a parent that is
             missing or has nothing that fits.
         FloatingPointError: the loss is no longer finite (names the epoch).
+
+    >>> config = training.SgdConfig("digits", "vgg11", seed=0, width=4, epochs=1, images=256)
+    >>> digits = [datasets.load("digits", half) for half in ("train", "test")]
+    >>> len(training.sgd.fit(config, *digits).history)
+    1
     """
     start = time.perf_counter()
     images, labels = _pixels(train_data, device), train_data.labels.to(device)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["stamp"]
+__all__ = ["stamp", "weights_digest"]
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # A change in any of these may change a result.
@@ -63,3 +65,11 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine() or sys.platform
+
+
+def weights_digest(weights: Mapping[str, Any]) -> str:
+    """First 16 hex digits of the SHA-256 of named weights (tensors)."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode() + weights[name].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

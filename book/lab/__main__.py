@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from book.lab import store
-from book.lab.registry import REGISTRY
+from book.lab import registry, store
 from book.lab.verify import verify
 
 
@@ -23,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("commit", help="gather local records into data/results")
     options = parser.parse_args(arguments)
     if options.command == "commit":
-        for experiment in REGISTRY:
+        for experiment in registry.experiments():
             if any(map(experiment.keep, store.read(experiment.name))):
                 print(store.commit_records(experiment.name, experiment.keep))
         return 0

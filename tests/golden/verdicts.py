@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from book.lab import ledger, printed
+from book.lab import ledger
+from book.papers.ncut import beside
 
 FILE = Path(__file__).with_name("verdicts.jsonl")
 
@@ -39,8 +40,8 @@ def of_claims(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
 def of_tables(results: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """One entry a table that stands beside ours: a digest of all its cells."""
     found = []
-    for name in printed.BESIDE:
-        frame = ledger.paper_beside_ours(name, results.get(ledger.experiment_of(name)))
+    for name in beside.BESIDE:
+        frame = beside.paper_beside_ours(name, results.get(beside.experiment_of(name)))
         cells = [
             [number(cell) if isinstance(cell, float) else str(cell) for cell in row]
             for row in frame.itertuples(index=True)

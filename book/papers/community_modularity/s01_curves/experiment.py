@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from book.lab.parameters import parameter
-from book.papers.clusterability.s04_imagenet.experiment import IMAGENET, RANDOM
 from book.papers.community_modularity.curves import CurveConfig
 from book.papers.community_modularity.s01_curves.maps import MapConfig
 from book.papers.community_modularity.s01_curves.pretrained import NETWORKS, PretrainedConfig
 from book.papers.community_modularity.s01_curves.probes import ProbeConfig
 from book.papers.community_modularity.settings import SAMPLES, training_run
+from book.papers.ncut.imagenet_weights import IMAGENET, RANDOM
 from modgraph_lib.datasets import NAMES
 from modgraph_lib.models import cifar_networks
 from modgraph_lib.training import SgdConfig

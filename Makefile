@@ -44,6 +44,11 @@ run: env ## run one section through papermill  SECTION=clusterability/01_mlps [S
 	$(PY) -m papermill notebooks/$(SECTION).ipynb _build/runs/$(SCALE)/$(SECTION).ipynb \
 		$(if $(filter quick,$(SCALE)),,-f notebooks/params/$(SCALE)/$(SECTION).yaml) $(ARGS)
 
+.PHONY: rows
+rows: env ## make a section's rows without its page  SECTION=clusterability/01_mlps [SCALE=paper ARGS="-p seeds 2 --budget 600"]
+	@test -n "$(SECTION)" || { echo 'name a section: make rows SECTION=clusterability/01_mlps'; exit 2; }
+	@$(PY) -m book.lab run $(SECTION) --scale $(SCALE) $(ARGS)
+
 .PHONY: bench
 bench: env ## measured ratios against the peers a user would otherwise write -> data/results/bench.json
 	@$(PY) -m tests.benchmarks $(ARGS)

@@ -1,8 +1,8 @@
 """What the papers declare: their experiments and their measurements, found and not listed.
 
-An experiment is a line ``NAME = Experiment(...)``, a measurement a function under
-``@measurement``, anywhere below ``book/papers``. Only modules that declare one are imported, and
-of the measurements only those that are asked for.
+An experiment is a line ``NAME = Experiment(...)``, a section ``SECTION = Section(...)``, a
+measurement a function under ``@measurement``, anywhere below ``book/papers``. Only modules that
+declare one are imported, and of the measurements only those that are asked for.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import pandas as pd
 
 from book.lab import evidence, store
 from book.lab.experiment import Experiment
+from book.lab.section import Section
 
-__all__ = ["experiments", "measurement", "measurement_names", "tables"]
+__all__ = ["experiments", "measurement", "measurement_names", "sections", "tables"]
 
 BOOK = Path(__file__).resolve().parents[1]
 EXPERIMENT = re.compile(r"^\w+(?:: [^=]+)? = Experiment\(|^EXPERIMENTS = ", re.MULTILINE)
+SECTION = re.compile(r"^SECTION = Section\(", re.MULTILINE)
 MEASUREMENT = re.compile(r"^@measurement\n(?:@\w+\n)*def (\w+)\(", re.MULTILINE)
 
 
@@ -40,6 +42,13 @@ def experiments() -> tuple[Experiment, ...]:
                     if isinstance(one, Experiment) and found.setdefault(one.name, one) is not one:
                         raise ValueError(f"two experiments are called {one.name!r}")
     return tuple(found[name] for name in sorted(found))
+
+
+@functools.cache
+def sections() -> tuple[Section, ...]:
+    """Every section that can be run, by name."""
+    found = [_module(path).SECTION for path, text in _sources().items() if SECTION.search(text)]
+    return tuple(sorted(found, key=lambda section: section.name))
 
 
 @functools.cache

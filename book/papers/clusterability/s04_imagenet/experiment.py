@@ -7,6 +7,7 @@ and its shuffles are.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from torch import nn
 from book.lab import store
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
 from book.papers.ncut import mlps
 from book.papers.ncut.imagenet_weights import IMAGENET, RANDOM, fill
 from modgraph_lib import cache, clustering, graphs, models, provenance, report, training
@@ -323,3 +325,12 @@ EXPERIMENT = Experiment(
     tables={"imagenet_ncut": table},
     recompute=lambda config: measure(config, load(config)),
 )
+
+
+def sweeps(parameters: ImagenetParameters) -> list[Sweep]:
+    """What the section runs."""
+    run_all = functools.partial(run, weights=parameters.weights)
+    return [Sweep(run_all, configs(parameters), on_device=False)]
+
+
+SECTION = Section("clusterability/04_imagenet", ImagenetParameters, sweeps)

@@ -16,6 +16,7 @@ import pandas as pd
 from book.lab import sweep
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
 from book.papers.ncut import cnns, mlps
 from book.papers.ncut.mlps import NcutConfig
 from modgraph_lib import graphs, training
@@ -366,3 +367,15 @@ INITIAL = Experiment(
 )
 run, run_one = EXPERIMENT.run, EXPERIMENT.run_one
 run_initial = functools.partial(INITIAL.run, device="cpu")
+
+
+def sweeps(parameters: PromotingParameters) -> list[Sweep]:
+    """What the section runs, in its order."""
+    control = tagged_networks(parameters, control=True)
+    return [
+        Sweep(run, regulariser_networks(parameters)),
+        Sweep(run, tagged_networks(parameters) + control),
+    ]
+
+
+SECTION = Section("clusterability/05_promoting", PromotingParameters, sweeps)

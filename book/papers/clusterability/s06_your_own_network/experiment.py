@@ -21,6 +21,7 @@ from torch import nn
 from book.lab import store, sweep
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
 from modgraph_lib import clustering, graphs, provenance, report, training
 
 __all__ = [
@@ -274,6 +275,19 @@ def main(names: Sequence[str]) -> None:
 
 
 EXPERIMENT = Experiment("architectures", ArchitectureConfig, key=sweep.own_key, recompute=measure)
+
+
+def run_all(wanted: Sequence[ArchitectureConfig], *, workers: int | None = None) -> list[dict]:
+    """Records of architectures, one after the other."""
+    return [run(config) for config in wanted]
+
+
+def sweeps(parameters: YourOwnParameters) -> list[Sweep]:
+    """What the section keeps records of."""
+    return [Sweep(run_all, configs(parameters.architectures), on_device=False)]
+
+
+SECTION = Section("clusterability/06_your_own_network", YourOwnParameters, sweeps)
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -18,6 +18,7 @@ import pandas as pd
 from book.lab import sweep
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
 from book.papers.community_modularity import curves, settings
 from book.papers.community_modularity.curves import CurveConfig
 from modgraph_lib import cache, provenance, training
@@ -181,3 +182,11 @@ EXPERIMENT = Experiment(
     tables={"community_epochs": table},
     keep=curves.of_colour_images,
 )
+
+
+def sweeps(parameters: TrainingTimeParameters) -> list[Sweep]:
+    """What the section runs."""
+    return [Sweep(run, runs(parameters))]
+
+
+SECTION = Section("community_modularity/03_training", TrainingTimeParameters, sweeps)

@@ -18,6 +18,7 @@ from torch import nn
 
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
 from book.papers.community_modularity import curves, settings
 from modgraph_lib import cache, communities, training
 from modgraph_lib.communities import cka
@@ -249,3 +250,11 @@ EXPERIMENT = Experiment(
     keep=curves.of_colour_images,
 )
 run, run_one = EXPERIMENT.run, EXPERIMENT.run_one
+
+
+def sweeps(parameters: LayerDifferenceParameters) -> list[Sweep]:
+    """What the section runs."""
+    return [Sweep(run, networks(parameters))]
+
+
+SECTION = Section("community_modularity/04_layer_difference", LayerDifferenceParameters, sweeps)

@@ -14,6 +14,7 @@ import pandas as pd
 from book.lab import compare, sweep
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
 from book.papers.ncut import mlps
 from modgraph_lib import clustering, datasets, graphs, lesions, provenance, training
 from modgraph_lib.lesions import DoubleLesion, SingleLesion, Submodule
@@ -384,3 +385,11 @@ EXPERIMENT = Experiment(
     keep=mlps.of_paper_size,
 )
 run_one = EXPERIMENT.run_one
+
+
+def sweeps(parameters: LesionParameters) -> list[Sweep]:
+    """What the section runs."""
+    return [Sweep(run, configs(parameters))]
+
+
+SECTION = Section("surprisingly_modular/04_lesions", LesionParameters, sweeps)

@@ -25,7 +25,14 @@ __all__ = ["TraceWarning", "disagreements"]
 OPERATIONS_SHOWN = 8
 DRAWS = 8  # single channels looked at where a norm is in doubt
 NARROW = 4  # below this many channels a norm's statistics weigh as much as the channel itself
+CLEARLY = 3.0  # how much more a channel weighs in gradients than the trace says to be a mistake
 CONSTANT = 1e-3  # spread of factors that are one constant
+# Operations whose slope is one number, or zero.
+STRAIGHT = frozenset(
+    """add sub rsub mul div neg relu threshold hardtanh view reshape permute transpose t expand cat
+    slice select alias stack unbind split chunk splitwithsizes squeeze unsqueeze sum mean tocopy
+    nativebatchnorm cudnnbatchnorm accumulategrad unsafeview repeat lerp addcmul flip""".split()
+)
 
 
 class TraceWarning(UserWarning):
@@ -58,6 +65,12 @@ class Reading:
         side = frozenset().union(*(recorder.sources.entries[tag].side for tag in tags))
         self.patterns = {layer for kind, layer in side if kind == "pattern"}
         self.norms = {layer for kind, layer in side if kind == "norm"} - self.patterns
+        if recorder.merged:  # what was merged into a layer passes for that layer
+            owner = [n for n, layer in enumerate(recorder.layers) for _ in range(layer.size)]
+            stream = {owner[node] for pair in recorder.merged for node in pair}
+            for kind in (self.norms, self.patterns):
+                kind |= stream if kind & stream else set()
+            self.norms -= self.patterns
         self.leaves = {n: leaf for n, leaf in recorder.cuts.leaves.items() if n < number}
         self.size = value.shape[axis]
         self.silent: list[tuple[str, str]] = []
@@ -79,10 +92,10 @@ class Reading:
             if number not in self.norms | self.patterns and (size[~on] > tolerance).any():
                 count = int((size[~on] > tolerance).sum())
                 found.append(self._message(layer, f"{count} channels that the trace does not join"))
-            if on.any() and not (size[on] > 0).any():
+            if on.any() and not (size[on] > 0).any() and not self.recorder.merged:
                 self.silent.append((layer.name, self.layer.name))
             found += self._slope(number, weights, gradients[number])
-        return found + self._outweighed(generator)
+        return found + self._outweighed(generator) + self._blurred(generator)
 
     def _gradients(self, columns, generator):
         """Random weights on some channels, {layer: (channels,) gradient sizes} and gradients."""
@@ -136,10 +149,40 @@ class Reading:
         return [self._message(layers[number], what) for number in sorted(doubted)
                 if others[number] > joined[number]]  # fmt: skip
 
+    def _blurred(self, generator: torch.Generator) -> list[str]:
+        """Layers joined channel by channel to all inputs, where gradients are one to one."""
+        found = []
+        for number, layer in self._dense():
+            inside = (self.nodes >= layer.first) & (self.nodes < layer.first + layer.size)
+            predicted = np.zeros((layer.size, self.size))
+            predicted[self.nodes[inside] - layer.first, self.columns[inside]] = self.factors[inside]
+            seen = np.zeros((2, 2))  # own channel and others, by the trace and by numbers
+            for _ in range(DRAWS):
+                column = torch.randint(self.size, (1,), generator=generator)
+                own = np.arange(self.size) == int(column)
+                _, sizes, _ = self._gradients(column, generator)
+                for row, values in enumerate((predicted[:, int(column)], sizes[number])):
+                    seen[row] += values[own].sum(), values[~own].mean()
+            if seen[1, 0] * seen[0, 1] > CLEARLY * seen[1, 1] * seen[0, 0] > 0:
+                what = "single channels, and the trace joins all of them to each input"
+                found.append(self._message(layer, what))
+        return found
+
+    def _dense(self):
+        """Layers as wide as this reading, of which single inputs read several channels."""
+        for number in self.leaves:
+            layer = self.recorder.layers[number]
+            inside = (self.nodes >= layer.first) & (self.nodes < layer.first + layer.size)
+            several = len(self.nodes[inside]) > NARROW * len(np.unique(self.columns[inside]))
+            if several and layer.size == self.size and not self.recorder.merged:
+                yield number, layer
+
     def _slope(self, number: int, weights: torch.Tensor, gradient) -> list[str]:
         """A layer whose channels all arrive with one constant factor, other than the trace's."""
         (leaf, axis), layer = self.leaves[number], self.recorder.layers[number]
         if gradient is None or axis is None or number in self.norms | self.patterns:
+            return []
+        if self.recorder.merged:  # which leaves out how a stream is rescaled on its way
             return []
         if leaf.shape != self.value.shape or (axis - self.axis) % leaf.ndim:
             return []
@@ -158,7 +201,7 @@ class Reading:
         low, high = np.nanmin(relative), np.nanmax(relative)
         if high > low * (1 + CONSTANT) or abs(high - 1) < 10 * CONSTANT:
             return []
-        if "hardsigmoid" in operations(self.value):  # an activation function of slope 1/6
+        if not STRAIGHT.issuperset(operations(self.value, None)):  # SiLU has slope 1/2 at 0
             return []
         return [self._message(layer, f"{high:.3g} times the factor that the trace gives")]
 
@@ -167,17 +210,17 @@ class Reading:
         return f"{layer.name!r} reaches {self.layer.name!r} by {what} (through {through})"
 
 
-def operations(value: torch.Tensor) -> list[str]:
+def operations(value: torch.Tensor, most: int | None = OPERATIONS_SHOWN) -> list[str]:
     """Names of the operations before a tensor, the nearest first."""
     names: dict[str, None] = {}
     seen, queue = set(), [value.grad_fn]
-    while queue and len(names) < OPERATIONS_SHOWN:
+    while queue and (most is None or len(names) < most):
         node = queue.pop(0)
         if node is None or node in seen:
             continue
         seen.add(node)
         name = node.name().rpartition("Backward")[0].lower()
-        if name not in ("clone", "", "view", "asstrided"):
+        if name not in ("clone", ""):
             names[name] = None
         queue += [one for one, _ in node.next_functions]
     return list(names)

@@ -34,6 +34,11 @@ def pass_through(recorder, func, args, kwargs):
     numbers = [number for x in rest if (number := scalar(x)) is not None]
     if name in NORMALISING:
         tags = recorder.sources.beside(tags, recorder.sources.side(tags, "norm"))
+    if name == "normalize":  # to length 1, where a norm by module has a mean square of 1
+        p = kwargs.get("p", rest[0] if rest else 2.0)
+        dim = kwargs.get("dim", rest[1] if len(rest) > 1 else 1)
+        factor = torch.tensor(float(shape[dim] if isinstance(dim, int) else 1) ** (-1 / p))
+        tags = recorder.sources.scale(tags, factor, fold=recorder.options.fold)
     return recorder.put(result, recorder.sources.bend(tags, _IN_PLACE_OF.get(name, name), *numbers))
 
 

@@ -88,12 +88,14 @@ def contract(recorder, one, two, dims, name: str) -> torch.Tensor:
         varies = any(tags.shape[dim] > 1 for dim in dims)
         parts.append(sources.over(tags, dims) if varies else tags)
         consumed.append(varies and not sources.is_pattern(tags))
+    for x, other in ((0, 1), (1, 0)):  # a single channel that weighs the positions of others
+        consumed[x] |= parts[x].numel() == 1 < parts[other].numel() and not consumed[other]
     sides = [sources.side(tags, "pattern") for tags in parts]
     for x, other in ((0, 1), (1, 0)):
         pure = sources.is_pattern(parts[other]) and not any(
             entry.carried for entry in sources.unique(parts[other])
         )
-        if consumed[x] and pure:
+        if consumed[x] and pure and not sources.is_pattern(parts[x]):
             recorder.note(f"{name} in {recorder.here()} mixes all channels with a computed matrix")
             return sources.beside(sources.unite(parts[x], parts[other], how="product"), sides[other])
 
@@ -125,7 +127,8 @@ def attend(recorder, func, args, kwargs):
     if tags.ndim > 2 and tags.shape[-3] > 1 and value.shape[-3] < query.shape[-3]:
         tags = tags.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
     tags = recorder.sources.over(tags, (-2,))
-    for one in (query, key):
+    mask = kwargs.get("attn_mask", args[3] if len(args) > 3 else None)
+    for one in (query, key, mask):
         if recorder.tags(one) is not None:
             side = recorder.sources.side(recorder.tags(one), "pattern")
             tags = recorder.sources.beside(tags, side)

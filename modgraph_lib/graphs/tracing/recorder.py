@@ -145,7 +145,11 @@ class Recorder(TorchFunctionMode):
         # A network's own no_grad would hide a path from the check.
         with torch.set_grad_enabled(self.cuts is not None):
             if name in MAKERS or any(self.tags(tensor) is not None for tensor in tensors):
-                return self.rules.get(name, self.rules[""])(self, func, args, kwargs)
+                result = self.rules.get(name, self.rules[""])(self, func, args, kwargs)
+                if self.sources.mixed:
+                    self.note(f"{name} in {self.here()} joins all channels to each of its results")
+                    self.sources.mixed = False
+                return result
             result = func(*args, **kwargs)
             if name not in SHAPE_ONLY and any(id(tensor) in self._discrete for tensor in tensors):
                 if name in CONVERSIONS and id(args[0]) in self.raw:
@@ -219,7 +223,8 @@ class Recorder(TorchFunctionMode):
 
     def name_of(self, weight: torch.Tensor) -> str:
         """The layer a weight belongs to: its owner, or the module that is running."""
-        owners = self._names.get(id(weight), [])
+        base = weight if weight._base is None else weight._base
+        owners = self._names.get(id(weight)) or self._names.get(id(base), [])
         return owners[0] if owners and self.here() not in owners else self.here()
 
     def here(self) -> str:
@@ -281,7 +286,7 @@ class Recorder(TorchFunctionMode):
                 f"layer {name!r} reads a dense layer, and dense layers of a network with "
                 "convolutions are left out; include them with dense=True"
             )
-        if len(strengths) > 1 and tags.shape[axis] == 1 and tags.unique().numel() > 1:
+        if len(strengths) > 1 and tags.shape[axis] == 1 and len(self.sources.unique(tags)) > 1:
             self.note(f"layer {name!r} reads positions: all channels are joined to all its inputs")
         made = self.start(name, strengths.shape[1])
         self.layers[-1].kernel = Kernel(strengths, channels, groups)
@@ -310,10 +315,10 @@ class Recorder(TorchFunctionMode):
         (first, here), (second, there) = next(iter(one.items())), next(iter(two.items()))
         self.merged.append((first, second))
         self.incoming.setdefault(second, there)
-        if self.incoming.setdefault(first, here) == here:
-            return a
-        factor = torch.tensor(self.incoming[first] / here if here else 1.0)
-        return int(self.sources.scale(torch.tensor([float(a)]), factor)[0])
+        tag = self.sources.beside(torch.tensor([float(a)]), self.sources.entries[b].side)
+        if self.incoming.setdefault(first, here) != here and here:
+            tag = self.sources.scale(tag, torch.tensor(self.incoming[first] / here))
+        return int(tag[0])
 
 
 def plain_name(func: Callable) -> str:

@@ -104,7 +104,9 @@ def move(recorder, func, args, kwargs):
         twin_kwargs["value"] = CONSTANT
     elif plain_name(func) == "pad" and len(args) > 3:
         twin_args = (*twin_args[:3], CONSTANT, *twin_args[4:])
-    result, moved = func(*args, **kwargs), func(*twin_args, **twin_kwargs)
+    # Tags are expanded, and so are no contiguous memory that could be viewed otherwise.
+    twin = torch.Tensor.reshape if plain_name(func) == "view" else func
+    result, moved = func(*args, **kwargs), twin(*twin_args, **twin_kwargs)
     if recorder.cuts is not None and plain_name(func) == "get" and args[0].requires_grad:
         if isinstance(result, torch.Tensor) and result.is_floating_point():
             result = result if result.requires_grad else args[0].view_as(args[0])  # .data

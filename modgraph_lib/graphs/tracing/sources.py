@@ -67,6 +67,7 @@ class Sources:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = [Entry(), Entry(), Entry()]
+        self.mixed = False  # whether a sum over all channels went on into single ones
         self._made: dict[tuple, int] = {}
 
     def fresh(self, first: int, count: int, layer: int) -> torch.Tensor:
@@ -287,6 +288,7 @@ class Sources:
                 nodes = {n: had * abs(factor or 1.0) for n, had in v.nodes.items()}
                 curve = curves.scaled(v.curve, factor or 1.0)
                 return replace(v, nodes=nodes, base=self._base(tag), curve=curve, side=side)
+        self.mixed |= how != "either" and a.reduced + b.reduced == 2 and 2 in (a.reduced, b.reduced)
         nodes = dict(a.nodes)
         for node, factor in b.nodes.items():
             had = nodes.get(node, 0.0)
@@ -314,9 +316,9 @@ class Sources:
             curve = curves.added(one, two, sign)
         else:
             curve = curves.times(one, two) if how == "product" else curves.larger(one, two)
-        if not curves.size(curve):
-            curve = curves.larger(one, two)
-        whole, size = self.entries[base], curves.size(curve) or 1.0
+        whole = self.entries[base]
+        # What cancels out, x + (y - x), still leads on where it is read by itself.
+        size = curves.size(curve) or curves.size(curves.larger(one, two)) or 1.0
         nodes = whole.nodes if size == 1.0 else {n: f * size for n, f in whole.nodes.items()}
         return replace(whole, nodes=nodes, base=base, curve=curve, side=side)
 

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from modgraph_lib.graphs.plain import plain
 from modgraph_lib.graphs.tracing.assembly import MAX_EDGES, assembled
 from modgraph_lib.graphs.tracing.check import TraceWarning, disagreements
 from modgraph_lib.graphs.tracing.examples import Example, examples, is_convolutional, width
@@ -27,7 +28,6 @@ from modgraph_lib.graphs.tracing.recorder import (
     Options,
     Recorder,
     TracingError,
-    all_tensors,
     on_axis,
     plain_path,
 )
@@ -54,11 +54,7 @@ def strength(name: str, weight: np.ndarray | torch.Tensor, *, kernel_norm: str) 
     """(inputs, outputs) edge strengths of one kernel (outputs, inputs, ...)."""
     check_option("kernel_norm", kernel_norm, KERNEL_NORMS)
     weight = weight.toarray() if hasattr(weight, "toarray") else weight
-    weight = torch.as_tensor(weight).detach()
-    if weight.is_meta:
-        raise TracingError(f"{name} is on the meta device and holds no numbers: load the weights")
-    weight = weight.dequantize() if weight.is_quantized else weight
-    weight = (weight if weight.layout == torch.strided else weight.to_dense()).cpu()
+    weight = plain(torch.as_tensor(weight), name).cpu()
     array = np.asarray(weight.to(torch.complex128) if weight.is_complex() else weight.double())
     if array.ndim == 2:
         return np.ascontiguousarray(np.abs(array).T)
@@ -286,9 +282,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
             )
     for name, parameter in model.named_parameters():
         if parameter.is_meta:
-            raise TracingError(
-                f"{name} is on the meta device and holds no numbers: load the weights first"
-            )
+            plain(parameter, name)  # says what to do
     return model
 
 

@@ -62,7 +62,8 @@ class Block(nn.Module):
         self.heads = nn.MultiheadAttention(WIDTH, 2, batch_first=True)
 
     def made(self, i, o):
-        return nn.Conv2d(i, o, 1 + 2 * (self.choice % 2), padding="same") if self.image else nn.Linear(i, o)
+        size = 1 + 2 * (self.choice % 2)
+        return nn.Conv2d(i, o, size, padding="same") if self.image else nn.Linear(i, o)
 
     def per_channel(self):
         return self.gamma[:, None, None] if self.image else self.gamma

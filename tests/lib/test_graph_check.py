@@ -8,13 +8,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.lib.random_networks import KINDS, Network
 from torch import nn
 from torch.nn import functional as F
 
 from modgraph_lib import graphs
 from modgraph_lib.graphs import tracing
 from modgraph_lib.graphs.tracing import elementwise, rules, sources
+from tests.lib.random_networks import KINDS, Network
 
 WORDS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 76)), min_size=1, max_size=5)
 MANY = int(os.environ.get("MODGRAPH_RANDOM_NETWORKS", "0"))

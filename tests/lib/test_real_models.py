@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-import modgraph_lib._torchvision  # before libraries that import torchvision
+import modgraph_lib._torchvision  # noqa: F401  before libraries that import torchvision
 from modgraph_lib import graphs
 
 IDS = torch.arange(10).reshape(2, 5)
@@ -121,7 +121,7 @@ def test_timm_vision_transformer():
 @pytest.mark.parametrize(
     ("name", "options", "side"),
     [
-        ("efficientvit_b0", {"widths": (8, 16, 16, 16, 32), "head_dim": 8, "head_widths": (16, 16)}, 64),
+        ("efficientvit_b0", {"widths": (8, 16, 16, 16, 32), "head_dim": 8}, 64),
         ("convnext_atto", {"dims": (8, 16, 16, 16), "depths": (1, 1, 1, 1)}, 64),
         ("convnextv2_atto", {"dims": (8, 16, 16, 16), "depths": (1, 1, 1, 1)}, 64),
         ("densenet121", {"block_config": (2, 2), "growth_rate": 4}, 32),

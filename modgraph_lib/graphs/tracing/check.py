@@ -28,11 +28,11 @@ NARROW = 4  # below this many channels a norm's statistics weigh as much as the 
 CLEARLY = 3.0  # how much more a channel weighs in gradients than the trace says to be a mistake
 CONSTANT = 1e-3  # spread of factors that are one constant
 # Operations whose slope is one number, or zero.
-STRAIGHT = frozenset(
-    """add sub rsub mul div neg relu threshold hardtanh view reshape permute transpose t expand cat
+_STRAIGHT = """
+    add sub rsub mul div neg relu threshold hardtanh view reshape permute transpose t expand cat
     slice select alias stack unbind split chunk splitwithsizes squeeze unsqueeze sum mean tocopy
-    nativebatchnorm cudnnbatchnorm accumulategrad unsafeview repeat lerp addcmul flip""".split()
-)
+    nativebatchnorm cudnnbatchnorm accumulategrad unsafeview repeat lerp addcmul flip"""
+STRAIGHT = frozenset(_STRAIGHT.split())
 
 
 class TraceWarning(UserWarning):
@@ -104,11 +104,9 @@ class Reading:
         chosen = torch.zeros(self.size).index_fill(0, columns, 1.0).reshape(shape)
         weights = (torch.randn(self.value.shape, generator=generator) * chosen).to(self.value)
         ends = [leaf for leaf, _ in self.leaves.values()]
-        given = torch.autograd.grad(
-            self.value, ends, weights, retain_graph=True, allow_unused=True
-        )
+        given = torch.autograd.grad(self.value, ends, weights, retain_graph=True, allow_unused=True)
         sizes, gradients = {}, {}
-        for (number, (leaf, axis)), gradient in zip(self.leaves.items(), given, strict=True):
+        for (number, (_, axis)), gradient in zip(self.leaves.items(), given, strict=True):
             gradients[number] = gradient
             if gradient is None:
                 sizes[number] = np.zeros(self.recorder.layers[number].size)
@@ -224,4 +222,3 @@ def operations(value: torch.Tensor, most: int | None = OPERATIONS_SHOWN) -> list
             names[name] = None
         queue += [one for one, _ in node.next_functions]
     return list(names)
-

@@ -94,10 +94,11 @@ def _logarithm(c: float, d: float, *_) -> End:
     return (1.0, 1.0) if d >= _EXPONENTIAL or c <= 0 else (math.log(c), 0.0)
 
 
+_HALVES = "relu elu selu celu gelu silu mish hardswish softplus leaky_relu"
 _BENDS: dict[str, Callable[..., End]] = {
-    **dict.fromkeys("relu elu selu celu gelu silu mish hardswish softplus leaky_relu".split(), _half),
-    **dict.fromkeys("tanh erf softsign hardtanh sign".split(), _between(-1.0, 1.0)),
-    **dict.fromkeys("sigmoid hardsigmoid softmax".split(), _between(0.0, 1.0)),
+    **dict.fromkeys(_HALVES.split(), _half),
+    **dict.fromkeys(("tanh", "erf", "softsign", "hardtanh", "sign"), _between(-1.0, 1.0)),
+    **dict.fromkeys(("sigmoid", "hardsigmoid", "softmax"), _between(0.0, 1.0)),
     "relu6": _between(0.0, 6.0),
     "logsigmoid": lambda c, d, *_: (0.0, 0.0) if c > 0 else (c, d),
     "abs": lambda c, d, *_: (abs(c), d),

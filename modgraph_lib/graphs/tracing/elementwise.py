@@ -12,11 +12,9 @@ from modgraph_lib.graphs.tracing.recorder import all_tensors, plain_name
 from modgraph_lib.graphs.tracing.sources import IMAGE, compact
 
 # Functions of many channels that leave each number at its place.
-NORMALISING = "softmax softmin log_softmax normalize local_response_norm".split()
-_IN_PLACE_OF = {"rpow": "exp"}
-_CLAMPS = {"clamp": ("min", "max"), "clip": ("min", "max"), "hardtanh": ("min_val", "max_val")}
+NORMALISING = ("softmax", "softmin", "log_softmax", "normalize", "local_response_norm")
 _MEANS = ("mean", "nanmean")
-_NORMS = "norm linalg_norm linalg_vector_norm vector_norm".split()
+_NORMS = ("norm", "linalg_norm", "linalg_vector_norm", "vector_norm")
 
 
 def pass_through(recorder, func, args, kwargs):
@@ -24,10 +22,8 @@ def pass_through(recorder, func, args, kwargs):
     value = next(x for x in all_tensors((args, kwargs)) if recorder.tags(x) is not None)
     tags, shape, name = recorder.tags(value), value.shape, plain_name(func)
     rest = list(args[1:]) + [kwargs[key] for key in ("exponent", "min", "max") if key in kwargs]
-    if "max" in kwargs and "min" not in kwargs and name in _CLAMPS and len(args) == 1:
-        name = "clamp_max"
-    if name in ("clamp", "clip") and rest and rest[0] is None:
-        name, rest = "clamp_max", rest[1:]
+    if name in ("clamp", "clip") and (rest[:1] == [None] or (len(rest) == 1 and "max" in kwargs)):
+        name, rest = "clamp_max", rest[-1:]
     result = func(*args, **kwargs)
     if not isinstance(result, torch.Tensor) or result.shape != shape:
         return recorder.failed(result, name)
@@ -39,7 +35,9 @@ def pass_through(recorder, func, args, kwargs):
         dim = kwargs.get("dim", rest[1] if len(rest) > 1 else 1)
         factor = torch.tensor(float(shape[dim] if isinstance(dim, int) else 1) ** (-1 / p))
         tags = recorder.sources.scale(tags, factor, fold=recorder.options.fold)
-    return recorder.put(result, recorder.sources.bend(tags, _IN_PLACE_OF.get(name, name), *numbers))
+    return recorder.put(
+        result, recorder.sources.bend(tags, "exp" if name == "rpow" else name, *numbers)
+    )
 
 
 def detach(recorder, func, args, kwargs):

@@ -1,7 +1,7 @@
 """Rules for matrix products: with weights, of attention patterns, and of patterns with values.
 
 An operand that is summed over its own channels decides *how much* of the other goes on (queries,
-keys); one whose channels survive goes on itself (values). (q k') v and q (k' v) have the same graph.
+keys); one whose channels survive goes on itself (values). (q k') v and q (k' v) have one graph.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def contract(recorder, one, two, dims, name: str) -> torch.Tensor:
         )
         if consumed[x] and pure and not sources.is_pattern(parts[x]):
             recorder.note(f"{name} in {recorder.here()} mixes all channels with a computed matrix")
-            return sources.beside(sources.unite(parts[x], parts[other], how="product"), sides[other])
+            return sources.unite(parts[x], parts[other], how="product")
 
     def carried(tag: int, gone: bool) -> tuple[int, ...]:
         entry = sources.entries[tag]

@@ -25,9 +25,11 @@ __all__ = ["Kernel", "Layer", "Options", "Recorder", "TracingError"]
 # Operations that make nodes, and so are looked at even where no input was computed.
 MAKERS = ("linear", "conv", "embedding", "embedding_bag")
 # Operations that look at the shape of their argument only.
-SHAPE_ONLY = """zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones
-    new_full new_empty new_tensor size dim numel is_floating_point""".split()
-CONVERSIONS = "to float double half bfloat16 type type_as".split()
+_SHAPE_ONLY = """
+    zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones
+    new_full new_empty new_tensor size dim numel is_floating_point"""
+SHAPE_ONLY = _SHAPE_ONLY.split()
+CONVERSIONS = ("to", "float", "double", "half", "bfloat16", "type", "type_as")
 
 
 class TracingError(ValueError):

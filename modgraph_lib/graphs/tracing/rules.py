@@ -107,9 +107,9 @@ def move(recorder, func, args, kwargs):
     # Tags are expanded, and so are no contiguous memory that could be viewed otherwise.
     twin = torch.Tensor.reshape if plain_name(func) == "view" else func
     result, moved = func(*args, **kwargs), twin(*twin_args, **twin_kwargs)
-    if recorder.cuts is not None and plain_name(func) == "get" and args[0].requires_grad:
-        if isinstance(result, torch.Tensor) and result.is_floating_point():
-            result = result if result.requires_grad else args[0].view_as(args[0])  # .data
+    lost = recorder.cuts is not None and plain_name(func) == "get" and args[0].requires_grad
+    if lost and isinstance(result, torch.Tensor) and not result.requires_grad:
+        result = args[0].view_as(args[0])  # .data
     several = isinstance(result, tuple | list)
     for one, tags in zip(*((result, moved) if several else ([result], [moved])), strict=True):
         if isinstance(one, torch.Tensor):

@@ -135,10 +135,10 @@ class Reading:
             column = torch.randint(self.size, (1,), generator=generator)
             _, sizes, _ = self._gradients(column, generator)
             for number in doubted:
-                on = self._on(number, column)
-                if on.any() and (~on).sum() >= NARROW - 1:
-                    joined[number] += sizes[number][on].mean()
-                    others[number] += sizes[number][~on].mean()
+                on, alive = self._on(number, column), sizes[number] > 0
+                if (on & alive).any() and (~on & alive).sum() >= NARROW - 1:
+                    joined[number] += sizes[number][on & alive].mean()
+                    others[number] += sizes[number][~on & alive].mean()
             if draw % 2:  # two draws are enough where nothing is doubtful
                 doubted = {number for number in doubted if others[number] > joined[number]}
             if not doubted:

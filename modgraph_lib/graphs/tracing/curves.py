@@ -27,7 +27,8 @@ def size(curve: Curve) -> float:
 
 def scaled(curve: Curve, factor: float) -> Curve:
     """The curve times a number."""
-    return tuple((c * factor, d) for c, d in curve)
+    (a, b), (c, d) = curve
+    return (a * factor, b), (c * factor, d)
 
 
 def added(one: Curve, two: Curve, sign: float = 1.0) -> Curve:

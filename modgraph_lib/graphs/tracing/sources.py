@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,8 +34,7 @@ WEAK = (CONSTANT, DENSE, IMAGE)
 Side = frozenset[tuple[str, int]]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What one tag stands for.
 
     Attributes:
@@ -48,7 +48,7 @@ class Entry:
         side: ("norm" | "pattern", layer) of what has a say without being followed.
     """
 
-    nodes: Mapping[int, float] = field(default_factory=dict)
+    nodes: Mapping[int, float] = MappingProxyType({})
     problem: str = ""
     pattern: bool = False
     carried: tuple[int, ...] = ()
@@ -130,7 +130,9 @@ class Sources:
 
     def each(self, tags: torch.Tensor, make: Callable[[int], int]) -> torch.Tensor:
         """``make(tag)`` of every tag."""
-        return self.pairwise(tags, torch.zeros((), dtype=torch.float64), lambda tag, _: make(tag))
+        found, places = np.unique(tags.numpy().ravel(), return_inverse=True)
+        made = np.array([make(int(tag)) for tag in found], float)
+        return torch.from_numpy(made[places].reshape(tags.shape))
 
     def scale(self, tags: torch.Tensor, factors: torch.Tensor, *, fold: bool = True):
         """Tags of the product with fixed ``factors``, broadcast.
@@ -153,9 +155,8 @@ class Sources:
                     nodes = self.entries[entry.base].nodes  # a sum over n divided by n
                 elif fold:
                     nodes = {node: had * abs(factor) for node, had in nodes.items()}
-                made[tag, factor] = self._add(
-                    replace(entry, nodes=nodes, base=self._base(tag), curve=curve)
-                )
+                entry = entry._replace(nodes=nodes, base=self._base(tag), curve=curve)
+                made[tag, factor] = self._add(entry)
             return made[tag, factor]
 
         tags, factors = torch.broadcast_tensors(tags, factors.double())
@@ -176,7 +177,7 @@ class Sources:
             curve = curves.bent(entry.curve, name, *arguments)
             if curve == entry.curve:
                 return tag
-            made = replace(entry, base=self._base(tag), curve=curve)
+            made = entry._replace(base=self._base(tag), curve=curve)
             return self._kept(("bend", tag, curve), lambda: made)
 
         return self.each(tags, bent)
@@ -190,7 +191,7 @@ class Sources:
             curve = curves.added(entry.curve, level)
             if not entry.nodes or curve == entry.curve:
                 return tag
-            made = replace(entry, base=self._base(tag), curve=curve)
+            made = entry._replace(base=self._base(tag), curve=curve)
             return self._kept(("bend", tag, curve), lambda: made)
 
         return self.each(tags, shifted)
@@ -202,7 +203,7 @@ class Sources:
             entry = self.entries[tag]
             if tag in WEAK or side <= entry.side:
                 return tag
-            made = replace(entry, base=self._base(tag), side=entry.side | side)
+            made = entry._replace(base=self._base(tag), side=entry.side | side)
             return self._kept(("beside", tag, side), lambda: made)
 
         return self.each(tags, noted) if side else tags
@@ -215,9 +216,9 @@ class Sources:
             if not entry.nodes:
                 return tag
             if reduced:
-                made = replace(entry, base=-1, curve=curves.IDENTITY, reduced=max(reduced, 0))
+                made = entry._replace(base=-1, curve=curves.IDENTITY, reduced=max(reduced, 0))
             else:
-                made = replace(entry, base=self._base(tag))
+                made = entry._replace(base=self._base(tag))
             return self._add(made)
 
         return self.each(tags, copied)
@@ -287,7 +288,7 @@ class Sources:
                     side = side | {("norm", layer) for layer in s.layers}
                 nodes = {n: had * abs(factor or 1.0) for n, had in v.nodes.items()}
                 curve = curves.scaled(v.curve, factor or 1.0)
-                return replace(v, nodes=nodes, base=self._base(tag), curve=curve, side=side)
+                return v._replace(nodes=nodes, base=self._base(tag), curve=curve, side=side)
         self.mixed |= how != "either" and a.reduced + b.reduced == 2 and 2 in (a.reduced, b.reduced)
         nodes = dict(a.nodes)
         for node, factor in b.nodes.items():
@@ -320,7 +321,7 @@ class Sources:
         # What cancels out, x + (y - x), still leads on where it is read by itself.
         size = curves.size(curve) or curves.size(curves.larger(one, two)) or 1.0
         nodes = whole.nodes if size == 1.0 else {n: f * size for n, f in whole.nodes.items()}
-        return replace(whole, nodes=nodes, base=base, curve=curve, side=side)
+        return whole._replace(nodes=nodes, base=base, curve=curve, side=side)
 
     def _base(self, tag: int) -> int:
         base = self.entries[tag].base
@@ -329,7 +330,7 @@ class Sources:
     def _kept(self, key: tuple, make: Callable[[], Entry | int]) -> int:
         if key not in self._made:
             made = make()
-            self._made[key] = made if isinstance(made, int) else self._add(made)
+            self._made[key] = self._add(made) if isinstance(made, Entry) else made
         return self._made[key]
 
     def _add(self, entry: Entry) -> int:

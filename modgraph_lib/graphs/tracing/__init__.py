@@ -170,6 +170,9 @@ def _pass(model, options: Options, inputs: Example, cuts: Cuts | None = None) ->
 
     def given(value: torch.Tensor) -> torch.Tensor:
         nonlocal count
+        if id(value) in masks:
+            value = value.detach()
+            return recorder.put(value, torch.full((1,) * value.ndim, float(IMAGE)))
         if value.is_floating_point() or value.is_complex():
             return begin(value.detach())
         if value.ndim > 1 and not any(isinstance(m, nn.Embedding) for m in model.modules()):
@@ -178,6 +181,7 @@ def _pass(model, options: Options, inputs: Example, cuts: Cuts | None = None) ->
             count += 1
         return recorder.put(value, torch.zeros(()))
 
+    masks = inputs.masks(model)
     inputs = inputs.mapped(given)
     hooks = []
     for name, module in model.named_modules():

@@ -150,8 +150,12 @@ class Reading:
     def _blurred(self, generator: torch.Generator) -> list[str]:
         """Layers joined channel by channel to all inputs, where gradients are one to one."""
         found = []
-        for number, layer in self._dense():
+        for number in self.leaves:
+            layer = self.recorder.layers[number]
             inside = (self.nodes >= layer.first) & (self.nodes < layer.first + layer.size)
+            several = inside.sum() > NARROW * len(np.unique(self.columns[inside]))
+            if not several or layer.size != self.size or self.recorder.merged:
+                continue
             predicted = np.zeros((layer.size, self.size))
             predicted[self.nodes[inside] - layer.first, self.columns[inside]] = self.factors[inside]
             seen = np.zeros((2, 2))  # own channel and others, by the trace and by numbers
@@ -165,15 +169,6 @@ class Reading:
                 what = "single channels, and the trace joins all of them to each input"
                 found.append(self._message(layer, what))
         return found
-
-    def _dense(self):
-        """Layers as wide as this reading, of which single inputs read several channels."""
-        for number in self.leaves:
-            layer = self.recorder.layers[number]
-            inside = (self.nodes >= layer.first) & (self.nodes < layer.first + layer.size)
-            several = len(self.nodes[inside]) > NARROW * len(np.unique(self.columns[inside]))
-            if several and layer.size == self.size and not self.recorder.merged:
-                yield number, layer
 
     def _slope(self, number: int, weights: torch.Tensor, gradient) -> list[str]:
         """A layer whose channels all arrive with one constant factor, other than the trace's."""

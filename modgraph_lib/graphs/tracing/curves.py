@@ -8,7 +8,7 @@ enough to tell that 0.5 * x * (1 + tanh(...)) has slope 1, as a GELU has, that x
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 __all__ = ["IDENTITY", "Curve", "added", "bent", "larger", "scaled", "size", "times"]
 
@@ -49,7 +49,7 @@ def larger(one: Curve, two: Curve) -> Curve:
     )
 
 
-def bent(curve: Curve, name: str, *arguments: float) -> Curve:
+def bent(curve: Curve, name: str, arguments: Sequence[float] = ()) -> Curve:
     """The curve after an elementwise function; unknown functions are taken as straight."""
     rule = _BENDS.get(name)
     return curve if rule is None else tuple(rule(c, d, *arguments) for c, d in curve)

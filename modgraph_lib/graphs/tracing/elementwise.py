@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from modgraph_lib.graphs.tracing import curves
 from modgraph_lib.graphs.tracing.recorder import all_tensors, plain_name
 from modgraph_lib.graphs.tracing.sources import IMAGE, compact
 
@@ -35,9 +36,10 @@ def pass_through(recorder, func, args, kwargs):
         dim = kwargs.get("dim", rest[1] if len(rest) > 1 else 1)
         factor = torch.tensor(float(shape[dim] if isinstance(dim, int) else 1) ** (-1 / p))
         tags = recorder.sources.scale(tags, factor, fold=recorder.options.fold)
-    return recorder.put(
-        result, recorder.sources.bend(tags, "exp" if name == "rpow" else name, *numbers)
-    )
+    tags = recorder.sources.pure(tags) if name in ("softmax", "softmin") else tags
+    name = "exp" if name == "rpow" else name
+    bent = recorder.sources.bend(tags, lambda curve: curves.bent(curve, name, numbers))
+    return recorder.put(result, bent)
 
 
 def detach(recorder, func, args, kwargs):
@@ -66,7 +68,9 @@ def add(recorder, func, args, kwargs):
             tags = scale(tags, torch.tensor(sign), fold=False)
         number = scalar(other)
         if number:
-            tags = recorder.sources.shift(tags, sign * number if second is None else number)
+            number = sign * number if second is None else number
+            level = ((number, 0.0), (number, 0.0))  # matters to bounded functions: 1 + tanh(x)
+            tags = recorder.sources.bend(tags, lambda curve: curves.added(curve, level))
         return recorder.put(result, _padded(tags, result))
     if recorder.options.merge:
         return recorder.put(result, recorder.sources.pairwise(first, second, recorder.join))
@@ -99,7 +103,7 @@ def multiply(recorder, func, args, kwargs):
     if divides and name.startswith("r"):
         one, two, first, second = two, one, second, first
     if divides and second is not None:
-        second = sources.bend(second, "reciprocal")
+        second = sources.bend(second, lambda curve: curves.bent(curve, "reciprocal"))
     if first is not None and second is not None:
         return recorder.put(result, sources.unite(first, second, how="product"))
     tags, factor = (first, two) if second is None else (second, one)

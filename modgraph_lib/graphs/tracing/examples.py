@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +44,12 @@ class Example:
             tuple(_mapped(x, change) for x in self.args),
             {key: _mapped(x, change) for key, x in self.kwargs.items()},
         )
+
+    def masks(self, model: nn.Module) -> set[int]:
+        """Ids of tensors that are masks by the name of their argument, and so no input nodes."""
+        names = list(inspect.signature(model.forward).parameters)
+        given = dict(zip(names, self.args, strict=False)) | self.kwargs
+        return {id(x) for name, x in given.items() if "mask" in name and x is not None}
 
     def sizes(self) -> str:
         """The shapes of all tensors, for a message."""

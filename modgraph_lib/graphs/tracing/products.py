@@ -6,6 +6,8 @@ keys); one whose channels survive goes on itself (values). (q k') v and q (k' v)
 
 from __future__ import annotations
 
+import string
+
 import numpy as np
 import torch
 
@@ -31,7 +33,9 @@ def matmul(recorder, func, args, kwargs):
             return recorder.kernel(name, strengths, value, axis, result)
         if not varies and tags.ndim == result.ndim:
             return recorder.put(result, tags)
-        return recorder.failed(result, "a product with a fixed matrix that mixes positions")
+        side = recorder.sources.side(tags, "pattern")  # learned keys or queries
+        text = "a product with a fixed matrix that mixes positions"
+        return recorder.failed(result, text, pattern=True, side=side)
     if one.ndim == 1:
         first = first[None]
     if two.ndim == 1:
@@ -51,7 +55,17 @@ def einsum(recorder, func, args, kwargs):
     ins, _, out = equation.partition("->")
     parts = ins.split(",")
     tags = [recorder.computed(x) for x in given]
-    if len(parts) != 2 or not out or "." in equation or any(len(set(p)) < len(p) for p in parts):
+    if len(parts) == 2 and "..." in equation:
+        places = {one.ndim - len(p) + 3 for one, p in zip(given, parts, strict=True) if "." in p}
+        spare = [x for x in string.ascii_uppercase if x not in equation][: max(places)]
+        whole = [p.replace("...", "".join(spare)) for p in (*parts, out)]
+        parts, out, ins = whole[:2], whole[2], ",".join(whole[:2])
+    if (
+        len(parts) != 2
+        or not out
+        or any(len(p) != x.ndim for p, x in zip(parts, given, strict=True))
+        or any(len(set(p)) < len(p) for p in parts)
+    ):
         return recorder.failed(result, f"einsum {args[0]!r}")
     gone = [letter for letter in dict.fromkeys(ins) if letter not in out and letter != ","]
     for x, w in ((0, 1), (1, 0)):

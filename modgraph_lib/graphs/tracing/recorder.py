@@ -233,10 +233,10 @@ class Recorder(TorchFunctionMode):
         """Name of the module that is running."""
         return self.stack[-1] if self.stack and self.stack[-1] else "the network's forward"
 
-    def failed(self, tensor: torch.Tensor, text: str, *, pattern: bool = False) -> torch.Tensor:
+    def failed(self, tensor: torch.Tensor, text: str, **kind: Any) -> torch.Tensor:
         """Mark a tensor as something no weight can be followed through."""
         if isinstance(tensor, torch.Tensor):
-            tag = self.sources.problem(f"{text} in {self.here()}", pattern=pattern)
+            tag = self.sources.problem(f"{text} in {self.here()}", **kind)
             self.put(tensor, torch.full((1,) * tensor.ndim, float(tag)))
         return tensor
 

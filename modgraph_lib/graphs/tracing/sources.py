@@ -166,35 +166,27 @@ class Sources:
         found = [product(int(tag), float(factor)) for tag, factor in pairs.T]
         return torch.from_numpy(np.array(found, float)[places.ravel()].reshape(tags.shape))
 
-    def bend(self, tags: torch.Tensor, name: str, *arguments: float) -> torch.Tensor:
+    def bend(self, tags: torch.Tensor, change: Callable[[curves.Curve], curves.Curve]):
         """Tags after an elementwise function: the same sources, another curve."""
 
         def bent(tag: int) -> int:
             entry = self.entries[tag]
-            if not entry.nodes:
-                pure = entry.carried and name in ("softmax", "softmin")
-                return self.problem(entry.problem, pattern=True, side=entry.side) if pure else tag
-            curve = curves.bent(entry.curve, name, *arguments)
-            if curve == entry.curve:
+            curve = change(entry.curve)
+            if not entry.nodes or curve == entry.curve:
                 return tag
             made = entry._replace(base=self._base(tag), curve=curve)
             return self._kept(("bend", tag, curve), lambda: made)
 
         return self.each(tags, bent)
 
-    def shift(self, tags: torch.Tensor, number: float) -> torch.Tensor:
-        """Tags after a number was added, which matters to bounded functions: 1 + tanh(x)."""
-        level = ((number, 0.0), (number, 0.0))
+    def pure(self, tags: torch.Tensor) -> torch.Tensor:
+        """Tags after a softmax: a pattern carries no values any more."""
 
-        def shifted(tag: int) -> int:
-            entry = self.entries[tag]
-            curve = curves.added(entry.curve, level)
-            if not entry.nodes or curve == entry.curve:
-                return tag
-            made = entry._replace(base=self._base(tag), curve=curve)
-            return self._kept(("bend", tag, curve), lambda: made)
+        def without(tag: int) -> int:
+            e = self.entries[tag]
+            return self.problem(e.problem, pattern=True, side=e.side) if e.carried else tag
 
-        return self.each(tags, shifted)
+        return self.each(tags, without)
 
     def beside(self, tags: torch.Tensor, side: Side) -> torch.Tensor:
         """The same tags, with something noted that has a say in them."""
@@ -283,7 +275,7 @@ class Sources:
             if v.reduced and len(v.nodes) == len(s.nodes):
                 continue
             if own or (s.reduced == 2 and how == "product" and not v.reduced):
-                factor = s.curve[0][0] if how == "product" else 1.0
+                factor = s.curve[0][0] if how == "product" and own else 1.0
                 if len(s.nodes) > len(v.nodes) or not own:
                     side = side | {("norm", layer) for layer in s.layers}
                 nodes = {n: had * abs(factor or 1.0) for n, had in v.nodes.items()}

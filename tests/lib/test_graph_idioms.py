@@ -99,6 +99,17 @@ def test_instance_norm_by_hand():
     same(one, two, example=(3, 8, 8))
 
 
+def test_a_response_norm_of_sums_keeps_its_scale():
+    def forward(s, x):  # ConvNeXt v2
+        y = s.a(x)
+        length = y.norm(2, (2, 3), keepdim=True)
+        return s.b(GAMMA[:4, None, None] * (y * (length / length.mean(1, keepdim=True))) + y)
+
+    model = Net(forward, a=nn.Conv2d(3, 4, 1), b=nn.Conv2d(4, 5, 1))
+    expected = (1 + GAMMA[:4].double().numpy())[:, None] * weight(model.b)[0, 0]
+    np.testing.assert_allclose(named(model, example=(3, 8, 8))["a", "b"], expected, rtol=1e-6)
+
+
 ACTIVATIONS = {
     "gelu of GPT-2": lambda x: 0.5 * x * (1 + torch.tanh(0.79788 * (x + 0.044715 * x**3))),
     "gelu by erf": lambda x: x * 0.5 * (1.0 + torch.erf(x / math.sqrt(2))),

@@ -202,7 +202,7 @@ def _untouched(model: nn.Module) -> Iterator[None]:
     """Modes, buffers, tensors kept by hooks and the random state are put back; Dynamo rests."""
     modules = list(model.modules())
     modes = [(module, module.training) for module in modules]
-    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    buffers = [(b, b.detach().clone()) for b in model.buffers() if not b.is_meta]
     kept = [(m, k, x) for m in modules for k, x in vars(m).items() if isinstance(x, torch.Tensor)]
     devices = {p.device.index for p in model.parameters() if p.is_cuda}
     dynamo = "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")
@@ -216,7 +216,7 @@ def _untouched(model: nn.Module) -> Iterator[None]:
             module.training = training
         with torch.no_grad():
             for buffer, before in buffers:
-                if not buffer.is_meta and not torch.equal(buffer, before):
+                if buffer.layout == torch.strided and not torch.equal(buffer, before):
                     buffer.copy_(before)
         for module, name, tensor in kept:
             module.__dict__[name] = tensor

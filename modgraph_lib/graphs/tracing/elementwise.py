@@ -138,6 +138,9 @@ def reduce(recorder, func, args, kwargs):
     united = sources.again(united, 2 if total else 1)
     # A sum is so many times the mean, which tells that x / x.norm() * sqrt(n) has factor 1.
     count = math.prod(value.shape[dim] for dim in dims) * 1.0
+    inner = {entry.curve[0][0] if entry.reduced else 1.0 for entry in sources.unique(tags)}
+    if len(inner) == 1 and min(inner) > 0:  # a mean of sums
+        united = sources.scale(united, torch.tensor(min(inner)), fold=False)
     if name in ("sum", "nansum"):
         if adds and len(rows) > 1:
             united = sources.scale(united, torch.tensor(float(len(rows))))

@@ -178,7 +178,7 @@ def test_tables_are_as_transcribed():
         ),
         (
             lambda t: t.assign(arguments=t["arguments"].replace("data=mnist; k=4", "k=4")),
-            "SM-.*required.* argument: 'data'",
+            "missing a required .*argument: 'data'",
         ),
         (lambda t: t.assign(criterion_text=""), "its sentence"),
         (lambda t: t.assign(section=""), "belong together"),

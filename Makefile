@@ -43,8 +43,9 @@ test-pythons: ## the suite on every supported Python found here, each in its own
 	@$(PYTHON) book/scripts/pythons.py --jobs $(JOBS) $(PYTHONS) -- $(ARGS)
 
 .PHONY: lint
-lint: env ## ruff, and the notebooks' text twins in step
+lint: env ## ruff, mypy, and the notebooks' text twins in step
 	@$(PY) -m ruff check .
+	@$(PY) -m mypy
 	@$(PY) -m book.scripts.sync --check
 
 .PHONY: run

@@ -1,7 +1,123 @@
 """Modularity inside neural networks: measures, reproductions, verdicts.
 
-Import the rooms you need: ``from modgraph_lib import graphs, clustering``. The package
-itself imports nothing, so that a parameter check or ``--help`` costs no torch import.
+Import the rooms you need, ``from modgraph_lib import graphs, clustering``, or write
+``import modgraph_lib`` and ``modgraph_lib.report.clusterability(model)``: a room is loaded when it
+is first asked for, so that a parameter check or ``--help`` costs no torch import. Examples in
+docstrings are as after ``from modgraph_lib import *``, with numpy as np, torch, and its nn.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what __getattr__ loads, for type checkers and editors
+    from modgraph_lib import (
+        attacks,
+        cache,
+        clustering,
+        communities,
+        datasets,
+        device,
+        graphs,
+        hooks,
+        layer_pruning,
+        lesions,
+        models,
+        pixels,
+        plots,
+        promoting,
+        provenance,
+        report,
+        statistics,
+        toys,
+        training,
+        widgets,
+    )
+
 __version__ = "0.1.0"
+
+# The face: room -> names a user may rely on, in the order of the API page. All else may change.
+FACE = {
+    "report": ("clusterability", "load_model", "load_weights", "fill", "Report"),
+    "graphs": ("LayeredGraph", "weight_graph", "input_graph", "kernel_shuffles"),
+    "clustering": ("spectral_clustering", "ncut", "shuffle_test", "ShuffleTest"),
+    "communities": (
+        "knn_graph",
+        "modularity",
+        "modularity_curve",
+        "modularity_curves",
+        "ModularityCurve",
+    ),
+    "communities.cka": ("linear_cka", "cka_matrix", "CkaMatrix"),
+    "attacks": ("attack", "collect", "Misled", "sizes"),
+    "lesions": ("lesion_accuracies", "single_lesions", "double_lesions"),
+    "statistics": (
+        "empirical_p_value",
+        "fisher_combine",
+        "bates_p_value",
+        "benjamini_hochberg",
+        "effect_measure",
+        "cohens_d",
+    ),
+    "datasets": (
+        "load",
+        "halves",
+        "stack",
+        "mixture",
+        "lines",
+        "random_images",
+        "polynomials",
+        "Dataset",
+        "DataMissing",
+    ),
+    "promoting": (
+        "clusterable_initialisation",
+        "tag_factors",
+        "eigenvalues",
+        "Eigenvalues",
+        "eigenvalue_sum",
+        "normalise_units",
+    ),
+    "models": ("mlp", "small_cnn", "vgg"),
+    "models.cifar_networks": ("build", "measured_layers", "plan_of"),
+    "training": ("trained", "train_many", "TrainConfig", "SgdConfig"),
+    "layer_pruning": ("choose", "cost", "Cost", "removals", "matching"),
+    "toys": ("two_triangles", "strands", "relay"),
+    "cache": ("cache_root", "canonical", "config_key", "write_atomically"),
+}
+
+__all__ = [
+    "FACE",
+    "__version__",
+    "attacks",
+    "cache",
+    "clustering",
+    "communities",
+    "datasets",
+    "device",
+    "graphs",
+    "hooks",
+    "layer_pruning",
+    "lesions",
+    "models",
+    "pixels",
+    "plots",
+    "promoting",
+    "provenance",
+    "report",
+    "statistics",
+    "toys",
+    "training",
+    "widgets",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -21,8 +21,19 @@ import platformdirs
 __all__ = ["ADDED_LATER", "cache_root", "canonical", "config_key", "rounded", "write_atomically"]
 
 ADDED_LATER = {"added_later": True}
-# The project's own checkout keeps its cache in itself; an installed library does not.
-CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def checkout() -> Path | None:
+    """The project's checkout this library runs from; None for an installed library."""
+    folder = Path(__file__).resolve().parent.parent
+    return folder if (folder / "book" / "lab").is_dir() else None
+
+
+def user_cache() -> Path:
+    """$MODGRAPH_CACHE, or the user's cache folder: what several checkouts can share."""
+    if chosen := os.environ.get("MODGRAPH_CACHE"):
+        return Path(chosen).expanduser()
+    return platformdirs.user_cache_path("modgraph_lib", appauthor=False)
 
 
 def cache_root() -> Path:
@@ -30,12 +41,14 @@ def cache_root() -> Path:
 
     A checkout of the project, which has ``book/lab`` beside the library, keeps its own in
     ``data/cache``.
+
+    >>> cache.cache_root()
+    PosixPath('...')
     """
-    if chosen := os.environ.get("MODGRAPH_CACHE"):
-        return Path(chosen)
-    if (CHECKOUT / "book" / "lab").is_dir():
-        return CHECKOUT / "data" / "cache"
-    return platformdirs.user_cache_path("modgraph_lib", appauthor=False)
+    project = checkout()
+    if project is None or os.environ.get("MODGRAPH_CACHE"):
+        return user_cache()
+    return project / "data" / "cache"
 
 
 def canonical(config: Any) -> Any:
@@ -47,6 +60,9 @@ def canonical(config: Any) -> Any:
     Raises:
         TypeError: a value that has no JSON form (an array, a module, a function).
         ValueError: a float that is not finite.
+
+    >>> cache.canonical({"widths": (256, 256), "dropout": None})
+    {'widths': [256, 256], 'dropout': None}
     """
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         return {
@@ -68,7 +84,11 @@ def canonical(config: Any) -> Any:
 
 
 def config_key(experiment: str, schema: int, config: Any) -> str:
-    """SHA-256 (64 hex digits) of experiment name, schema version and canonical configuration."""
+    """SHA-256 (64 hex digits) of experiment name, schema version and canonical configuration.
+
+    >>> cache.config_key("curves", 1, {"k": 3})[:12]
+    '98ea5383c2cc'
+    """
     text = json.dumps([experiment, schema, canonical(config)], sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -78,6 +98,10 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
     A reader sees the old file or the whole new one, never a part; a kill leaves at most a
     stray temporary file.
+
+    >>> cache.write_atomically(cache.cache_root() / "a.txt", lambda path: path.write_text("whole"))
+    >>> (cache.cache_root() / "a.txt").read_text()
+    'whole'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
@@ -94,5 +118,9 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def rounded(values: Iterable[float], digits: int = 6) -> list[float]:
-    """Floats as they are stored: short enough to commit, finer than any printed number."""
+    """Floats as they are stored: short enough to commit, finer than any printed number.
+
+    >>> cache.rounded([1 / 3, 2])
+    [0.333333, 2.0]
+    """
     return [round(float(value), digits) for value in values]

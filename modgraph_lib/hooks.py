@@ -16,12 +16,16 @@ def default_layers(model: nn.Module) -> tuple[str, ...]:
 
     With residual blocks (a class name ending in Block or Bottleneck): every block, and the
     convolutions outside blocks. Otherwise every convolution; without any, every linear layer.
+
+    >>> hooks.default_layers(models.small_cnn((1, 8, 8), channels=4, seed=0))
+    ('0', '2', '5')
     """
 
     def is_block(module: nn.Module) -> bool:
         return type(module).__name__.endswith(("Block", "Bottleneck"))
 
-    names, blocks = [], []
+    names: list[str] = []
+    blocks: list[str] = []
     for name, module in model.named_modules():
         if any(name.startswith(f"{block}.") for block in blocks):
             continue
@@ -38,7 +42,11 @@ def default_layers(model: nn.Module) -> tuple[str, ...]:
 
 
 def find_modules(model: nn.Module, layers: Sequence[str]) -> dict[str, nn.Module]:
-    """The modules of these names; ValueError, with a suggestion, for a name there is not."""
+    """The modules of these names; ValueError, with a suggestion, for a name there is not.
+
+    >>> hooks.find_modules(models.mlp(4, 2, widths=(8,), seed=0), ["1"])
+    {'1': Linear(in_features=4, out_features=8, bias=True)}
+    """
     known = dict(model.named_modules())
     for name in layers:
         if name not in known:
@@ -52,7 +60,13 @@ def find_modules(model: nn.Module, layers: Sequence[str]) -> dict[str, nn.Module
 def listening(
     modules: dict[str, nn.Module], heard: Callable[[str, torch.Tensor], None]
 ) -> Iterator[None]:
-    """Call ``heard(name, output)`` whenever one of ``modules`` has run."""
+    """Call ``heard(name, output)`` whenever one of ``modules`` has run.
+
+    >>> model = models.mlp(4, 2, widths=(8,), seed=0)
+    >>> with hooks.listening({"1": model[1]}, lambda name, output: print(name, output.shape)):
+    ...     _ = model(torch.zeros(5, 4))
+    1 torch.Size([5, 8])
+    """
 
     def hook(name: str) -> Callable:
         def call(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -91,7 +105,12 @@ def running(
 def layer_widths(
     model: nn.Module, modules: dict[str, nn.Module], one: torch.Tensor
 ) -> dict[str, int]:
-    """Features per sample of each layer, from a single image; every layer must run once."""
+    """Features per sample of each layer, from a single image; every layer must run once.
+
+    >>> model = models.mlp(4, 2, widths=(8,), seed=0)
+    >>> hooks.layer_widths(model, hooks.find_modules(model, ["1", "3"]), torch.zeros(1, 4))
+    {'1': 8, '3': 2}
+    """
     widths: dict[str, int] = {}
 
     def heard(name: str, output: torch.Tensor) -> None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from modgraph_lib.models import cifar_networks
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["CONVENTIONS", "Cost", "choose", "cost", "matching", "removals"]
 
@@ -49,14 +52,18 @@ def cost(network: str | nn.Module, image_shape: Sequence[int] = (3, 32, 32), **o
         network: a module, or a name for ``cifar_networks.build`` (with its ``options``), which
             then is built without weights.
         image_shape: (C, H, W) of one image.
+
+    >>> layer_pruning.cost("vgg11", width=4)
+    Cost(parameters=39066, torch=1405568, thop=731200, thop_new=740672)
     """
     if isinstance(network, str):
         with torch.device("meta"):
-            network = cifar_networks.build(network, tuple(image_shape), seed=0, **options)
+            channels, height, width = image_shape
+            network = cifar_networks.build(network, (channels, height, width), seed=0, **options)
     device = next(network.parameters()).device
     heard: dict[str, int] = {"multiplied": 0, "biases": 0, "normed": 0}
 
-    def hear(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+    def hear(module: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         if isinstance(module, nn.BatchNorm2d):
             heard["normed"] += inputs[0].numel()
             return
@@ -101,12 +108,16 @@ def choose(
 
     Raises:
         ValueError: another number of values than of blocks, or a value that is not finite.
+
+    >>> layer_pruning.choose([0.1, 0.2, 0.15, 0.4, 0.4, 0.5], counts=(3, 3), threshold=0.0)
+    ((0, 1), (0, 2))
     """
-    q = np.asarray(q, dtype=float)
-    if q.shape != (sum(counts),) or not np.isfinite(q).all():
-        raise ValueError(f"{sum(counts)} blocks need as many finite values of Q, got {q}")
-    stays = np.append(True, np.diff(q) > threshold)
-    kept, first = [], 0
+    curve = np.asarray(q, dtype=float)
+    if curve.shape != (sum(counts),) or not np.isfinite(curve).all():
+        raise ValueError(f"{sum(counts)} blocks need as many finite values of Q, got {curve}")
+    stays = np.append(True, np.diff(curve) > threshold)
+    kept: list[tuple[int, ...]] = []
+    first = 0
     for count in counts:
         kept.append(tuple(unit for unit in range(count) if unit == 0 or stays[first + unit]))
         first += count
@@ -124,7 +135,13 @@ def removals(network: str = "resnet56", image_shape: Sequence[int] = (3, 32, 32)
 
     Raises:
         ValueError: a network that is not a ResNet with a count for each stage in its name.
+
+    >>> plans = layer_pruning.removals("resnet18")
+    >>> plans.round(1).iloc[1][["stage_4", "parameters", "torch"]].to_dict()
+    {'stage_4': 1.0, 'parameters': 42.2, 'torch': 13.6}
     """
+    import pandas as pd  # slow to import
+
     counts = cifar_networks.plan_of(network).counts
     whole = _vector(cost(network, image_shape))
     ones = np.eye(len(counts), dtype=int)
@@ -150,6 +167,13 @@ def matching(
     Returns:
         The plans with ``distance``, the larger of the two differences in points, and ``exact``:
         both agree to the two digits that are printed.
+
+    >>> plans = layer_pruning.removals("resnet18")
+    >>> best = layer_pruning.matching(plans, parameters=40.0, operations=10.0)
+    >>> best.round(1)[["stage_4", "parameters", "distance"]].head(2)
+       stage_4  parameters  distance
+    0        1        42.2       3.6
+    1        1        52.8      17.2
     """
     if count not in CONVENTIONS:
         raise ValueError(f"count must be one of {', '.join(CONVENTIONS)}; got {count!r}")

@@ -13,16 +13,21 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from modgraph_lib import cache
+
 __all__ = ["stamp", "weights_digest"]
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 # A change in any of these may change a result.
 CODE = ("modgraph_lib", "book/lab", "book/papers")
 PACKAGES = ("modgraph_lib", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "networkx")
 
 
 def stamp(*, device: str, threads: int, seconds: float, data_note: str = "") -> dict[str, Any]:
-    """Who ran what, when and on which machine: the part of a record that no key depends on."""
+    """Who ran what, when and on which machine: the part of a record that no key depends on.
+
+    >>> sorted(provenance.stamp(device="cpu", threads=1, seconds=2.5))
+    ['commit', 'data_note', 'date', 'device', 'processor', 'seconds', 'threads', 'versions']
+    """
     return {
         **_where(),
         "device": device,
@@ -45,7 +50,10 @@ def _where() -> dict[str, Any]:
 
 
 def _commit() -> str:
-    git = ["git", "-C", str(CHECKOUT)]
+    folder = cache.checkout()
+    if folder is None:  # a repository around an installed library is somebody else's
+        return "unknown"
+    git = ["git", "-C", str(folder)]
     try:
         head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
         code = [*git, "status", "--porcelain", "--", *CODE]

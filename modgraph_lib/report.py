@@ -21,21 +21,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
-import pandas as pd
 import safetensors
 import safetensors.torch
 import torch
-from matplotlib.figure import Figure
 from torch import nn
 
 from modgraph_lib import clustering
 from modgraph_lib.graphs import LayeredGraph, kernel_shuffles, weight_graph
 from modgraph_lib.graphs.plain import plain
-from modgraph_lib.plots.clusters import clusters_by_layer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 __all__ = ["Report", "clusterability", "fill", "load_model", "load_weights"]
 
@@ -113,6 +114,8 @@ class Report:
 
     def figure(self) -> Figure:
         """Which layers each cluster lies in, and the n-cut beside its null."""
+        from modgraph_lib.plots.clusters import clusters_by_layer  # loads matplotlib
+
         return clusters_by_layer(
             self.cluster_sizes, ncut=self.ncut, shuffled=self.shuffled, k=self.k, title=self.name
         )
@@ -149,6 +152,11 @@ def clusterability(
     Raises:
         TypeError: graph options together with a graph.
         ValueError: what ``graphs.weight_graph`` or ``clustering.shuffle_test`` cannot take.
+
+    >>> weights, _ = toys.strands(2, (12, 12, 12), leak=0.05, seed=0)
+    >>> found = report.clusterability(weights, k=2, shuffles=19)
+    >>> round(found.ncut, 2), found.p, found.z < -3
+    (0.09, 0.05, True)
     """
     start = time.perf_counter()
     if isinstance(network, LayeredGraph):
@@ -158,7 +166,7 @@ def clusterability(
     else:
         graph = weight_graph(network, **graph_options)
     method = method or _fitting_method(network, graph)
-    settings = {"n_init": n_init, "seed": seed, "workers": workers}
+    settings: dict[str, Any] = {"n_init": n_init, "seed": seed, "workers": workers}
     if method == "kernel":
         test = _kernel_test(network, graph, k, shuffles, graph_options, **settings)
     else:
@@ -197,6 +205,11 @@ def load_model(
         ValueError: no such factory, arguments it does not take, or something else than a module.
         FileNotFoundError: no such weights file.
         ValueError: weights whose names or shapes do not fit, all of them in one message.
+
+    >>> arguments = {"inputs": 4, "outputs": 2, "widths": [8], "seed": 0}
+    >>> model = report.load_model("modgraph_lib.models:mlp", arguments=arguments)
+    >>> type(model).__name__, model.training
+    ('Sequential', False)
     """
     make = factory if callable(factory) else _imported(factory)
     arguments = dict(arguments or {})
@@ -220,8 +233,14 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     Raises:
         FileNotFoundError: no such file.
         ValueError: a file that cannot be read safely, or holds no tensors by name.
+
+    >>> path = cache.cache_root() / "weights.pt"
+    >>> torch.save({"state_dict": {"module.1.weight": torch.zeros(8, 4)}}, path)
+    >>> list(report.load_weights(path))
+    ['1.weight']
     """
     path = Path(path)
+    found: Any
     if not path.is_file():
         raise FileNotFoundError(f"no weights file {path.absolute()}")
     try:
@@ -298,6 +317,11 @@ def fill(model: nn.Module, given: Mapping[str, torch.Tensor], where: str) -> Non
 
     Raises:
         ValueError: names or shapes that do not fit, all of them in one message.
+
+    >>> model, other = (models.mlp(4, 2, widths=(8,), seed=seed) for seed in (0, 1))
+    >>> report.fill(model, other.state_dict(), "mine")
+    >>> torch.equal(model[1].weight, other[1].weight)
+    True
     """
     wanted = {n.replace("_orig_mod.", ""): value for n, value in model.state_dict().items()}
     given = {name: value for name, value in given.items() if isinstance(value, torch.Tensor)}
@@ -348,7 +372,7 @@ def _imported(factory: str) -> Callable[..., Any]:
             f"factory {factory!r}: write 'package.module:function', for instance "
             "'torchvision.models:resnet18', or 'path/to/file.py:Class'"
         )
-    module = _module(place, factory)
+    module: Any = _module(place, factory)
     try:
         return functools.reduce(getattr, name.split("."), module)
     except AttributeError:
@@ -363,6 +387,7 @@ def _module(place: str, factory: str) -> ModuleType:
         if not path.is_file():
             raise ValueError(f"factory {factory!r}: no file {path.absolute()}")
         spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec and spec.loader  # a name that ends in .py has a loader
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module
@@ -385,6 +410,8 @@ def _by_size(labels: np.ndarray, k: int) -> np.ndarray:
 
 
 def _sizes(graph: LayeredGraph, labels: np.ndarray, k: int) -> pd.DataFrame:
+    import pandas as pd  # slow to import
+
     parts = np.split(labels, graph.offsets[1:-1])
     counts = np.array([np.bincount(part, minlength=k + 1) for part in parts])
     frame = pd.DataFrame(counts[:, 1:], columns=range(1, k + 1), index=list(graph.names))

@@ -32,6 +32,9 @@ def two_triangles() -> np.ndarray:
     """(6, 6) adjacency of two triangles joined by one edge, all weights 1.
 
     Each triangle has volume 7, of which 1 leaves: its split has n-cut 1/7 + 1/7.
+
+    >>> round(clustering.ncut(toys.two_triangles(), np.array([0, 0, 0, 1, 1, 1])), 3)
+    0.286
     """
     adjacency = np.zeros((6, 6))
     for one, two in ((0, 1), (0, 2), (1, 2), (2, 3), (3, 4), (3, 5), (4, 5)):
@@ -47,6 +50,9 @@ def straggler(link: float) -> np.ndarray:
 
     Raises:
         ValueError: a negative link.
+
+    >>> round(clustering.ncut(toys.straggler(0.1), np.array([0, 0, 0, 0, 1, 1])), 3)
+    0.056
     """
     if link < 0:
         raise ValueError(f"link must not be negative, got {link}")
@@ -73,6 +79,10 @@ def strands(
 
     Raises:
         ValueError: a leak outside [0, 1], too few layers, or a layer too small.
+
+    >>> weights, strand = toys.strands(2, (4, 6), leak=0.1, seed=0)
+    >>> weights[0].shape, strand
+    ((6, 4), array([0, 1, 0, 1, 0, 1, 0, 1, 0, 1]))
     """
     if not 0 <= leak <= 1:
         raise ValueError(f"leak must lie between 0 and 1, got {leak}")
@@ -110,6 +120,13 @@ def placed_strands(
     Raises:
         ValueError: another place, a share or a leak out of range, or layers that ``strands``
             would refuse.
+
+    >>> weights, strand = toys.placed_strands(2, (4, 4), place="topology", leak=0, kept=1, seed=0)
+    >>> weights[0].astype(int), strand
+    (array([[1, 0, 1, 0],
+           [0, 1, 0, 1],
+           [1, 0, 1, 0],
+           [0, 1, 0, 1]]), array([0, 1, 0, 1, 0, 1, 0, 1]))
     """
     if place not in ("topology", "weights"):
         raise ValueError(f'place is "topology" or "weights", got {place!r}')
@@ -147,6 +164,9 @@ def joined_strands(count: int, layers: Sequence[int], *, together: int) -> list[
     Raises:
         ValueError: too few layers, a layer that `count` does not divide, or `together` out of
             range.
+
+    >>> [matrix.tolist() for matrix in toys.joined_strands(2, (2, 2, 2), together=1)]
+    [[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0], [1.0, 1.0]]]
     """
     if len(layers) < 2 or any(size % count for size in layers):
         raise ValueError(f"need two layers or more, each divisible by {count}, got {list(layers)}")
@@ -173,6 +193,10 @@ def adder(base: int, *, relays: int) -> tuple[nn.Sequential, np.ndarray]:
 
     Raises:
         ValueError: a base below 2 or no relay.
+
+    >>> model, _ = toys.adder(5, relays=1)
+    >>> model(torch.eye(10)[[3]] + torch.eye(10)[[5 + 4]]).argmax().item()
+    2
     """
     if base < 2 or relays < 1:
         raise ValueError(f"need a base of 2 or more and a relay or more, got {base} and {relays}")
@@ -203,6 +227,11 @@ def rescaled(model: nn.Module, *, spread: float, seed: int) -> nn.Module:
         model: linear layers that follow one another, with ReLU (and dropout) between them.
         spread: standard deviation of the factors' logarithms.
         seed: fixes the factors.
+
+    >>> model = models.mlp(4, 2, widths=(8,), seed=0)
+    >>> twin = toys.rescaled(model, spread=1.0, seed=0)
+    >>> torch.allclose(twin(torch.eye(4)), model(torch.eye(4)), atol=1e-6)
+    True
     """
     twin = copy.deepcopy(model)
     layers = [layer for layer in twin.modules() if isinstance(layer, nn.Linear)]
@@ -210,9 +239,9 @@ def rescaled(model: nn.Module, *, spread: float, seed: int) -> nn.Module:
     with torch.no_grad():
         for before, after in itertools.pairwise(layers):
             factors = torch.exp(spread * torch.randn(before.out_features, generator=generator))
-            before.weight *= factors[:, None]
-            before.bias *= factors
-            after.weight /= factors[None, :]
+            before.weight.mul_(factors[:, None])
+            before.bias.mul_(factors)
+            after.weight.div_(factors[None, :])
     return twin
 
 
@@ -243,6 +272,10 @@ def relay(classes: int, *, units: int, bias: float = 0.0) -> Relay:
 
     Raises:
         ValueError: fewer than two classes, fewer than two units, or a negative bias.
+
+    >>> relay = toys.relay(3, units=2)
+    >>> relay.model(relay.images).argmax(1), len(relay.parts)
+    (tensor([0, 1, 2]), 9)
     """
     if classes < 2 or units < 2 or bias < 0:
         raise ValueError(

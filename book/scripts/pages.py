@@ -15,63 +15,9 @@ from pathlib import Path
 
 import nbformat
 
-# The public face of the library: module -> names, in the order of DESIGN section 6.
-PUBLIC = {
-    "graphs": (
-        "LayeredGraph",
-        "weight_graph",
-        "input_graph",
-        "activation_graph",
-        "rolled_graph",
-        "unrolled_graph",
-    ),
-    "clustering": ("spectral_clustering", "ncut", "shuffle_test", "ShuffleTest"),
-    "report": ("clusterability", "load_model", "load_weights", "fill", "Report"),
-    "communities": (
-        "knn_graph",
-        "modularity",
-        "modularity_curve",
-        "modularity_curves",
-        "ModularityCurve",
-    ),
-    "communities.cka": ("linear_cka", "cka_matrix", "CkaMatrix"),
-    "attacks": ("attack", "collect", "Misled", "sizes"),
-    "signatures": ("weighted_degree", "eigenvector_centrality", "signature"),
-    "lesions": ("lesion_accuracies", "single_lesions", "double_lesions"),
-    "features": ("visualize", "coherence"),
-    "statistics": (
-        "empirical_p_value",
-        "fisher_combine",
-        "bates_p_value",
-        "benjamini_hochberg",
-        "effect_measure",
-        "cohens_d",
-    ),
-    "datasets": (
-        "load",
-        "halves",
-        "stack",
-        "mixture",
-        "lines",
-        "random_images",
-        "polynomials",
-        "Dataset",
-        "DataMissing",
-    ),
-    "promoting": (
-        "clusterable_initialisation",
-        "tag_factors",
-        "eigenvalues",
-        "Eigenvalues",
-        "eigenvalue_sum",
-        "normalise_units",
-    ),
-    "models": ("mlp", "small_cnn", "vgg"),
-    "models.cifar_networks": ("build", "measured_layers", "plan_of"),
-    "training": ("trained", "train_many", "TrainConfig", "SgdConfig"),
-    "layer_pruning": ("choose", "cost", "Cost", "removals", "matching"),
-    "cache": ("cache_root", "canonical", "config_key", "write_atomically"),
-}
+import modgraph_lib
+
+PUBLIC = modgraph_lib.FACE
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

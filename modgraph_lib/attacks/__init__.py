@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +23,11 @@ from torch import nn
 
 from modgraph_lib.attacks import _gradient as gradient
 from modgraph_lib.attacks import _pixel as pixel
-from modgraph_lib.pixels import channels_last, scaled
-from modgraph_lib.training import with_channels
+from modgraph_lib.pixels import channels_last, scaled, with_channels
 
 __all__ = ["SETTINGS", "Misled", "attack", "collect", "sizes"]
 
-ATTACKS = {
+ATTACKS: dict[str, Callable[..., torch.Tensor]] = {
     "fgsm": gradient.fgsm,
     "pgd": gradient.pgd,
     "jsma": gradient.jsma,
@@ -117,6 +116,13 @@ def attack(
         ValueError: an unknown attack or setting, a model in training mode, images outside 0..1, or
             labels that do not fit.
         ModuleNotFoundError: the toolbox is not installed.
+
+    >>> model = models.small_cnn((1, 8, 8), channels=4, seed=0).eval()
+    >>> digits = datasets.load("digits", "test")
+    >>> images = pixels.with_channels(pixels.scaled(digits.images[:2]))
+    >>> moved = attacks.attack("single_pixel", model, images, digits.labels[:2], seed=0)
+    >>> moved.shape, attacks.sizes(images, moved)["pixels"].max().item()
+    (torch.Size([2, 1, 8, 8]), 1)
     """
     images = _checked(name, model, images, labels)
     options = {**SETTINGS[name], **settings}
@@ -160,6 +166,13 @@ def collect(
         seed: of the draw and of the attack.
         precision: "bfloat16" lets the attack look through a faster, coarser network. What counts
             as misled is always decided at the model's own precision.
+
+    >>> model = models.small_cnn((1, 8, 8), channels=4, seed=0).eval()
+    >>> digits = datasets.load("digits", "test")
+    >>> images = pixels.with_channels(digits.images)
+    >>> found = attacks.collect("single_pixel", model, images, digits.labels, samples=3, seed=0)
+    >>> found.adversarial.shape, bool((found.answers != found.labels).all())
+    (torch.Size([3, 1, 8, 8]), True)
     """
     if samples < 1 or attempts < 0 or batch_size < 1:
         raise ValueError("samples and batch_size must be at least 1 and attempts not negative")
@@ -188,8 +201,8 @@ def collect(
         attempted += len(truth)
         succeeded += int(misled.sum())
         kept.append(tuple(part[misled].cpu() for part in (clean, moved, truth, answers)))
-    parts = [torch.cat(part)[:samples] for part in zip(*kept, strict=True)]
-    return Misled(*parts, attempted, succeeded)
+    clean, moved, truth, answers = (torch.cat(part)[:samples] for part in zip(*kept, strict=True))
+    return Misled(clean, moved, truth, answers, attempted, succeeded)
 
 
 def sizes(originals: torch.Tensor, adversarial: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -197,6 +210,10 @@ def sizes(originals: torch.Tensor, adversarial: torch.Tensor) -> dict[str, torch
 
     ``l2`` is the Euclidean norm, ``linf`` the largest change of any value, ``pixels`` the number
     of positions where some channel changed by more than half a grey level of an 8-bit picture.
+
+    >>> before, after = torch.zeros(1, 1, 2, 2), torch.tensor([[[[0.0, 0.3], [0.4, 0]]]])
+    >>> {name: round(size.item(), 2) for name, size in attacks.sizes(before, after).items()}
+    {'l2': 0.5, 'linf': 0.4, 'pixels': 2}
     """
     change = (adversarial - originals).abs()
     return {

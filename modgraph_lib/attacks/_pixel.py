@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.optimize import differential_evolution
 from torch import nn
 
 __all__ = ["local_search", "one_pixel", "single_pixel"]
@@ -61,6 +60,8 @@ def one_pixel(
 
 
 def _evolve(model, image, label, population, generations, rng) -> torch.Tensor | None:
+    from scipy.optimize import differential_evolution  # slow to import
+
     channels, height, width = image.shape
     fooling: list[torch.Tensor] = []
 

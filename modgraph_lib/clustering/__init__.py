@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import joblib
 import numpy as np
 import scipy.sparse
 import torch
 
-from modgraph_lib import statistics, training
+from modgraph_lib import statistics
 from modgraph_lib.clustering import spectral
 from modgraph_lib.clustering.kmeans import kmeans
+from modgraph_lib.device import single_thread
 from modgraph_lib.graphs import LayeredGraph
 from modgraph_lib.graphs.plain import plain
 
@@ -27,7 +29,7 @@ __all__ = [
     "spectral_clustering",
 ]
 
-Graph = LayeredGraph | scipy.sparse.sparray | np.ndarray
+Graph: TypeAlias = LayeredGraph | scipy.sparse.sparray | np.ndarray
 SHUFFLE_METHODS = ("layer", "layer_nonzero")
 BATCH, BATCH_WEIGHTS = 8, 20_000_000  # shuffles at once, and weights of them all
 
@@ -83,6 +85,9 @@ def spectral_clustering(graph: Graph, k: int, *, n_init: int = 10, seed: int = 0
         ValueError: k is not between 1 and the number of nodes with an edge; a bad adjacency.
 
     Source: Neural networks are surprisingly modular, section 2.1, algorithm 1.
+
+    >>> clustering.spectral_clustering(toys.two_triangles(), 2)
+    array([0, 0, 0, 1, 1, 1])
     """
     graph = _checked(graph)
     points = spectral.embedding(graph, k, seed=seed)
@@ -109,6 +114,9 @@ def ncut(graph: Graph, labels: np.ndarray, *, epsilon: float = 0.0) -> float:
 
     Source: Neural networks are surprisingly modular, section 2.1 (footnote 5 on the factor);
     Clusterability in Neural Networks, section 1.2.
+
+    >>> round(clustering.ncut(toys.two_triangles(), np.array([0, 0, 0, 1, 1, 1])), 3)
+    0.286
     """
     graph = _checked(graph)
     labels = np.asarray(labels)
@@ -144,6 +152,10 @@ def shuffle_graph(graph: LayeredGraph, *, method: str = "layer", seed: int | lis
 
     Source: Neural networks are surprisingly modular, sections 3 and 3.3; Clusterability in
     Neural Networks, section 1.3 and appendix A.6.
+
+    >>> graph = graphs.weight_graph([np.diag([1.0, 2, 3])])
+    >>> np.sort(clustering.shuffle_graph(graph, seed=0).blocks[0, 1].ravel())
+    array([0., 0., 0., 0., 0., 0., 1., 2., 3.])
     """
     _check_method(method)
     rng = np.random.default_rng(seed)
@@ -182,6 +194,11 @@ def shuffle_test(
 
     Source: Neural networks are surprisingly modular, section 3; Clusterability in Neural
     Networks, section 1.3; p-value of North, Curtis and Sham (2002).
+
+    >>> weights, _ = toys.strands(2, (12, 12, 12), leak=0.05, seed=0)
+    >>> test = clustering.shuffle_test(graphs.weight_graph(weights), 2, shuffles=19)
+    >>> round(test.ncut, 2), test.p_value, test.z_score < -3
+    (0.09, 0.05, True)
     """
     return shuffle_tests(
         graph,
@@ -206,7 +223,13 @@ def shuffle_tests(
     device: str = "cpu",
     workers: int | None = None,
 ) -> dict[int, ShuffleTest]:
-    """``shuffle_test`` for several k on the same shuffles: one eigen-decomposition serves all."""
+    """``shuffle_test`` for several k on the same shuffles: one eigen-decomposition serves all.
+
+    >>> weights, _ = toys.strands(2, (12, 12, 12), leak=0.05, seed=0)
+    >>> tests = clustering.shuffle_tests(graphs.weight_graph(weights), (2, 4), shuffles=9)
+    >>> {k: round(test.ncut, 1) for k, test in tests.items()}
+    {2: 0.1, 4: 1.5}
+    """
     _check_method(method)
     if shuffles < 1:
         raise ValueError(f"a shuffle test needs at least 1 shuffle, got {shuffles}")
@@ -224,7 +247,7 @@ def shuffle_tests(
 
     threads = 1 if device != "cpu" else workers or joblib.cpu_count()
     # One thread of linear algebra for each of ours, or they would crowd each other out.
-    with training.single_thread(), ThreadPoolExecutor(threads) as pool:
+    with single_thread(), ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(run, batches))
     whole = {}
     for k in ks:

@@ -180,8 +180,8 @@ def _bipartite(graph: LayeredGraph, k: int, seed: int) -> np.ndarray | None:
     matrix = np.zeros(plan.shape)
     for pair, block in graph.blocks.items():
         plan.fill(matrix, pair, block)
-    found = bipartite_embedding(matrix, k)
-    return None if found is None else found[0][plan.order]
+    both = bipartite_embedding(matrix, k)
+    return None if both is None else both[0][plan.order]
 
 
 def _bipartite_lanczos(graph: LayeredGraph, k: int, seed: int) -> np.ndarray | None:

@@ -125,6 +125,12 @@ def knn_graph(
 
     Raises ValueError for fewer than k + 1 samples, NaN or infinite features, zero norms, or an
     unknown option.
+
+    >>> communities.knn_graph(np.array([[1.0, 0], [2, 0], [0, 1], [0, 3]]), k=1).toarray()
+    array([[0., 1., 0., 0.],
+           [1., 0., 0., 0.],
+           [0., 0., 0., 1.],
+           [0., 0., 1., 0.]])
     """
     features = torch.as_tensor(features)
     if features.ndim < 2:
@@ -234,6 +240,11 @@ def layer_graphs(
     """The graph of samples after each layer, (N, N) by name, as ``modularity_curve`` builds it.
 
     Arguments and errors are those of ``modularity_curve``.
+
+    >>> model = models.mlp(4, 2, widths=(8,), seed=0).eval()
+    >>> found = communities.layer_graphs(model, torch.eye(4), k=1)
+    >>> {name: graph.shape for name, graph in found.items()}
+    {'1': (4, 4), '3': (4, 4)}
     """
     images = torch.as_tensor(images)
     _check_options(k, len(images), similarity, symmetrise, zero_norm)
@@ -305,6 +316,12 @@ def modularity_curve(
     The paper takes k = 3 and N = 500 (1,000 for CIFAR-100). Raises ValueError for a model in
     training mode, an unknown layer, one that never runs or runs twice a pass, a single class,
     fewer than k + 1 images, and features that are NaN or all zero.
+
+    >>> images, labels = torch.eye(6), [0, 0, 0, 1, 1, 1]
+    >>> model = models.mlp(6, 2, widths=(8, 8), seed=0).eval()
+    >>> curve = communities.modularity_curve(model, images, labels, k=2)
+    >>> dict(zip(curve.layers, curve.q.round(2).tolist()))
+    {'1': 0.02, '3': -0.13, '5': -0.26}
     """
     return modularity_curves(
         model,
@@ -335,7 +352,13 @@ def modularity_curves(
     memory: float = 1.0,
     device: str = "auto",
 ) -> dict[int, ModularityCurve]:
-    """``modularity_curve`` for several numbers of neighbours, from the same similarities."""
+    """``modularity_curve`` for several numbers of neighbours, from the same similarities.
+
+    >>> model = models.mlp(6, 2, widths=(8,), seed=0).eval()
+    >>> curves = communities.modularity_curves(model, torch.eye(6), [0, 0, 0, 1, 1, 1], k=(1, 2))
+    >>> {k: curve.q.round(2).tolist() for k, curve in curves.items()}
+    {1: [-0.04, -0.14], 2: [0.02, -0.28]}
+    """
     images = torch.as_tensor(images)
     labels = np.asarray(labels.cpu() if isinstance(labels, torch.Tensor) else labels)
     if labels.shape != (len(images),):

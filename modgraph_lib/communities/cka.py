@@ -91,6 +91,11 @@ def cka_matrix(
     Raises:
         ValueError: as ``communities.modularity_curve`` does for model, layers and features; fewer
             than two images; a layer that is the same for every image.
+
+    >>> model = models.mlp(6, 6, widths=(6,), seed=0).eval()
+    >>> cka.cka_matrix(model, torch.eye(6)).values.round(2)
+    array([[1.  , 0.75],
+           [0.75, 1.  ]])
     """
     images = torch.as_tensor(images)
     if images.ndim < 1 or len(images) < 2:

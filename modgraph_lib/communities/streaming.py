@@ -13,9 +13,9 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from modgraph_lib.device import pick_device
 from modgraph_lib.hooks import default_layers, find_modules, layer_widths, listening, running
 from modgraph_lib.pixels import scaled
-from modgraph_lib.training import pick_device
 
 __all__ = ["each_layer", "finite_rows"]
 
@@ -93,7 +93,8 @@ def finite_rows(features: torch.Tensor, name: str) -> torch.Tensor:
 
 def passes(widths: dict[str, int], budget: int) -> Iterator[list[tuple[str, int, int]]]:
     """(layer, first column, last column) pieces, grouped so that each group fits the budget."""
-    group, room = [], budget
+    group: list[tuple[str, int, int]] = []
+    room = budget
     for name, width in widths.items():
         start = 0
         while start < width:

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from modgraph_lib.datasets._places import cache_folder
+from modgraph_lib.cache import user_cache
 from modgraph_lib.datasets._types import fingerprint
 
 log = logging.getLogger("modgraph.datasets")
@@ -28,7 +28,7 @@ def unpack_names(packed: torch.Tensor) -> list[str]:
 
 
 def _path(key: str) -> Path:
-    return cache_folder() / "decoded" / f"{key}.safetensors"
+    return user_cache() / "decoded" / f"{key}.safetensors"
 
 
 def _read(path: Path) -> Tensors:

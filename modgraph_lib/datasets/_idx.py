@@ -89,11 +89,11 @@ def parse(content: bytearray, source: str) -> np.ndarray:
 
 
 def _read(folder: Path, name: str, file: str) -> np.ndarray:
-    path = _file(folder, file)
+    path = _file(folder, file) or folder / file
     again = f"delete it and run: python -m modgraph_lib.datasets fetch {name}"
     try:
-        content = path.read_bytes()
-        content = bytearray(gzip.decompress(content) if path.suffix == ".gz" else content)
+        stored = path.read_bytes()
+        content = bytearray(gzip.decompress(stored) if path.suffix == ".gz" else stored)
     except (OSError, EOFError, zlib.error) as error:
         raise DataCorrupt(f"{path} cannot be read ({error}); {again}") from error
     array = parse(content, str(path))

@@ -58,7 +58,7 @@ def listing(name: str, split: str, searched: list[Path]) -> tuple[list[Item], tu
         wanted = " or ".join(f"{one}/{{train,val}}/<class>/*.JPEG" for one in FOLDERS[name])
         raise missing(name, wanted, searched, advice=ADVICE)
     below = folder / SPLITS[split]
-    classes = CLASSES_50
+    classes: tuple[str, ...] = CLASSES_50
     if name == "imagenet":
         classes = tuple(sorted(entry.name for entry in below.iterdir() if entry.is_dir()))
     files = {kind: _images(below / kind) for kind in classes}

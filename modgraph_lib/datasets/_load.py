@@ -42,7 +42,11 @@ def _guess(name: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """``name`` when it is one ``load`` can make sense of; ValueError with a suggestion if not."""
+    """``name`` when it is one ``load`` can make sense of; ValueError with a suggestion if not.
+
+    >>> datasets.check_name("mnist+lines")
+    'mnist+lines'
+    """
     if not isinstance(name, str):
         raise ValueError(f"a data set name is a string, got {name!r}")
     if name in NAMES:
@@ -66,7 +70,7 @@ def load(name: str, split: str, *, root: str | Path | None = None, seed: int = 4
     ----------
     name: one of ``NAMES``, or a mixture ``"a+b"`` / ``"a+b:separate"`` of two of them.
     split: ``"train"`` or ``"test"`` (for tiny_imagenet and imagenet50 their validation images).
-    root: searched first; then MODGRAPH_DATA, ``data/cache/datasets``, ``~/.cache/modgraph``.
+    root: searched first; then MODGRAPH_DATA, ``data/cache/datasets``, the user's cache folder.
     seed: of the draws of made sets (42 in the papers); real data do not depend on it.
 
     Nothing is ever downloaded: ``python -m modgraph_lib.datasets fetch NAME`` does that.
@@ -76,6 +80,10 @@ def load(name: str, split: str, *, root: str | Path | None = None, seed: int = 4
     ValueError: an unknown name (with a suggestion), another split, a bad seed.
     DataMissing: not on this machine; says what, where it was looked for, and the command.
     DataCorrupt: a file is truncated, altered, or not what it should be.
+
+    >>> digits = datasets.load("digits", "train")
+    >>> digits.images.shape, digits.classes[:3]
+    (torch.Size([1498, 8, 8]), ('0', '1', '2'))
     """
     check_name(name)
     if split not in SPLITS:
@@ -120,10 +128,10 @@ def where(source: str, searched: list[Path]) -> Path | None:
 def _find_colour(name: str, searched: list[Path]) -> tuple[str, Path]:
     """("pickles" | "tree", where) for a colour set: the first root that has it either way."""
     for root in searched:
-        if name in _cifar.FOLDERS and _cifar.locate(name, [root]):
-            return "pickles", _cifar.locate(name, [root])
-        if name in _trees.TREES and _trees.locate(name, [root]):
-            return "tree", _trees.locate(name, [root])
+        if name in _cifar.FOLDERS and (place := _cifar.locate(name, [root])):
+            return "pickles", place
+        if name in _trees.TREES and (place := _trees.locate(name, [root])):
+            return "tree", place
     wanted = [f"{_cifar.FOLDERS[name]}/"] if name in _cifar.FOLDERS else []
     advice = ""
     if name in _trees.TREES:
@@ -215,7 +223,9 @@ def _base(name: str, split: str, searched: list[Path], seed: int) -> Dataset:
         return _made(name, split, seed)
     if name in REAL:
         return _real(name, split, searched)
-    return _paired(PAIR.fullmatch(name), split, searched, seed)
+    pair = PAIR.fullmatch(name)
+    assert pair, f"check_name let {name!r} pass"
+    return _paired(pair, split, searched, seed)
 
 
 def _mixture(name: str, split: str, searched: list[Path], seed: int) -> Dataset:

@@ -3,20 +3,10 @@
 import os
 from pathlib import Path
 
+from modgraph_lib import cache
 from modgraph_lib.datasets._types import DataMissing
 
 SYSTEM = Path("/usr/share/datasets")  # Debian's dataset-* packages
-
-
-def cache_folder() -> Path:
-    """The user's cache: downloads that belong to no project, and decoded image trees."""
-    return Path.home() / ".cache" / "modgraph"
-
-
-def project_folder() -> Path | None:
-    """The checkout this library runs from, or None when it is installed elsewhere."""
-    folder = Path(__file__).resolve().parents[2]
-    return folder if (folder / "pyproject.toml").is_file() else None
 
 
 def roots(root: str | Path | None = None) -> list[Path]:
@@ -25,7 +15,7 @@ def roots(root: str | Path | None = None) -> list[Path]:
     ``root`` first (an error when it does not exist, for that is a typing mistake), then those
     of the environment variable MODGRAPH_DATA (several are separated by ``os.pathsep``), then
     ``data/cache/datasets`` below the working directory and below the project, then
-    ``~/.cache/modgraph``, then what the system's own packages install.
+    the user's cache folder, then what the system's own packages install.
     """
     found: list[Path] = []
     if root is not None and str(root) != "":
@@ -37,10 +27,10 @@ def roots(root: str | Path | None = None) -> list[Path]:
         if entry:
             found.append(Path(entry).expanduser())
     found.append(Path.cwd() / "data" / "cache" / "datasets")
-    project = project_folder()
+    project = cache.checkout()
     if project is not None:
         found.append(project / "data" / "cache" / "datasets")
-    found += [cache_folder(), SYSTEM]
+    found += [cache.user_cache(), SYSTEM]
     return list(dict.fromkeys(found))
 
 
@@ -48,8 +38,8 @@ def download_folder(root: str | Path | None = None) -> Path:
     """Where ``fetch`` puts a download: ``root``, else the project's cache, else the user's."""
     if root is not None and str(root) != "":
         return Path(root).expanduser()
-    project = project_folder()
-    return project / "data" / "cache" / "datasets" if project else cache_folder()
+    project = cache.checkout()
+    return project / "data" / "cache" / "datasets" if project else cache.user_cache()
 
 
 def missing(name: str, wanted: str, searched: list[Path], *, advice: str = "") -> DataMissing:

@@ -125,7 +125,9 @@ def _from_archive(archive: Path, tree: Tree, split: str) -> Iterator[Item]:
                     and parts[:2] == (tree.folder, tree.splits[split])
                     and parts[3].lower().endswith(SUFFIXES)
                 ):
-                    yield parts[2], parts[3], stream.extractfile(member).read()
+                    file = stream.extractfile(member)
+                    assert file is not None  # a regular file has content
+                    yield parts[2], parts[3], file.read()
     except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error) as error:
         raise DataCorrupt(f"{archive} cannot be read as an archive: {error}") from error
 
@@ -142,9 +144,10 @@ def _assemble(items: Iterable[Item], tree: Tree, split: str, source: Path) -> di
             f"{source} holds {len(images)} images in {len(kinds)} classes for {split}, expected "
             f"{tree.counts[split]} in {tree.classes}; unpack or copy it again"
         )
-    order = sorted(range(len(keys)), key=keys.__getitem__)
+    by_class = sorted(range(len(keys)), key=keys.__getitem__)
     # Class after class is a trap for whoever takes the first n; the original order is lost.
-    order = np.asarray(order)[np.random.RandomState(ORDER_SEED).permutation(len(order))]
+    mixed = np.random.RandomState(ORDER_SEED).permutation(len(keys))
+    order = np.array(by_class)[mixed]
     number = {kind: index for index, kind in enumerate(kinds)}
     labels = np.array([number[kind] for kind, _ in keys], dtype=np.int64)[order]
     return {

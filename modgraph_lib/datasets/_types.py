@@ -60,12 +60,16 @@ class Dataset:
 
 
 def fingerprint(tensors: Iterable[torch.Tensor]) -> str:
-    """SHA-256 (hex) over the type, shape and bytes of each tensor, in order."""
+    """SHA-256 (hex) over the type, shape and bytes of each tensor, in order.
+
+    >>> datasets.fingerprint([torch.zeros(2)])[:12]
+    '21ff1b764ef3'
+    """
     digest = hashlib.sha256()
     for tensor in tensors:
         tensor = tensor.detach().cpu().contiguous()
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.view(-1).view(torch.uint8).numpy())
+        digest.update(tensor.view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -80,6 +84,11 @@ def make(
     """A checked ``Dataset`` from tensors or arrays, for instance from a user's own data.
 
     Class names default to the label numbers. Raises ValueError when counts or types do not fit.
+
+    >>> images = torch.zeros(2, 8, 8, dtype=torch.uint8)
+    >>> mine = datasets.make("mine", images, [0, 1], classes=["cat", "dog"])
+    >>> len(mine), mine.classes
+    (2, ('cat', 'dog'))
     """
     images, labels = torch.as_tensor(images), torch.as_tensor(labels)
     if images.dtype not in (torch.uint8, torch.float32):

@@ -85,6 +85,10 @@ def halves(data: Dataset, kind: Kind, *, seed: Seed = 42) -> Dataset:
     ``kind="same"``: two of one class, which is the label. ``kind="diff"``: any two, the label is
     the sum of their classes modulo the number of classes. Images (N, H, W) uint8.
     Raises ValueError for colour images, an odd width, an empty class, another kind.
+
+    >>> digits = datasets.load("digits", "test")
+    >>> datasets.halves(digits, "same").images.shape
+    torch.Size([299, 8, 8])
     """
     pairs, labels = _pairs(data, kind, seed)
     small = resize.halve_width(data.images.numpy())
@@ -99,6 +103,10 @@ def stack(data: Dataset, kind: Kind, *, seed: Seed = 42) -> Dataset:
     """Two images as the two channels of one, at full size; otherwise as ``halves``.
 
     Images (N, 2, H, W) uint8.
+
+    >>> digits = datasets.load("digits", "test")
+    >>> datasets.stack(digits, "diff").images.shape
+    torch.Size([299, 2, 8, 8])
     """
     pairs, labels = _pairs(data, kind, seed)
     return make(
@@ -113,6 +121,11 @@ def mixture(first: Dataset, second: Dataset, *, separate: bool = False, seed: Se
     Overlapping (the default): every class holds images of both. Separate: the lower half of the
     classes from ``first``, the upper half from ``second``. Raises ValueError when image shapes
     or class counts differ, or when an odd number of classes is to be separated.
+
+    >>> digits, noise = datasets.load("digits", "test"), datasets.random_images(100, size=8)
+    >>> both = datasets.mixture(digits, noise)
+    >>> len(digits), len(both), len(both.classes)
+    (299, 399, 10)
     """
     if first.images.shape[1:] != second.images.shape[1:]:
         hint = " (cifar10_grey has 28x28)" if "cifar10" in (first.name, second.name) else ""
@@ -149,6 +162,10 @@ def lines(count: int, *, size: int = 28, most: int = 10, seed: Seed = 42) -> Dat
 
     1 to ``most`` lines (uniform) in distinct random columns, full height, value 255, neighbours
     allowed; the label is the number of lines less one. Images (count, size, size) uint8.
+
+    >>> lines = datasets.lines(100)
+    >>> lines.images.shape, lines.labels[:6].tolist()
+    (torch.Size([100, 28, 28]), [6, 3, 7, 4, 6, 9])
     """
     _check_count(count)
     if not 1 <= most <= size:
@@ -167,6 +184,9 @@ def random_images(count: int, *, size: int = 28, classes: int = 10, seed: Seed =
     """Noise: independent uniform pixels 0 to 255 and independent uniform labels.
 
     Images (count, size, size) uint8.
+
+    >>> datasets.random_images(100).images.shape
+    torch.Size([100, 28, 28])
     """
     _check_count(count)
     rng = generator(seed)
@@ -183,12 +203,19 @@ def polynomial_coefficients() -> np.ndarray:
     """All 512 vectors of 0s and 1s over the nine monomials; (512, 9) uint8, in counting order.
 
     Monomial t is x**(t // 3) * y**(t % 3): 1, y, y^2, x, xy, xy^2, x^2, x^2 y, x^2 y^2.
+
+    >>> datasets.polynomial_coefficients()[[0, 1, 511]].tolist()
+    [[0, 0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 1], [1, 1, 1, 1, 1, 1, 1, 1, 1]]
     """
     return (np.arange(512)[:, None] >> np.arange(8, -1, -1) & 1).astype(np.uint8)
 
 
 def polynomial_names() -> tuple[str, ...]:
-    """The 512 targets written out, for instance ``"1 + y + x^2y"``; the empty sum is ``"0"``."""
+    """The 512 targets written out, for instance ``"1 + y + x^2y"``; the empty sum is ``"0"``.
+
+    >>> datasets.polynomial_names()[:4]
+    ('0', 'x^2y^2', 'x^2y', 'x^2y + x^2y^2')
+    """
     powers = ("", "{}", "{}^2")
     monomials = [powers[t // 3].format("x") + powers[t % 3].format("y") or "1" for t in range(9)]
     return tuple(
@@ -202,6 +229,10 @@ def polynomials(count: int, *, seed: Seed = 42) -> Dataset:
 
     x and y are standard normal. ``images`` (count, 2) float32 holds the points, ``labels``
     (count, 512) float32 the values, not normalised; zero and constant polynomials included.
+
+    >>> data = datasets.polynomials(100)
+    >>> data.images.shape, data.labels.shape
+    (torch.Size([100, 2]), torch.Size([100, 512]))
     """
     _check_count(count)
     points = generator(seed).normal(size=(count, 2))

@@ -22,7 +22,11 @@ PAIR = re.compile(r"(.+)_(halves|stack)_(same|diff)")
 
 
 def data_name(data: str) -> str:
-    """Name of a data set as prose writes it: "MNIST halves-diff", "LINES + MNIST, separate"."""
+    """Name of a data set as prose writes it: "MNIST halves-diff", "LINES + MNIST, separate".
+
+    >>> names.data_name("lines+mnist:separate")
+    'LINES + MNIST, separate'
+    """
     if data in WORDS:
         return WORDS[data]
     if pair := PAIR.fullmatch(data):

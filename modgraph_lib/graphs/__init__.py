@@ -183,6 +183,10 @@ def weight_graph(
     Source: Neural networks are surprisingly modular, section 2; Clusterability in Neural
     Networks, sections 1.1 and 3. Both are silent on everything after the batch norm; residual
     sums are walked through as in the published code.
+
+    >>> graph = graphs.weight_graph(models.mlp(4, 2, widths=(8, 8), seed=0))
+    >>> graph.layers, sorted(graph.blocks)
+    ((4, 8, 8, 2), [(0, 1), (1, 2), (2, 3)])
     """
     tracing.check_option("kernel_norm", kernel_norm, tracing.KERNEL_NORMS)
     if isinstance(model, nn.Module):
@@ -247,6 +251,11 @@ def input_graph(
         ValueError: as ``weight_graph``, and a network without such a classifier.
 
     Source: released code of Clusterability in Neural Networks, section 3.1.
+
+    >>> model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 5, 1), nn.Flatten())
+    >>> model.add_module("fc", nn.Linear(5, 2))
+    >>> graphs.input_graph(model, example=(3, 1, 1)).layers
+    (4, 5)
     """
     with inputs.tapped(model):
         recorder = tracing.record(model, kernel_norm=kernel_norm, example=example, check=check)
@@ -275,6 +284,10 @@ def kernel_shuffles(
 
     Raises:
         ValueError: as ``weight_graph``.
+
+    >>> model = models.mlp(4, 2, widths=(8,), seed=0)
+    >>> [graph.layers for graph in graphs.kernel_shuffles(model, seeds=[0, 1])]
+    [(4, 8, 2), (4, 8, 2)]
     """
     recorder = tracing.record(model, **options)
     for seed in seeds:

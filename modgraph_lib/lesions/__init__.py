@@ -14,8 +14,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 from torch import nn
 
@@ -29,6 +29,9 @@ from modgraph_lib.lesions._accuracies import (
     lesion_accuracies,
 )
 from modgraph_lib.lesions.importance import IMPORTANCES, RULES, Rules, classify, lowest, rules_of
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = [
     "IMPORTANCES",
@@ -100,6 +103,11 @@ def submodules(graph: LayeredGraph, labels: np.ndarray) -> list[Submodule]:
         ValueError: labels that do not fit, or no hidden layer.
 
     Source: section 4.1.
+
+    >>> graph = graphs.weight_graph(toys.relay(2, units=3).model)
+    >>> parts = lesions.submodules(graph, clustering.spectral_clustering(graph, 2))
+    >>> [(part.layer, part.units.tolist()) for part in parts][:2]
+    [('0', [0, 1, 2]), ('0', [3, 4, 5])]
     """
     labels = np.asarray(labels)
     if labels.shape != (graph.nodes,):
@@ -124,6 +132,10 @@ def random_units(submodule: Submodule, count: int, *, seed: int | Sequence[int])
 
     Source: section 4.1; that units of the sub-module itself can be drawn, and isolated ones
     cannot, is what the released code does (the text leaves it open).
+
+    >>> lesions.random_units(toys.relay(3, units=2).parts[0], 2, seed=0).astype(int)
+    array([[0, 0, 0, 1, 1, 0],
+           [0, 1, 0, 0, 0, 1]])
     """
     rng = np.random.default_rng(seed)
     size = len(submodule.units)
@@ -196,6 +208,11 @@ def single_lesions(
             ``lesion_accuracies`` raises.
 
     Source: section 4.1 (100 random sets), figure 5, table A.18.
+
+    >>> r = toys.relay(3, units=4)
+    >>> found = lesions.single_lesions(r.model, r.parts[:1], r.images, r.labels, controls=30)
+    >>> [(one.submodule.name, round(one.loss, 2), one.importance()) for one in found]
+    [('1-0', 0.33, 'important')]
     """
     _check_parts(parts, controls)
     wanted = []
@@ -265,7 +282,12 @@ class DoubleLesion:
 
 
 def pairs_across_layers(parts: Iterable[Submodule]) -> list[tuple[Submodule, Submodule]]:
-    """All pairs of sub-modules in different layers, the earlier one first."""
+    """All pairs of sub-modules in different layers, the earlier one first.
+
+    >>> pairs = lesions.pairs_across_layers(toys.relay(2, units=2).parts)
+    >>> [f"{x.name} {y.name}" for x, y in pairs][:3]
+    ['1-0 2-0', '1-0 2-1', '1-0 3-0']
+    """
     ordered = sorted(parts, key=lambda part: (part.depth, part.module))
     return [(x, y) for x, y in itertools.combinations(ordered, 2) if x.depth != y.depth]
 
@@ -295,6 +317,12 @@ def double_lesions(
             fewer than one control, and what ``lesion_accuracies`` raises.
 
     Source: section 4.2 (50 random sets), figure 6, table A.19.
+
+    >>> r = toys.relay(3, units=2)
+    >>> pairs = [(r.parts[0], r.parts[3]), (r.parts[0], r.parts[4])]
+    >>> found = lesions.double_lesions(r.model, pairs, r.images, r.labels, controls=5)
+    >>> [(pair.x.name, pair.y.name, round(pair.delta_x, 2)) for pair in found]
+    [('1-0', '2-0', 0.0), ('1-0', '2-1', 0.33)]
     """
     if not pairs:
         raise ValueError("no pair of sub-modules to lesion")
@@ -315,8 +343,9 @@ def double_lesions(
     found = lesion_accuracies(model, masks, images, labels, kind=kind, device=device)
     rows = found.overall.reshape(len(pairs), 3 + 2 * controls)
     return [
-        DoubleLesion(x, y, found.intact_overall, *map(float, row[:3]), *np.split(row[3:], 2))
+        DoubleLesion(x, y, found.intact_overall, float(row[0]), float(row[1]), float(row[2]), a, b)
         for (x, y), row in zip(pairs, rows, strict=True)
+        for a, b in [np.split(row[3:], 2)]
     ]
 
 
@@ -328,7 +357,15 @@ def dependency_graph(found: Iterable[DoubleLesion], *, variant: str = "described
 
     Source: section 4.2: information flows between two important sub-modules if one of them is
     unimportant once the other is lesioned.
+
+    >>> r = toys.relay(3, units=2)
+    >>> pairs = [(r.parts[0], r.parts[3]), (r.parts[0], r.parts[4])]
+    >>> found = lesions.double_lesions(r.model, pairs, r.images, r.labels, controls=30)
+    >>> list(lesions.dependency_graph(found).edges)
+    [('1-0', '2-0'), ('1-0', '2-1')]
     """
+    import networkx as nx  # slow to import
+
     graph = nx.DiGraph()
     for pair in found:
         for part in (pair.x, pair.y):

@@ -7,17 +7,18 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from modgraph_lib.device import pick_device, single_thread
 from modgraph_lib.hooks import listening
 from modgraph_lib.lesions._branches import ON_ACCELERATORS, Site, row_numbers
-from modgraph_lib.lesions._passes import Traced, passes
-from modgraph_lib.lesions._whole import Hooked, decided, evaluating, sites
+from modgraph_lib.lesions._passes import passes
+from modgraph_lib.lesions._whole import decided, evaluating, sites
 from modgraph_lib.pixels import scaled
-from modgraph_lib.training import pick_device, single_thread
 
 __all__ = ["KINDS", "Images", "LesionAccuracies", "lesion_accuracies"]
 
@@ -98,6 +99,11 @@ def lesion_accuracies(
     Raises:
         ValueError: an unknown kind or layer, a layer without weights or one that runs twice,
             masks of the wrong length or number, no lesion, labels that do not fit, NaN outputs.
+
+    >>> r = toys.relay(3, units=2)
+    >>> found = lesions.lesion_accuracies(r.model, {"0": r.parts[0].mask[None]}, r.images, r.labels)
+    >>> found.intact_overall, found.by_class[0].round(2).tolist()
+    (1.0, [0.0, 1.0, 1.0, nan])
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}")
@@ -125,7 +131,7 @@ def lesion_accuracies(
 
 
 def _count(
-    runner: Traced | Hooked,
+    runner: Any,  # Traced or Hooked: what ``intact`` gives, ``whole`` takes
     masks: dict[str, torch.Tensor],
     images: torch.Tensor,
     target: torch.Tensor,

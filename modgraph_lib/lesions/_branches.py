@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -34,8 +35,9 @@ class Site:
         self.axis = -1 if isinstance(module, nn.Linear) else 1
         self.after_activation = kind == "activations"
         bias = getattr(module, "bias", None)
-        keeps = kind == "weights" and bias is not None
-        self.fill = bias.detach() if keeps else torch.zeros(())
+        self.fill = torch.zeros(())
+        if kind == "weights" and bias is not None:
+            self.fill = bias.detach()
 
     def only(self, kept: torch.Tensor | None) -> Site:
         """The same site on a layer of which some units are left out."""
@@ -92,12 +94,13 @@ class Changed:
         """Some of the branches."""
         return replace(self, parents=self.parents[first:last], masks=self.masks[first:last])
 
-    def narrows(self, module: nn.Module | None) -> bool:
+    def narrows(self, module: nn.Module | None) -> TypeGuard[nn.Linear | nn.Conv2d]:
         """Whether ``through`` can pass this module."""
         if isinstance(module, nn.Linear):
             return self.base.ndim == 2
-        plain = isinstance(module, nn.Conv2d) and module.groups == 1 and self.base.ndim == 4
-        return plain and module.padding_mode == "zeros"
+        if not isinstance(module, nn.Conv2d) or self.base.ndim != 4:
+            return False
+        return module.groups == 1 and module.padding_mode == "zeros"
 
     def through(
         self, module: nn.Linear | nn.Conv2d, whole: torch.Tensor, room: Room
@@ -127,7 +130,7 @@ class Changed:
             if isinstance(module, nn.Linear):
                 torch.addmm(after[parent], change, weight.T, out=found[branch])
             else:
-                geometry = (module.stride, module.padding, module.dilation)
+                geometry: Any = (module.stride, module.padding, module.dilation)
                 added = functional.conv2d(change, weight, None, *geometry)
                 torch.add(after[parent], added, out=found[branch])
         return found.view(-1, *whole.shape[1:])

@@ -119,7 +119,7 @@ class Traced:
         found = self._branched(probe, nothing, values, split_all=True)
         plain = self._plain(probe, {site.layer: nothing[site.layer][: len(probe)]})
         copies = expected.expand(3, *expected.shape)
-        close = {"rtol": 1e-4, "atol": 1e-5, "equal_nan": True}
+        close: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5, "equal_nan": True}
         return torch.allclose(found, copies, **close) and torch.allclose(plain, expected, **close)
 
     def intact(self, images: torch.Tensor) -> Intact:
@@ -281,21 +281,22 @@ class Traced:
         return found.unflatten(0, rows.shape[:-1])
 
     def _run(self, node: fx.Node, value: Callable[[fx.Node], Any], images: torch.Tensor) -> Any:
+        target: Any = node.target
         if node.op == "placeholder":
             return images
         if node.op == "get_attr":
-            return operator.attrgetter(node.target)(self.model)
+            return operator.attrgetter(target)(self.model)
         if node in self.mutating:
             value = _copying(value)
         args = fx.node.map_arg(node.args, value)
         kwargs = fx.node.map_arg(node.kwargs, value)
         match node.op:
             case "call_module":
-                return self.modules[node.target](*args, **kwargs)
+                return self.modules[target](*args, **kwargs)
             case "call_function":
-                return node.target(*args, **kwargs)
+                return target(*args, **kwargs)
             case "call_method":
-                return getattr(args[0], node.target)(*args[1:], **kwargs)
+                return getattr(args[0], target)(*args[1:], **kwargs)
         return args[0]  # "output"
 
     def _mask(self, node: fx.Node, masks: Masks) -> torch.Tensor | None:
@@ -310,13 +311,16 @@ class Traced:
         for node in self.nodes:
             if uses[node.target] != 1 or not isinstance(self.modules[node.target], nn.Linear):
                 continue
-            chain, reader = [node], None
+            chain: list[fx.Node] = [node]
+            reader: fx.Node | None = None
             while len(chain[-1].users) == 1:
                 (reader,) = chain[-1].users
                 if not self._is_elementwise(reader):
                     break
                 chain.append(reader)
-            last = self.modules.get(reader.target) if uses.get(reader.target) == 1 else None
+            if reader is None or uses.get(reader.target) != 1:
+                continue
+            last = self.modules.get(reader.target)
             if not isinstance(last, nn.Linear):
                 continue
             kept = last.weight.any(0)
@@ -383,7 +387,8 @@ def _linear(
     layer: nn.Linear, *, rows: torch.Tensor | None = None, columns: torch.Tensor | None = None
 ) -> nn.Linear:
     """A linear layer with some of its outputs or inputs."""
-    weight, bias = layer.weight, layer.bias
+    weight: torch.Tensor = layer.weight
+    bias: torch.Tensor | None = layer.bias
     if rows is not None:
         weight, bias = weight[rows], None if bias is None else bias[rows]
     if columns is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from modgraph_lib.statistics import Ties
+
 __all__ = ["IMPORTANCES", "RULES", "Rules", "classify", "lowest"]
 
 IMPORTANCES = (
@@ -30,7 +32,7 @@ class Rules:
         drop: of accuracy, one percentage point.
     """
 
-    ties: str
+    ties: Ties
     inclusive: bool
     smallest_share: float = 0.0
     largest_small: int = 0
@@ -74,6 +76,9 @@ def classify(
     "complete" is a sub-module that is its whole layer: every random lesion is the lesion itself.
 
     Source: section 4.1, figure 5, table A.18 (names and order).
+
+    >>> lesions.classify(0.05, 1 / 101, controls=100, size=20, proportion=0.1)
+    'important'
     """
     rules = rules_of(variant)
     if proportion >= 1:
@@ -94,5 +99,9 @@ def rules_of(variant: str) -> Rules:
 
 
 def lowest(p_value: float, controls: int) -> bool:
-    """Whether no control reached the observed value: p = 1 / (controls + 1)."""
+    """Whether no control reached the observed value: p = 1 / (controls + 1).
+
+    >>> lesions.importance.lowest(1 / 101, 100), lesions.importance.lowest(2 / 101, 100)
+    (True, False)
+    """
     return p_value < 1.5 / (controls + 1)

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 __all__ = ["initialise", "kernels", "mlp", "small_cnn", "vgg"]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def mlp(
@@ -42,6 +45,9 @@ def mlp(
 
     Source: Neural networks are surprisingly modular, section 3; Clusterability in Neural
     Networks, section 2.
+
+    >>> models.mlp(64, 10, widths=(32, 32), seed=0)(torch.zeros(5, 1, 8, 8)).shape
+    torch.Size([5, 10])
     """
     hidden = {f"widths[{i}]": width for i, width in enumerate(widths)}
     _check_sizes(inputs=inputs, outputs=outputs, **hidden)
@@ -84,6 +90,9 @@ def small_cnn(
         ValueError: a non-positive size, images smaller than 4x4, or a rate outside [0, 1).
 
     Source: Clusterability in Neural Networks, section 3.
+
+    >>> models.small_cnn((1, 8, 8), 10, channels=4, seed=0)(torch.zeros(5, 1, 8, 8)).shape
+    torch.Size([5, 10])
     """
     depth, height, width = image_shape
     _check_sizes(depth=depth, outputs=outputs, channels=channels, dense=dense)
@@ -145,6 +154,9 @@ def vgg(
             a rate outside [0, 1).
 
     Source: Clusterability in Neural Networks, section 3; layer order as in the released code.
+
+    >>> len(models.kernels(models.vgg(width=4, seed=0)))
+    16
     """
     depth, height, image_width = image_shape
     _check_sizes(depth=depth, outputs=outputs, width=width)
@@ -175,11 +187,14 @@ def vgg(
 
 
 @torch.no_grad()
-def initialise(model: nn.Module, *, seed: int) -> nn.Module:
+def initialise(model: Network, *, seed: int) -> Network:
     """Glorot-uniform kernels and zero biases (Keras defaults), in place; returns the model.
 
     Only linear and convolutional layers are touched. The draw is made on the CPU from a
     generator of its own, so that a seed means the same weights on every device.
+
+    >>> models.initialise(nn.Linear(2, 1), seed=0).weight.detach().round(decimals=2)
+    tensor([[-0.0100,  0.7600]])
     """
     generator = torch.Generator().manual_seed(seed)
     for weight in kernels(model):
@@ -194,8 +209,12 @@ def initialise(model: nn.Module, *, seed: int) -> nn.Module:
     return model
 
 
-def kernels(model: nn.Module) -> list[nn.Parameter]:
-    """Weights of the linear and convolutional layers, in order; biases and norms are left out."""
+def kernels(model: nn.Module) -> list[torch.Tensor]:
+    """Weights of the linear and convolutional layers, in order; biases and norms are left out.
+
+    >>> [tuple(kernel.shape) for kernel in models.kernels(models.mlp(4, 2, widths=(8,), seed=0))]
+    [(8, 4), (2, 8)]
+    """
     return [m.weight for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -60,6 +60,9 @@ SubLayers = Literal["units", "convolutions"]
 class Normalise(nn.Module):
     """(x - mean) / deviation for each channel."""
 
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
     def __init__(self, channels: int, moments: str) -> None:
         super().__init__()
         mean, deviation = MOMENTS.get(moments, ((0.5,) * channels, (0.5,) * channels))
@@ -99,7 +102,8 @@ class Vgg(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, 0, (2 / (9 * module.out_channels)) ** 0.5)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         features = self.features(self.normalise(images))
@@ -184,7 +188,7 @@ class ResNet(nn.Module):
         super().__init__()
         self.normalise = Normalise(channels, moments)
         size, stride, padding = (7, 2, 3) if large else (3, 1, 1)
-        stem = [nn.Conv2d(channels, width, size, stride, padding, bias=False)]
+        stem: list[nn.Module] = [nn.Conv2d(channels, width, size, stride, padding, bias=False)]
         stem += [nn.BatchNorm2d(width), nn.ReLU()]
         self.stem = nn.Sequential(*stem, *([nn.MaxPool2d(3, 2, 1)] if large else []))
         fan_in, stages = width, []
@@ -224,11 +228,14 @@ def plan_of(name: str) -> Plan:
 
     Raises:
         ValueError: an unknown network, or more units taken away than it has.
+
+    >>> cifar_networks.plan_of("resnet56_4_2_3")
+    Plan(family='resnet56', counts=(5, 7, 6))
     """
     match = re.fullmatch(r"((?:vgg|resnet)\d+)((?:_\d+)*)", name)
     family = match.group(1) if match else ""
     plans = VGG_PLANS | RESNET_PLANS
-    if family not in plans:
+    if not match or family not in plans:
         raise ValueError(f"unknown network {name!r}; there are {', '.join(NAMES)}")
     counts = list(plans[family])
     removed = [int(part) for part in match.group(2).split("_")[1:]]
@@ -274,6 +281,9 @@ def build(
 
     Raises:
         ValueError: an unknown network or a negative width.
+
+    >>> cifar_networks.build("resnet18", width=4, seed=0)(torch.zeros(5, 3, 32, 32)).shape
+    torch.Size([5, 10])
     """
     plan = plan_of(name)
     if width < 0 or outputs < 1:
@@ -298,6 +308,9 @@ def measured_layers(model: Vgg | ResNet, reading: Reading = "described") -> tupl
 
     Raises:
         ValueError: an unknown reading.
+
+    >>> cifar_networks.measured_layers(cifar_networks.build("resnet18", width=4, seed=0))[:3]
+    ('stages.0.0', 'stages.0.1', 'stages.1.0')
     """
     if reading not in ("described", "published"):
         raise ValueError(f'reading must be "described" or "published", got {reading!r}')
@@ -323,6 +336,10 @@ def sub_layers(model: ResNet, parts: SubLayers = "units") -> dict[str, str]:
 
     Raises:
         ValueError: a network without residual blocks, or an unknown ``parts``.
+
+    >>> model = cifar_networks.build("resnet18", width=4, seed=0)
+    >>> list(cifar_networks.sub_layers(model).items())[:3]
+    [('stem', 'stem'), ('stages.0.0.body.2', 'inside'), ('stages.0.0.body.4', 'inside')]
     """
     if parts not in ("units", "convolutions"):
         raise ValueError(f'parts must be "units" or "convolutions", got {parts!r}')
@@ -330,7 +347,7 @@ def sub_layers(model: ResNet, parts: SubLayers = "units") -> dict[str, str]:
         raise ValueError("only a ResNet has layers inside and after residual blocks")
     found = {"stem" if parts == "units" else "stem.0": "stem"}
     for block in measured_layers(model):
-        body = model.get_submodule(block).body
+        body: Any = model.get_submodule(block).body
         starts = [i for i, module in enumerate(body) if isinstance(module, nn.Conv2d)]
         ends = [*(start - 1 for start in starts[1:]), len(body) - 1]
         for place in ends if parts == "units" else starts:
@@ -346,6 +363,10 @@ def places(model: Vgg | ResNet) -> dict[str, tuple[tuple[int, int] | str, str]]:
         Name of the entry -> (place, name within it). The place is (stage, unit), both from 0, or
         the name of a layer outside the stages. Networks of one family that differ in their
         counts then have the same names for the same things.
+
+    >>> model = cifar_networks.build("vgg11", width=4, seed=0)
+    >>> cifar_networks.places(model)["features.0.weight"]
+    ((0, 0), 'Conv2d.weight')
     """
     units: dict[str, tuple[tuple[int, int], str]] = {}
     if isinstance(model, Vgg):

@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 from modgraph_lib.plots import style
 from modgraph_lib.plots.networks import layer_words
 from modgraph_lib.plots.nulls import null_histogram
+from modgraph_lib.statistics import Numbers
 
 MOST_NAMES = 24
 
 
 def clusters_by_layer(
-    sizes: pd.DataFrame, *, ncut: float, shuffled: Sequence[float], k: int, title: str = ""
+    sizes: pd.DataFrame, *, ncut: float, shuffled: Numbers, k: int, title: str = ""
 ) -> Figure:
     """The share of every layer that lies in each cluster, over the n-cut beside its null.
 
@@ -31,6 +32,12 @@ def clusters_by_layer(
 
     Raises:
         ValueError: columns that are not the clusters 1..k.
+
+    >>> weights, _ = toys.strands(2, (8, 8), leak=0.1, seed=0)
+    >>> found = report.clusterability(weights, k=2, shuffles=9)
+    >>> figure = plots.clusters_by_layer(found.cluster_sizes, ncut=0.2, shuffled=[0.9, 1], k=2)
+    >>> figure.axes[0].get_title("left")
+    'share of each layer in each cluster'
     """
     missing = [cluster for cluster in range(1, k + 1) if cluster not in sizes]
     if missing or "nodes" not in sizes:
@@ -56,6 +63,11 @@ def cluster_profiles(sizes: pd.DataFrame, flows: np.ndarray, clusters: Sequence[
 
     Raises:
         ValueError: no cluster, or one that there is not.
+
+    >>> weights, _ = toys.strands(2, (8, 8), leak=0.1, seed=0)
+    >>> found = report.clusterability(weights, k=2, shuffles=9)
+    >>> len(plots.cluster_profiles(found.cluster_sizes, np.eye(2), [1, 2]).axes)
+    4
     """
     known = [int(c) for c in sizes.columns if isinstance(c, int | np.integer)]
     unknown = [cluster for cluster in clusters if cluster not in known]

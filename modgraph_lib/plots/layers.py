@@ -25,7 +25,14 @@ MOST_NAMED = 12
 
 
 def layer_state(chart: LayerMap, layer: int) -> Figure:
-    """One layer (from 0): its graph on its map, and where it stands on the curve of Q."""
+    """One layer (from 0): its graph on its map, and where it stands on the curve of Q.
+
+    >>> from modgraph_lib.widgets.layer_explorer import LayerMap
+    >>> graph, labels = communities.knn_graph(np.eye(4) + 1, k=1), np.array([0, 0, 1, 1])
+    >>> chart = LayerMap(("1",), np.random.rand(1, 4, 2), (graph,), labels, ("cat", "dog"))
+    >>> plots.layer_state(chart, 0).axes[0].get_title("left")
+    'after layer 1: 1'
+    """
     with style.styled():
         figure, (left, right) = style.axes(1, 2, height=3.9, width_ratios=(1.35, 1))
         _draw_map(left, chart, layer, size=16)
@@ -40,6 +47,12 @@ def layer_states(chart: LayerMap, layers: Sequence[int], *, columns: int = 3) ->
 
     Raises:
         ValueError: no layer, or one there is not.
+
+    >>> from modgraph_lib.widgets.layer_explorer import LayerMap
+    >>> graph, labels = communities.knn_graph(np.eye(4) + 1, k=1), np.array([0, 0, 1, 1])
+    >>> chart = LayerMap(("1",), np.random.rand(1, 4, 2), (graph,), labels, ("cat", "dog"))
+    >>> len(plots.layer_states(chart, [0]).axes)
+    2
     """
     if not len(layers) or not all(0 <= layer < len(chart.layers) for layer in layers):
         raise ValueError(f"layers have to lie in 0..{len(chart.layers) - 1}, got {list(layers)}")

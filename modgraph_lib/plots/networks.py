@@ -34,6 +34,10 @@ def block_matrices(panels: Mapping[str, tuple[Any, np.ndarray]]) -> Figure:
 
     Raises:
         ValueError: no panel, or labels that do not fit their graph.
+
+    >>> figure = plots.block_matrices({"triangles": (toys.two_triangles(), [0, 0, 0, 1, 1, 1])})
+    >>> figure.axes[0].get_title("left")
+    'triangles'
     """
     if not panels:
         raise ValueError("block_matrices needs at least one panel")
@@ -64,6 +68,11 @@ def layered_layout(
 
     Raises:
         ValueError: labels that do not fit the graph, or fewer than one edge a block.
+
+    >>> weights, strand = toys.strands(2, (4, 4, 4), leak=0.1, seed=0)
+    >>> figure = plots.layered_layout(graphs.weight_graph(weights), strand, title="two strands")
+    >>> figure.axes[0].get_title("left")
+    'two strands'
     """
     labels = _fitting_labels(labels, sum(graph.layers))
     if edges_per_block < 1:
@@ -119,6 +128,10 @@ def small_graph(
 
     Raises:
         ValueError: too many nodes, or labels or names that do not fit.
+
+    >>> figure = plots.small_graph(toys.two_triangles(), [0, 0, 0, 1, 1, 1], title="two triangles")
+    >>> figure.axes[0].get_title("left")
+    'two triangles'
     """
     adjacency = np.asarray(adjacency, dtype=float)
     count = adjacency.shape[0]
@@ -146,7 +159,8 @@ def small_graph(
             )
         for place, cluster in enumerate(clusters):
             for node in np.flatnonzero(labels == cluster):
-                _number(left, *positions[node], names[node], colours[place], size=11)
+                x, y = positions[node]
+                _number(left, x, y, names[node], colours[place], size=11)
         left.margins(0.15)
         left.set_aspect("equal")
         left.axis("off")
@@ -167,7 +181,8 @@ def draw_matrix(
     """Draw what `ordered_matrix` returns; `top` is the weight that is drawn black."""
     norm = PowerNorm(0.5, vmin=0, vmax=top, clip=True)
     axes.imshow(matrix, cmap="Greys", norm=norm, interpolation="nearest")
-    _mark_clusters(axes, bounds, numbers if labelled else [""] * len(numbers), matrix.shape[0])
+    shown = numbers if labelled else [""] * len(numbers)
+    _mark_clusters(axes, bounds, shown, matrix.shape[0])
 
 
 def ordered_matrix(graph, labels) -> tuple[np.ndarray, np.ndarray, list[int]]:
@@ -208,7 +223,7 @@ def _fitting_labels(labels, nodes: int) -> np.ndarray:
     return labels
 
 
-def _mark_clusters(axes: Axes, bounds: np.ndarray, numbers: list[int], side: int) -> None:
+def _mark_clusters(axes: Axes, bounds: np.ndarray, numbers: Sequence[object], side: int) -> None:
     colours = style.cluster_colours(len(numbers))
     axes.set_xticks([])
     axes.set_yticks([])

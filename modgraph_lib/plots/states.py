@@ -45,6 +45,11 @@ def state_grid(states: Sequence[State], *, columns: int) -> Figure:
 
     Raises:
         ValueError: no state.
+
+    >>> graph, labels = toys.two_triangles(), np.array([0, 0, 0, 1, 1, 1])
+    >>> state = plots.State("triangles", 2, graph, labels, 0.3, {"layer": [0.6, 0.7]})
+    >>> len(plots.state_grid([state], columns=1).axes)
+    2
     """
     if not states:
         raise ValueError("state_grid needs at least one state")

@@ -117,7 +117,11 @@ def cluster_colours(count: int) -> Sequence[str]:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG of the size a widget shows."""
+    """The figure as a PNG of the size a widget shows.
+
+    >>> plots.png(plots.null_histogram(0.2, [0.8, 0.9], k=2))[1:4]
+    b'PNG'
+    """
     stream = BytesIO()
     figure.savefig(stream, format="png", dpi=80)
     return stream.getvalue()

@@ -7,22 +7,22 @@ alone, and finished networks are kept in ``data/cache/networks`` as safetensors.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
 import joblib
 import torch
-from threadpoolctl import threadpool_limits
 
 from modgraph_lib import cache, provenance
+from modgraph_lib.device import pick_device, single_thread, threads_for
+from modgraph_lib.pixels import with_channels
 from modgraph_lib.training import checkpoints, sgd
 from modgraph_lib.training.config import TrainConfig
 from modgraph_lib.training.forward import evaluate
 from modgraph_lib.training.loop import Trained, build, train
 from modgraph_lib.training.pruning import PruningSchedule, magnitude_mask
-from modgraph_lib.training.sets import data_note, fingerprint, pair, with_channels
+from modgraph_lib.training.sets import data_note, fingerprint, pair
 from modgraph_lib.training.sgd import SgdConfig
 
 __all__ = [
@@ -47,25 +47,6 @@ __all__ = [
 ]
 
 
-def pick_device(device: str = "auto") -> str:
-    """The device to use: "auto" means cuda, then mps, then cpu.
-
-    Raises:
-        ValueError: an accelerator was asked for by name and is not there.
-    """
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if device == "auto":
-        return next(name for name, there in available.items() if there)
-    if not available.get(device.partition(":")[0], False):
-        there = ", ".join(name for name, is_there in available.items() if is_there)
-        raise ValueError(f"device {device!r} is not available here; use auto, or one of: {there}")
-    return device
-
-
 def trained(
     config: TrainConfig,
     *,
@@ -73,7 +54,13 @@ def trained(
     root: str | Path | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Trained:
-    """One trained network, from the cache or trained now (continuing a killed run)."""
+    """One trained network, from the cache or trained now (continuing a killed run).
+
+    >>> config = training.TrainConfig("digits", seed=0, widths=(8,), epochs=1, prune_epochs=0)
+    >>> network = training.trained(config)
+    >>> network.model("unpruned")(torch.zeros(5, 8, 8)).shape
+    torch.Size([5, 10])
+    """
     return _trained_stack([config], device=device, root=root, progress=progress)[0]
 
 
@@ -96,6 +83,11 @@ def train_many(
         device: "auto", "cpu", "cuda", "mps".
         workers: parallel processes on a CPU; by default one per core.
         root: data root, as in ``datasets.load``.
+
+    >>> config = training.TrainConfig("digits", seed=0, widths=(8,), epochs=1, prune_epochs=0)
+    >>> found = training.train_many([config], device="cpu", workers=1)
+    >>> sorted(found[0].metrics)
+    ['unpruned']
     """
     device = pick_device(device)
     if device == "cpu":
@@ -110,28 +102,12 @@ def train_many(
     return [done[config] for config in configs]
 
 
-@contextlib.contextmanager
-def single_thread():
-    """Torch, numpy and scipy on one thread: fastest for small networks, and the same bits each run.
-
-    On matrices of a few hundred rows a second BLAS thread costs more in waiting than it does.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def threads_for(device: str) -> contextlib.AbstractContextManager:
-    """One thread on a CPU, whose cores go to processes; an accelerator's host keeps its own."""
-    return single_thread() if device == "cpu" else contextlib.nullcontext()
-
-
 def cache_path(config: TrainConfig, root: str | Path | None = None) -> Path:
-    """Where the trained network of a configuration is, or will be, kept."""
+    """Where the trained network of a configuration is, or will be, kept.
+
+    >>> training.cache_path(training.TrainConfig("digits", seed=0)).suffix
+    '.safetensors'
+    """
     key = checkpoints.network_key([config], pair(config.data, root)[0])
     return cache.cache_root() / "networks" / f"{key}.safetensors"
 
@@ -140,8 +116,9 @@ def _trained_stack(configs, *, device, root, progress=None) -> list[Trained]:
     """Members from the cache; the missing ones trained together and cached one by one."""
     train_data, test_data = pair(configs[0].data, root)
     paths = {c: cache_path(c, root) for c in configs}
-    found = {c: _from_cache(c, path) for c, path in paths.items()}
-    missing = [c for c in configs if found[c] is None]
+    cached = {c: _from_cache(c, path) for c, path in paths.items()}
+    found = {c: network for c, network in cached.items() if network is not None}
+    missing = [c for c in configs if c not in found]
     if missing:
         name = checkpoints.network_key(missing, train_data)
         checkpoint = cache.cache_root() / "checkpoints" / f"{name}.safetensors"

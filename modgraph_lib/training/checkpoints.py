@@ -93,7 +93,7 @@ def load(path: Path, configs: Sequence[TrainConfig], data: Dataset) -> Snapshot 
         parameters=[tensors[f"parameter.{i}"] for i in range(count)],
         buffers=_strip(tensors, "buffer."),
         adam=[
-            tuple(tensors[f"adam.{part}.{i}"] for part in ("step", "mean", "square"))
+            (tensors[f"adam.step.{i}"], tensors[f"adam.mean.{i}"], tensors[f"adam.square.{i}"])
             for i in range(count)
         ],
         masks={i: tensors[f"mask.{i}"] for i in range(count) if f"mask.{i}" in tensors},

@@ -36,6 +36,11 @@ def evaluate(
         model: maps (N, ...) inputs to (N, classes) logits or (N, targets).
         images: uint8 pixels (scaled by 1/255 here) or float inputs.
         labels: (N,) integer classes, or (N, targets) floats.
+
+    >>> model, digits = models.mlp(64, 10, widths=(8,), seed=0), datasets.load("digits", "test")
+    >>> loss, accuracy = training.evaluate(model, pixels.scaled(digits.images), digits.labels)
+    >>> accuracy < 0.3
+    True
     """
     was_training = model.training
     model.eval()

@@ -24,6 +24,7 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from modgraph_lib import models, promoting
 from modgraph_lib.datasets import Dataset
+from modgraph_lib.pixels import with_channels
 from modgraph_lib.training import checkpoints
 from modgraph_lib.training.config import TrainConfig
 from modgraph_lib.training.forward import (
@@ -36,7 +37,6 @@ from modgraph_lib.training.forward import (
 )
 from modgraph_lib.training.pruning import magnitude_mask
 from modgraph_lib.training.seeds import derived
-from modgraph_lib.training.sets import with_channels
 from modgraph_lib.training.state import State
 
 __all__ = ["Trained", "build", "train"]
@@ -70,7 +70,11 @@ class Trained:
 
 
 def build(config: TrainConfig, image_shape: tuple[int, ...], outputs: int) -> nn.Module:
-    """The untrained network of a configuration, for images of shape (C, H, W) or (D,)."""
+    """The untrained network of a configuration, for images of shape (C, H, W) or (D,).
+
+    >>> training.build(training.TrainConfig("digits", seed=0, widths=(8,)), (1, 8, 8), 10)[1]
+    Linear(in_features=64, out_features=8, bias=True)
+    """
     model = _standard(config, image_shape, outputs)
     if config.tags:
         promoting.clusterable_initialisation(
@@ -136,6 +140,11 @@ def train(
 
     Source: Neural networks are surprisingly modular, section 3; Clusterability in Neural
     Networks, sections 2 and 3.
+
+    >>> config = training.TrainConfig("digits", seed=0, widths=(8,), epochs=1, prune_epochs=0)
+    >>> digits = [datasets.load("digits", half) for half in ("train", "test")]
+    >>> list(training.train([config], *digits)[0].weights)
+    ['unpruned']
     """
     common = _common(configs)
     if common.augmentation != "none" and train_data.images.ndim < 3:
@@ -283,6 +292,12 @@ def _stacked(state, template, images, labels, index, common):
     return loss.detach(), count_hits(output.detach(), target)
 
 
+def _gradient(state: State, index: int) -> torch.Tensor:
+    gradient = state.parameters[index].grad
+    assert gradient is not None  # the loss depends on every parameter
+    return gradient
+
+
 @torch.no_grad()
 def _penalise(state: State, common: TrainConfig) -> None:
     """Add the gradients of l1 sum|w| + l2 sum w^2 over kernels, and of the eigenvalue penalty."""
@@ -290,12 +305,12 @@ def _penalise(state: State, common: TrainConfig) -> None:
         kernels = [state.parameters[i] for i in state.kernels]
         found = promoting.eigenvalues(kernels, start=state.basis)
         state.basis = found.basis
-        for index, gradient in zip(state.kernels, found.gradients, strict=True):
-            state.parameters[index].grad.add_(gradient, alpha=common.eigenvalue_penalty)
+        for index, added in zip(state.kernels, found.gradients, strict=True):
+            _gradient(state, index).add_(added, alpha=common.eigenvalue_penalty)
     if not (common.l1 or common.l2):
         return
     for position, index in enumerate(state.kernels):
-        weight, gradient = state.parameters[index], state.parameters[index].grad
+        weight, gradient = state.parameters[index], _gradient(state, index)
         l1, l2 = common.l1, common.l2
         if common.first_layer_l1 and position == 0:
             l1, l2 = l1 + l2, 0.0

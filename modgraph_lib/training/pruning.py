@@ -50,6 +50,10 @@ def magnitude_mask(weight: torch.Tensor, sparsity: float) -> torch.Tensor:
     Returns:
         Mask of the same shape. Weights tied with the largest removed one are removed too
         (in practice: exact zeros never count as kept).
+
+    >>> training.magnitude_mask(torch.tensor([[[0.1, -3], [2, 0.5]]]), 0.5)
+    tensor([[[False,  True],
+             [ True, False]]])
     """
     flat = weight.abs().flatten(1)
     removed = flat.shape[1] - round(flat.shape[1] * (1 - sparsity))

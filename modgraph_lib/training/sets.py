@@ -5,22 +5,28 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-import torch
-
 from modgraph_lib import cache
 from modgraph_lib.datasets import Dataset, load
 
-__all__ = ["data_note", "fingerprint", "pair", "with_channels"]
+__all__ = ["data_note", "fingerprint", "pair"]
 
 
 def fingerprint(data: str, root: str | Path | None = None) -> str:
-    """One digest of the training and test set of a name, as results are keyed by it."""
+    """One digest of the training and test set of a name, as results are keyed by it.
+
+    >>> len(training.fingerprint("digits"))
+    64
+    """
     train_data, test_data = pair(data, root)
     return cache.config_key("data", 1, [train_data.fingerprint, test_data.fingerprint])
 
 
 def data_note(data: str, root: str | Path | None = None) -> str:
-    """What a reader must know about the copy of the data that was used ('' if nothing)."""
+    """What a reader must know about the copy of the data that was used ('' if nothing).
+
+    >>> training.data_note("digits")
+    ''
+    """
     return pair(data, root)[0].note
 
 
@@ -28,8 +34,3 @@ def data_note(data: str, root: str | Path | None = None) -> str:
 def pair(name: str, root: str | Path | None = None) -> tuple[Dataset, Dataset]:
     """Training and test set of a name."""
     return load(name, "train", root=root), load(name, "test", root=root)
-
-
-def with_channels(images: torch.Tensor) -> torch.Tensor:
-    """Grey images (N, H, W) as (N, 1, H, W); images that have channels as they are."""
-    return images[:, None] if images.ndim == 3 else images

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,12 +21,13 @@ from torch.nn import functional
 from modgraph_lib import cache, provenance
 from modgraph_lib.datasets import Dataset
 from modgraph_lib.models import cifar_networks
+from modgraph_lib.pixels import with_channels
 from modgraph_lib.training import checkpoints
 from modgraph_lib.training.augment import check_augmentation
 from modgraph_lib.training.forward import autocast, evaluate, training_batch
 from modgraph_lib.training.inherit import check_kept, inherit
 from modgraph_lib.training.seeds import derived
-from modgraph_lib.training.sets import pair, with_channels
+from modgraph_lib.training.sets import pair
 
 __all__ = [
     "SCHEDULES", "Classifier", "SgdConfig", "at_start", "fit", "learning_rate", "trained",
@@ -159,6 +161,10 @@ def trained(
 
     With ``after_epoch`` there is something to watch, so it is trained even where it is in the
     cache; a killed run still continues from its checkpoint. See ``fit`` for the arguments.
+
+    >>> config = training.SgdConfig("digits", "vgg11", seed=0, width=4, epochs=1, images=256)
+    >>> sorted(training.sgd.trained(config).history[0])
+    ['test_accuracy', 'train_accuracy', 'train_loss']
     """
     train_data, test_data = pair(config.data, root)
     name = key(config, train_data)
@@ -167,7 +173,7 @@ def trained(
     if found is not None:
         return found
     checkpoint = cache.cache_root() / "checkpoints" / f"{name}.safetensors"
-    parent = config.parent and trained(config.parent, device=device, root=root).model()
+    parent = _parent(config, device, root)
     made = fit(
         config,
         train_data,
@@ -202,7 +208,12 @@ def _from_cache(config: SgdConfig, path: Path) -> Classifier | None:
 
 
 def untrained(config: SgdConfig, image_shape: tuple[int, int, int], outputs: int) -> nn.Module:
-    """The network before training, in evaluation mode."""
+    """The network before training, in evaluation mode.
+
+    >>> config = training.SgdConfig("digits", "vgg11", seed=0, width=4, epochs=1, images=256)
+    >>> training.sgd.untrained(config, (1, 8, 8), 10)(torch.zeros(5, 1, 8, 8)).shape
+    torch.Size([5, 10])
+    """
     return cifar_networks.build(
         config.network,
         image_shape,
@@ -219,15 +230,25 @@ def at_start(
     """The network before its first step, on the CPU in evaluation mode.
 
     With a parent (trained now where it is not in the cache) it has inherited already.
+
+    >>> config = training.SgdConfig("digits", "vgg11", seed=0, width=4, epochs=1, images=256)
+    >>> training.sgd.at_start(config)(torch.zeros(5, 1, 8, 8)).shape
+    torch.Size([5, 10])
     """
     data, _ = pair(config.data, root)
     shape = tuple(_pixels(data, "cpu").shape[1:])
-    parent = config.parent and trained(config.parent, device=device, root=root).model()
+    parent = _parent(config, device, root)
     return _start(config, shape, len(data.classes), parent)
 
 
-def _start(config, image_shape, outputs, parent: nn.Module | None) -> nn.Module:
-    model = untrained(config, image_shape, outputs)
+def _parent(config: SgdConfig, device: str, root: str | Path | None) -> nn.Module | None:
+    if config.parent is None:
+        return None
+    return trained(config.parent, device=device, root=root).model()
+
+
+def _start(config, image_shape, outputs, parent: Any) -> nn.Module:
+    model: Any = untrained(config, image_shape, outputs)
     if config.parent is None:
         return model
     if parent is None:
@@ -237,7 +258,12 @@ def _start(config, image_shape, outputs, parent: nn.Module | None) -> nn.Module:
 
 
 def learning_rate(config: SgdConfig, step: int, steps: int) -> float:
-    """The rate of one step (from 0) of ``steps``."""
+    """The rate of one step (from 0) of ``steps``.
+
+    >>> config = training.SgdConfig("digits", "vgg11", seed=0, schedule="one_cycle")
+    >>> [round(training.sgd.learning_rate(config, step, 9), 4) for step in (0, 3, 8)]
+    [0.0011, 0.01, 0.0017]
+    """
     done = step / steps
     if config.schedule == "constant":
         return config.learning_rate
@@ -275,6 +301,11 @@ def fit(
         ValueError: images without three axes, labels that are no classes, or a parent that is
             missing or has nothing that fits.
         FloatingPointError: the loss is no longer finite (names the epoch).
+
+    >>> config = training.SgdConfig("digits", "vgg11", seed=0, width=4, epochs=1, images=256)
+    >>> digits = [datasets.load("digits", half) for half in ("train", "test")]
+    >>> len(training.sgd.fit(config, *digits).history)
+    1
     """
     start = time.perf_counter()
     images, labels = _pixels(train_data, device), train_data.labels.to(device)
@@ -284,7 +315,7 @@ def fit(
     if labels.ndim != 1:
         raise ValueError(f"{train_data.name} has no classes to learn")
     test_images, test_labels = _pixels(test_data, device), test_data.labels.to(device)
-    model = _start(config, shape, outputs, parent).to(device)
+    model: Any = _start(config, shape, outputs, parent).to(device)
     if config.precision == "bfloat16":
         model = model.to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(
@@ -298,7 +329,7 @@ def fit(
     last_save = time.perf_counter()
     with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
         for epoch in range(len(history), config.epochs):
-            entry = _epoch(model, optimiser, config, images, labels, epoch)
+            entry: dict[str, Any] = _epoch(model, optimiser, config, images, labels, epoch)
             model.eval()
             with autocast(torch.device(device), config.precision), torch.inference_mode():
                 _, entry["test_accuracy"] = evaluate(model, test_images, test_labels)

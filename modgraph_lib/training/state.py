@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -35,7 +37,7 @@ class State:
         self.finished: dict[str, tuple[dict[str, torch.Tensor], list[dict]]] = {}
         self.running: list[dict[str, float | None]] = []
         self.phase, self.epoch = "", 0
-        self.basis = None
+        self.basis: Any = None
         self.optimiser: torch.optim.Optimizer
 
     @classmethod

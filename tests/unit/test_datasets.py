@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modgraph_lib import datasets
+from modgraph_lib import cache, datasets
 from modgraph_lib.datasets import (
     _cache,
     _cifar,
@@ -37,9 +37,10 @@ def empty(tmp_path, monkeypatch):
     for folder in ("home", "work", "root"):
         (tmp_path / folder).mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(_places, "project_folder", lambda: None)
+    monkeypatch.setattr(cache, "checkout", lambda: None)
     monkeypatch.setattr(_places, "SYSTEM", tmp_path / "none")
-    monkeypatch.delenv("MODGRAPH_DATA", raising=False)
+    for variable in ("MODGRAPH_DATA", "MODGRAPH_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "root"
 
@@ -131,7 +132,7 @@ def test_roots_in_order(empty, monkeypatch):
     found = _places.roots(empty)
     assert found[:3] == [empty, a, b]
     assert found[3].parts[-3:] == ("data", "cache", "datasets")
-    assert found[4] == _places.cache_folder() and len(found) == 6
+    assert found[4] == cache.user_cache() and len(found) == 6
     assert _places.roots("") == found[1:]
 
 
@@ -309,7 +310,7 @@ def test_tree_and_archive_give_the_same_data(tree):
 @pytest.mark.parametrize("fault", ["truncated", "altered", "empty"])
 def test_damaged_cache_is_made_again_and_said_so(tree, fault, caplog):
     first = datasets.load("cifar10", "train", root=tree)
-    (stored,) = (_places.cache_folder() / "decoded").glob("cifar10-train-*")
+    (stored,) = (cache.user_cache() / "decoded").glob("cifar10-train-*")
     content = bytearray(stored.read_bytes())
     content = {"truncated": content[:-7], "altered": content, "empty": b""}[fault]
     if fault == "altered":
@@ -354,8 +355,8 @@ def test_broken_archive(tree):
 
 
 def test_cache_that_cannot_be_written_is_no_error(tree, caplog):
-    (_places.cache_folder()).parent.mkdir(parents=True)
-    _places.cache_folder().write_text("a file where the folder should be")
+    (cache.user_cache()).parent.mkdir(parents=True)
+    cache.user_cache().write_text("a file where the folder should be")
     assert len(datasets.load("cifar10", "train", root=tree)) == 6
     assert "cannot be written" in caplog.text
 
@@ -367,7 +368,7 @@ def test_interrupted_cache_write_leaves_nothing(empty, monkeypatch):
     monkeypatch.setattr(_cache, "save_file", stop)
     with pytest.raises(KeyboardInterrupt):
         _cache.cached("key", lambda: {"x": torch.zeros(3)})
-    assert list((_places.cache_folder() / "decoded").iterdir()) == []
+    assert list((cache.user_cache() / "decoded").iterdir()) == []
 
 
 # --- command line ---------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from book.papers.community_modularity.s02_adversarial.measures import (
     peaks,
 )
 from modgraph_lib import attacks, communities
+from modgraph_lib.pixels import with_channels
 from modgraph_lib.training import SgdConfig, sets
 
 __all__ = [
@@ -88,7 +89,7 @@ def examples(configs: Sequence[AdversarialConfig], count: int = 6) -> tuple[dict
     first = configs[0]
     model, _ = curves.network(first.train, "trained")
     _, test = sets.pair(first.train.data)
-    images = sets.with_channels(test.images)
+    images = with_channels(test.images)
     images, labels = images[:400].float() / 255, test.labels[:400]
     with torch.no_grad():
         right = (model(images).argmax(1) == labels).nonzero().flatten()

@@ -5,7 +5,13 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 
-PYTHON ?= python3
+# Unless PYTHON is named, on the command line or as a variable of the environment, .venv keeps the
+# interpreter that it was made with: a plain `make run` must not throw away what
+# `make env PYTHON=python3.13` installed.
+ifeq ($(origin PYTHON),undefined)
+MADE_WITH := $(shell sed -n 's/^executable = //p' .venv/pyvenv.cfg 2>/dev/null || true)
+PYTHON := $(if $(shell test -x "$(MADE_WITH)" && echo yes || true),"$(MADE_WITH)",python3)
+endif
 JOBS ?= 2
 SCALE ?= quick
 ARGS ?=
@@ -16,7 +22,7 @@ export PYTHONNOUSERSITE := 1
 .PHONY: help
 help: ## this list
 	@echo "usage: make TARGET [VARIABLE=value ...]"; echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: env
 env: ## create .venv with the locked dependencies (redone only when the locks change)
@@ -32,6 +38,10 @@ test: lint book ## lint, unit, property, notebook and site tests                
 	@OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(PY) -m pytest -n $(JOBS) --dist loadscope \
 		--nbval-lax --nbval-current-env tests notebooks $(ARGS)
 
+.PHONY: test-pythons
+test-pythons: ## the suite on every supported Python found here, each in its own .venv-3.x [PYTHONS="3.11 3.13", ARGS=...]
+	@$(PYTHON) book/scripts/pythons.py --jobs $(JOBS) $(PYTHONS) -- $(ARGS)
+
 .PHONY: lint
 lint: env ## ruff, mypy, and the notebooks' text twins in step
 	@$(PY) -m ruff check .
@@ -44,6 +54,11 @@ run: env ## run one section through papermill  SECTION=clusterability/01_mlps [S
 	@mkdir -p _build/runs/$(SCALE)/$(dir $(SECTION))
 	$(PY) -m papermill notebooks/$(SECTION).ipynb _build/runs/$(SCALE)/$(SECTION).ipynb \
 		$(if $(filter quick,$(SCALE)),,-f notebooks/params/$(SCALE)/$(SECTION).yaml) $(ARGS)
+
+.PHONY: rows
+rows: env ## make a section's rows without its page  SECTION=clusterability/01_mlps [SCALE=paper ARGS="-p seeds 2 --budget 600"]
+	@test -n "$(SECTION)" || { echo 'name a section: make rows SECTION=clusterability/01_mlps'; exit 2; }
+	@$(PY) -m book.lab run $(SECTION) --scale $(SCALE) $(ARGS)
 
 .PHONY: bench
 bench: env ## measured ratios against the peers a user would otherwise write -> data/results/bench.json
@@ -70,9 +85,9 @@ serve: ## serve the rendered site on http://127.0.0.1:8000
 	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
 .PHONY: lock
-lock: env ## write constraints.txt anew from what .venv holds
+lock: env ## write constraints.txt anew from what .venv and the .venv-3.x hold
 	@$(PY) -m book.scripts.lock
 
 .PHONY: clean
-clean: ## remove everything built (_build, .venv); data/cache stays
-	@rm -rf _build .venv .venv.lock modgraph_lib.egg-info
+clean: ## remove everything built (_build, .venv, .venv-3.*); data/cache stays
+	@rm -rf _build .venv .venv-3.* .venv*.lock modgraph_lib.egg-info book/modgraph_book.egg-info

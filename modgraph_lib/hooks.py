@@ -10,7 +10,7 @@ from torch import nn
 
 from modgraph_lib import _checks
 
-__all__ = ["default_layers", "find_modules", "layer_widths", "listening"]
+__all__ = ["default_layers", "find_modules", "layer_widths", "listening", "running"]
 
 
 def default_layers(model: nn.Module) -> tuple[str, ...]:
@@ -88,6 +88,23 @@ def listening(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def running(
+    model: nn.Module, modules: dict[str, nn.Module], one: torch.Tensor
+) -> dict[str, nn.Module]:
+    """Those of ``modules`` that a pass runs (auxiliary heads run in training mode only)."""
+    heard: set[str] = set()
+    handles = [
+        module.register_forward_hook(lambda *_, name=name: heard.add(name))
+        for name, module in modules.items()
+    ]
+    try:
+        model(one)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: module for name, module in modules.items() if name in heard}
 
 
 def layer_widths(

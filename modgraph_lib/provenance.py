@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 
 from modgraph_lib import cache
 
-__all__ = ["stamp"]
+__all__ = ["stamp", "weights_digest"]
 
 # A change in any of these may change a result.
 CODE = ("modgraph_lib", "book/lab", "book/papers")
@@ -71,3 +73,11 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine() or sys.platform
+
+
+def weights_digest(weights: Mapping[str, Any]) -> str:
+    """First 16 hex digits of the SHA-256 of named weights (tensors)."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode() + weights[name].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

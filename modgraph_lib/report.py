@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,7 @@ from torch import nn
 
 from modgraph_lib import _checks, clustering
 from modgraph_lib.graphs import LayeredGraph, kernel_shuffles, weight_graph
+from modgraph_lib.graphs.plain import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -230,8 +230,8 @@ def load_model(
 def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     """Tensors by name, from safetensors or a pickle read with ``weights_only=True``.
 
-    A dictionary nested under "state_dict" or "model", and the prefix "module." of
-    DataParallel, are taken off.
+    A dictionary nested under "state_dict" or "model", the prefix "module." of DataParallel and
+    "_orig_mod." of torch.compile are taken off.
 
     Raises:
         FileNotFoundError: no such file.
@@ -251,9 +251,11 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
             found = safetensors.torch.load_file(path)
         else:
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except (safetensors.SafetensorError, RuntimeError, EOFError, UnpicklingError) as error:
+    except Exception as error:  # the readers raise anything on a file that is none of theirs
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = reason if path.stat().st_size else "the file is empty"
         raise ValueError(
-            f"{path} cannot be read as safetensors or weights: {str(error).splitlines()[0]}; save "
+            f"{path} cannot be read as safetensors or weights: {reason}; save "
             "model.state_dict() with safetensors.torch.save_file"
         ) from None
     for name in NESTED:
@@ -261,9 +263,10 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
             found = found[name]
     if not isinstance(found, Mapping) or not found:
         raise ValueError(f"{path} holds a {type(found).__name__}, not tensors by name")
-    if all(name.startswith("module.") for name in found):
+    found = {str(name).replace("_orig_mod.", ""): value for name, value in found.items()}
+    while all(name.startswith("module.") for name in found):
         found = {name.removeprefix("module."): value for name, value in found.items()}
-    return dict(found)
+    return found
 
 
 def _fitting_method(network: Any, graph: LayeredGraph) -> str:
@@ -308,6 +311,8 @@ def _kernel_test(
 def fill(model: nn.Module, given: Mapping[str, torch.Tensor], where: str) -> None:
     """Load weights by name into a model after comparing every name and shape.
 
+    A prefix that all names share and the model lacks ("model." of Lightning) is taken off.
+
     Args:
         model: changed in place.
         given: tensors by name.
@@ -321,8 +326,23 @@ def fill(model: nn.Module, given: Mapping[str, torch.Tensor], where: str) -> Non
     >>> torch.equal(model[1].weight, other[1].weight)
     True
     """
-    wanted = _checks.module(model).state_dict()
     _checks.instance(given, Mapping, "tensors by name")
+    state = _checks.module(model).state_dict()
+    wanted = {name.replace("_orig_mod.", ""): value for name, value in state.items()}
+    given = {name: value for name, value in given.items() if isinstance(value, torch.Tensor)}
+    given = {name: plain(value, name) for name, value in given.items()}
+    while given and not given.keys() & wanted.keys():
+        first = next(iter(given)).partition(".")[0] + "."
+        if not all(name.startswith(first) and name != first for name in given):
+            break
+        given = {name.removeprefix(first): value for name, value in given.items()}
+    for name, value in given.items():
+        if name in wanted and wanted[name].is_floating_point() and not value.is_floating_point():
+            kind = str(value.dtype).removeprefix("torch.")
+            raise ValueError(
+                f"{where}: {name} holds {kind} numbers where the model has weights (codes of a "
+                "quantised network?); save the weights as floats"
+            )
     # Counters that a batch norm does not need to evaluate; older files lack them.
     missing = [n for n in wanted if n not in given and not n.endswith("num_batches_tracked")]
     unexpected = [name for name in given if name not in wanted]
@@ -345,7 +365,8 @@ def fill(model: nn.Module, given: Mapping[str, torch.Tensor], where: str) -> Non
             f"{where} does not fit {type(model).__name__}; {'; '.join(problems)}. Other arguments "
             "of the factory (classes, width)?"
         )
-    model.load_state_dict(dict(given), strict=False)
+    own = {name.replace("_orig_mod.", ""): name for name in state}
+    model.load_state_dict({own[name]: value for name, value in given.items()}, strict=False)
 
 
 def _imported(factory: str) -> Callable[..., Any]:

@@ -1,12 +1,16 @@
-"""``python -m book.lab verify|commit``: check or gather result records."""
+"""``python -m book.lab run|commit|verify``: make, gather or check result records."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 
-from book.lab import store
-from book.lab.registry import REGISTRY
+import yaml
+
+from book.lab import registry, store
+from book.lab.parameters import ParameterError
+from book.lab.run import SCALES, read_parameters, run, section_of
 from book.lab.verify import verify
 
 
@@ -21,9 +25,24 @@ def main(arguments: list[str] | None = None) -> int:
     )
     check.add_argument("--seed", type=int, default=0, help="which sample is drawn")
     commands.add_parser("commit", help="gather local records into data/results")
+    make = commands.add_parser("run", help="make a section's records without its notebook")
+    make.add_argument("section", help="for instance clusterability/03_cnns")
+    make.add_argument("--scale", default="quick", help=f"{', '.join(SCALES)} (default quick)")
+    make.add_argument(
+        "-p",
+        dest="changes",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a parameter, its value as YAML: -p seeds 3 -p data '[mnist]'",
+    )
+    make.add_argument("--budget", type=float, metavar="SECONDS", help="stop after so long")
     options = parser.parse_args(arguments)
+    if options.command == "run":
+        return _run(options)
     if options.command == "commit":
-        for experiment in REGISTRY:
+        for experiment in registry.experiments():
             if any(map(experiment.keep, store.read(experiment.name))):
                 print(store.commit_records(experiment.name, experiment.keep))
         return 0
@@ -33,6 +52,19 @@ def main(arguments: list[str] | None = None) -> int:
     differing = sum(item.outcome == "differs" for item in found)
     print(f"{len(found)} records recomputed, {differing} differ")
     return 1 if differing else 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    """0 once every record is there, 3 where the budget ran out, 2 for what cannot be run."""
+    try:
+        section = section_of(options.section)
+        changes = {name: yaml.safe_load(value) for name, value in options.changes}
+        parameters = read_parameters(section, options.scale, changes)
+    except (ValueError, ParameterError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    say = functools.partial(print, flush=True)
+    return 0 if run(section, parameters, budget=options.budget, say=say) else 3
 
 
 if __name__ == "__main__":

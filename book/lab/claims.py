@@ -13,31 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from book.lab import registry
 from book.lab.criteria import COMPARATORS, Criterion
-from book.lab.evidence import MEASUREMENTS
 from book.lab.store import REPOSITORY
-from book.papers.clusterability.s01_mlps import measures as clusterability
-from book.papers.clusterability.s02_halves_and_polynomials import measures as tasks
-from book.papers.clusterability.s03_cnns import measures as cnns
-from book.papers.clusterability.s04_imagenet import measures as imagenet
-from book.papers.clusterability.s05_promoting import measures as promoting
-from book.papers.community_modularity.s01_curves import (
-    measures as community_curves,
-)
-from book.papers.community_modularity.s01_curves import (
-    sensitivity as community_sensitivity,
-)
-from book.papers.community_modularity.s02_adversarial import measures as community_adversarial
-from book.papers.community_modularity.s03_training import measures as community_training
-from book.papers.community_modularity.s04_layer_difference import (
-    measures as community_layer_difference,
-)
-from book.papers.community_modularity.s05_layer_pruning import measures as community_pruning
-from book.papers.ncut import identities, noise
-from book.papers.ncut import measures as networks
-from book.papers.ncut import topology_measures as topology
-from book.papers.surprisingly_modular.s01_clusterability import measures as surprisingly_modular
-from book.papers.surprisingly_modular.s04_lesions import measures as lesions
 
 __all__ = ["FACTS", "FACTS_DIGEST", "OURS", "PAPERS", "criteria_of", "load_claims", "papers_root"]
 
@@ -78,27 +56,6 @@ PAPERS = {
 }
 FACTS_DIGEST = "a0ada7d9bc6b6440e06e2863e15e12dbb5021d364fdf1bd1a93b412e5fd87968"
 
-# Importing these modules registers their measurements.
-_REGISTERED = (
-    clusterability,
-    cnns,
-    community_curves,
-    community_pruning,
-    community_sensitivity,
-    community_adversarial,
-    community_layer_difference,
-    community_training,
-    identities,
-    imagenet,
-    lesions,
-    networks,
-    noise,
-    promoting,
-    surprisingly_modular,
-    tasks,
-    topology,
-)
-
 
 def papers_root() -> Path:
     """Folder of transcribed claims and tables: $MODGRAPH_PAPERS, or data/papers here."""
@@ -111,11 +68,12 @@ def facts_digest(claims: pd.DataFrame) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def load_claims(path: str | Path | None = None) -> pd.DataFrame:
+def load_claims(path: str | Path | None = None, *, arguments: bool = False) -> pd.DataFrame:
     """All claims, one row each, indexed by position; every column is text.
 
     Args:
         path: a table of claims other than the project's own.
+        arguments: import every measurement and check that it takes what its claims give it.
 
     Raises:
         FileNotFoundError: there is no such table (says where it was looked for).
@@ -141,6 +99,8 @@ def load_claims(path: str | Path | None = None) -> pd.DataFrame:
     for claim in claims.itertuples(index=False):
         try:
             tests = criteria_of(claim)
+            if arguments:
+                _check_arguments(tests)
         except (ValueError, TypeError) as error:
             faults.append(f"{claim.id}: {error}")
             continue
@@ -180,15 +140,12 @@ def criteria_of(claim: pd.Series | tuple) -> list[Criterion]:
 def _criterion(
     measurement: str, arguments: str, test: str, low: str, high: str, tolerance: str, *, runs: int
 ) -> Criterion:
-    if measurement not in MEASUREMENTS:
-        raise ValueError(f"no measurement {measurement!r}; known: {', '.join(MEASUREMENTS)}")
+    if measurement not in registry.measurement_names():
+        known = ", ".join(sorted(registry.measurement_names()))
+        raise ValueError(f"no measurement {measurement!r}; known: {known}")
     if test not in COMPARATORS:
         raise ValueError(f"unknown test {test!r}; known: {', '.join(COMPARATORS)}")
     pairs = tuple(_argument(text) for text in arguments.split(";") if text.strip())
-    try:
-        inspect.signature(MEASUREMENTS[measurement]).bind({}, runs=runs, **dict(pairs))
-    except TypeError as error:
-        raise ValueError(f"{measurement}: {error}") from None
     bounds = (float(text) if text else float("nan") for text in (low, high, tolerance))
     return Criterion(measurement, pairs, test, *bounds, runs=runs)
 
@@ -211,3 +168,12 @@ def _argument(text: str) -> tuple[str, object]:
         except ValueError:
             continue
     return name, value
+
+
+def _check_arguments(tests: list[Criterion]) -> None:
+    for one in tests:
+        measure = registry.measurement(one.measurement)
+        try:
+            inspect.signature(measure).bind({}, runs=one.runs, **dict(one.arguments))
+        except TypeError as error:
+            raise ValueError(f"{one.measurement}: {error}") from None

@@ -2,7 +2,7 @@
 
 from book.lab.claims import load_claims
 from book.lab.criteria import Criterion, Part
-from book.lab.printed import experiment_of, paper_beside_ours, paper_table, printed_p_values
+from book.lab.printed import paper_table
 from book.lab.scorecard import claims_table, scorecard_markdown, summary
 from book.lab.verdict import load_results, verdicts
 
@@ -10,12 +10,9 @@ __all__ = [
     "Criterion",
     "Part",
     "claims_table",
-    "experiment_of",
     "load_claims",
     "load_results",
-    "paper_beside_ours",
     "paper_table",
-    "printed_p_values",
     "scorecard_markdown",
     "summary",
     "verdicts",

@@ -1,16 +1,15 @@
 """Sweeps over networks: one task a network, all its measurements kept as records.
 
-What the experiments on trained networks (``mlps``, ``cnns``, ``promoting``) have in common; each
-gives its own way from a configuration to a weight graph. A configuration is a
-``mlps.NcutConfig``, or has its fields: train, stage, cluster_counts, shuffles, method, n_init
-and seed.
+What experiments on trained networks have in common; each gives its own way from a configuration
+to a result. A configuration names its network as ``train``; what ``measured`` needs besides are
+the fields stage, cluster_counts, shuffles, method, n_init and seed.
 """
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import joblib
@@ -20,18 +19,17 @@ from tqdm import tqdm
 from book.lab import store
 from modgraph_lib import cache, clustering, provenance, training
 from modgraph_lib.graphs import LayeredGraph
-from modgraph_lib.training import Trained
+from modgraph_lib.training import TrainConfig, Trained
 
 __all__ = [
+    "Task",
     "by_network",
     "each",
-    "each_untrained",
     "jobs",
     "key_config",
     "measured",
-    "record_of",
+    "own_key",
     "records",
-    "stored",
     "untrained",
 ]
 
@@ -40,10 +38,27 @@ Measure = Callable[..., dict[str, Any]]
 RunOne = Callable[..., dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Task:
+    """Makes one record: what travels to a worker."""
+
+    experiment: str
+    schema: int
+    measure: Measure
+    key: Callable[[Any, str | None], Mapping[str, Any]]
+
+    def __call__(self, config: Any, *, device: str = "cpu", root: str | None = None) -> dict:
+        """The record of one configuration, from the store or computed and stored."""
+        key = self.key(config, root)
+        record = store.get(self.experiment, self.schema, key)
+        if record is not None:
+            return record
+        found = self.measure(config, device=device, root=root)
+        return store.put(self.experiment, self.schema, key, found["result"], found["provenance"])
+
+
 def records(
-    experiment: str,
-    schema: int,
-    measure: Measure,
+    task: Task,
     configs: Sequence[Any],
     *,
     device: str,
@@ -54,23 +69,24 @@ def records(
 
     Each task of ``joblib.Parallel`` trains one network and makes all its measurements; no
     backend is named, so ``joblib.parallel_config(backend="dask")`` takes it to a cluster. On an
-    accelerator networks are trained first, as stacks where that can be done. A killed sweep
-    continues where it was.
+    accelerator networks are trained first, as stacks where that can be done, else one after
+    another. A killed sweep continues where it was.
 
     Args:
-        experiment, schema: where the records belong.
-        measure: ``measure(config, device=..., root=...)``, as ``measured`` returns it; a function
-            of a module, so that workers can import it.
+        task: makes the record of one configuration.
         configs: what to measure; networks train in the order they first appear in.
     """
     device = training.pick_device(device)
-    if device != "cpu":
-        wanted = [c for c in configs if stored(experiment, schema, c, root) is None]
+    stacks = all(isinstance(getattr(config, "train", None), TrainConfig) for config in configs)
+    if device != "cpu" and stacks:
+        wanted = [
+            config
+            for config in configs
+            if store.get(task.experiment, task.schema, task.key(config, root)) is None
+        ]
         training.train_many(list({c.train: None for c in wanted}), device=device, root=root)
-    run_one = functools.partial(record_of, experiment, schema, measure)
-    return by_network(
-        run_one, configs, count=workers or joblib.cpu_count(), device=device, root=root
-    )
+    count = workers or joblib.cpu_count() if stacks else jobs(device, workers)
+    return by_network(task, configs, count=count, device=device, root=root)
 
 
 def by_network(
@@ -79,13 +95,13 @@ def by_network(
     """``run_one`` of every configuration, in their order; those of one network are one task.
 
     Args:
-        run_one: ``run_one(config, device=..., root=...)``, a function of a module.
+        run_one: ``run_one(config, device=..., root=...)``, a function of a module or a ``Task``.
         configs: what to measure; networks train in the order they first appear in.
         count: tasks at a time.
     """
     groups: dict[Any, list[Any]] = {}
     for config in configs:
-        groups.setdefault(config.train, []).append(config)
+        groups.setdefault(getattr(config, "train", config), []).append(config)
     one_network = joblib.delayed(_of_one_network)
     tasks = [one_network(run_one, group, device, root) for group in groups.values()]
     parallel = joblib.Parallel(n_jobs=count, return_as="generator")
@@ -108,18 +124,6 @@ def each(
 def jobs(device: str, workers: int | None) -> int:
     """Tasks at a time: one on an accelerator, on a CPU what was asked for or one a core."""
     return 1 if device != "cpu" else workers or joblib.cpu_count()
-
-
-def record_of(
-    experiment: str, schema: int, measure: Measure, config: Any, device: str, root: str | None
-) -> dict:
-    """The record of one configuration, from the store or computed and stored."""
-    key = key_config(config, root)
-    record = store.get(experiment, schema, key)
-    if record is not None:
-        return record
-    found = measure(config, device=device, root=root)
-    return store.put(experiment, schema, key, found["result"], found["provenance"])
 
 
 def measured(
@@ -158,31 +162,16 @@ def measured(
     return {"result": result, "provenance": origin}
 
 
-def each_untrained(
-    run_one: Callable[[Any], dict], configs: Sequence[Any], workers: int | None
-) -> list[dict]:
-    """``run_one`` of each configuration of untrained networks, in parallel processes."""
-    tasks = [joblib.delayed(run_one)(config) for config in configs]
-    return joblib.Parallel(n_jobs=workers or joblib.cpu_count())(tasks)
-
-
 def untrained(
-    experiment: str,
-    schema: int,
-    config: Any,
-    seeds: Sequence[int],
-    graph: Callable[[int], LayeredGraph],
-) -> dict:
-    """The record of untrained networks' n-cuts, from the store or computed and stored.
+    config: Any, seeds: Sequence[int], graph: Callable[[int], LayeredGraph]
+) -> dict[str, Any]:
+    """Result and provenance of untrained networks' n-cuts; not stored.
 
     Args:
-        config: has cluster_counts and n_init; its fields make the record's key.
+        config: has cluster_counts and n_init.
         seeds: of the networks, and of their clusterings.
         graph: seed -> weight graph.
     """
-    record = store.get(experiment, schema, config)
-    if record is not None:
-        return record
     start = time.perf_counter()
     ncuts: dict[str, list[float]] = {str(k): [] for k in config.cluster_counts}
     with training.single_thread():
@@ -193,7 +182,7 @@ def untrained(
                 ncuts[str(k)].append(round(clustering.ncut(network, labels), 6))
     seconds = time.perf_counter() - start
     origin = provenance.stamp(device="cpu", threads=1, seconds=seconds)
-    return store.put(experiment, schema, config, {"ncuts": ncuts}, origin)
+    return {"result": {"ncuts": ncuts}, "provenance": origin}
 
 
 def _of_one_network(run_one, configs, device, root) -> dict:
@@ -206,9 +195,9 @@ def key_config(config: Any, root: str | None = None) -> dict:
     return {**cache.canonical(config), "data_fingerprint": fingerprint}
 
 
-def stored(experiment: str, schema: int, config: Any, root: str | None = None) -> dict | None:
-    """The record of a configuration that holds its network as ``train``, or None."""
-    return store.get(experiment, schema, key_config(config, root))
+def own_key(config: Any, root: str | None = None) -> dict:
+    """The configuration alone: the key of what rests on no data."""
+    return cache.canonical(config)
 
 
 def _clustering(test: clustering.ShuffleTest) -> dict:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from book.lab import registry
 from book.lab.claims import criteria_of, load_claims
 from book.lab.criteria import MISSING, NOT_RUN_YET, REPRODUCED, Criterion, Part, combine, judge
-from book.lab.evidence import MEASUREMENTS, Results
+from book.lab.evidence import Results
 
 __all__ = ["UNAVAILABLE", "describe", "load_results", "verdicts"]
 
@@ -26,9 +27,6 @@ Judged = tuple[Criterion, Part, str]
 
 def load_results() -> dict[str, pd.DataFrame]:
     """Tables of all committed and local result rows, by experiment; empty ones included."""
-    # experiments pull in torch, which a caller with rows of its own does not need
-    from book.lab import registry
-
     return registry.tables()
 
 
@@ -92,7 +90,7 @@ def describe(part: Part, criterion: Criterion) -> str:
 def _verdict(claim: Any, results: Results, origins: pd.DataFrame) -> dict[str, object]:
     judged: list[Judged] = []
     for criterion in criteria_of(claim):
-        measure = MEASUREMENTS[criterion.measurement]
+        measure = registry.measurement(criterion.measurement)
         for part in measure(results, runs=criterion.runs, **dict(criterion.arguments)):
             judged.append((criterion, part, judge(part, criterion)))
     verdict = combine([outcome for _, _, outcome in judged])

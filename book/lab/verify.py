@@ -16,9 +16,8 @@ from unittest import mock
 
 import numpy as np
 
-from book.lab import store
-from book.lab.registry import REGISTRY, Experiment
-from book.papers.clusterability.s04_imagenet import experiment as imagenet
+from book.lab import registry, store
+from book.lab.experiment import Experiment
 from modgraph_lib import datasets, training
 
 __all__ = ["Comparison", "verify"]
@@ -51,7 +50,7 @@ def verify(*, records: int = 6, limit_seconds: float = 20.0, seed: int = 0) -> l
     """
     rng = np.random.default_rng(seed)
     queues = []
-    for experiment in REGISTRY:
+    for experiment in registry.experiments():
         found = [
             record
             for record in _committed(experiment)
@@ -68,7 +67,7 @@ def verify(*, records: int = 6, limit_seconds: float = 20.0, seed: int = 0) -> l
 
 
 def _committed(experiment: Experiment) -> list[dict]:
-    if experiment.again is None:
+    if experiment.recompute is None:
         return []
     with _empty_cache():
         return store.read(experiment.name)
@@ -90,7 +89,7 @@ def _cost(record: dict) -> float:
 
 def _available(record: dict) -> bool:
     """Whether the data and the weights a record rests on are here."""
-    if record["config"].get("weights") == imagenet.IMAGENET:
+    if record["config"].get("weights") == "imagenet":
         return False
     try:
         training.fingerprint(record["config"]["train"]["data"])

@@ -1,21 +1,22 @@
 """Create or refresh ``.venv`` so that it holds exactly the locked dependencies.
 
-Run by ``make env`` with the system's Python; uses the standard library only. The environment is
-rebuilt when the *content* of what defines it changes (locks, declared dependencies, Python), not
-when a file's date does. A stamp is written last: an environment without a valid stamp was killed
-half-way, cannot be trusted (pip skips packages whose files are only partly there), and is made
-anew.
+Run by ``make env`` with the Python that the environment is to have: the one named (PYTHON=...),
+else the one it was made with, else the system's. Uses the standard library only. The environment
+is rebuilt when the *content* of what defines it changes (locks, declared dependencies, Python),
+not when a file's date does. A stamp is written last: an environment without a valid stamp was
+killed half-way, cannot be trusted (pip skips packages whose files are only partly there), and is
+made anew.
 """
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
 import json
 import subprocess
 import sys
 import time
-import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,11 +30,15 @@ def digest(root: Path = ROOT) -> str:
     Only the dependency tables of ``pyproject.toml`` count: a changed lint rule must not
     reinstall torch.
     """
-    project = tomllib.loads((root / "pyproject.toml").read_text("utf8"))
+    import tomllib  # not at the top: an old Python must get as far as being told that it is old
+
+    library = tomllib.loads((root / "pyproject.toml").read_text("utf8"))
+    book = tomllib.loads((root / "book" / "pyproject.toml").read_text("utf8"))
     parts = {
         "constraints": (root / "constraints.txt").read_text("utf8"),
-        "project": project["project"],
-        "build": project["build-system"],
+        "project": library["project"],
+        "build": library["build-system"],
+        "book": book,
         "python": sys.version,
         "root": str(root),
     }
@@ -61,12 +66,18 @@ def install(venv: Path = VENV, root: Path = ROOT) -> None:
     pip += ["-qq", "--constraint", str(root / "constraints.txt")]
     # setuptools first and no build isolation: the build, too, uses the locked version only.
     subprocess.run([*pip, "setuptools"], check=True)
-    subprocess.run([*pip, "--no-build-isolation", "--editable", f"{root}[all]"], check=True)
+    editable = ["--no-build-isolation", "--editable"]
+    subprocess.run([*pip, *editable, f"{root}[all]"], check=True)
+    # The lab and the papers: what a notebook imports wherever it is opened.
+    subprocess.run([*pip, "--no-deps", *editable, f"{root / 'book'}"], check=True)
     (venv / ".modgraph-stamp").write_text(digest(root))
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Entry point of ``make env``. Returns the exit status."""
+    parser = argparse.ArgumentParser(description="create or refresh an environment")
+    parser.add_argument("--venv", type=Path, default=VENV, help="its folder (default .venv)")
+    venv = parser.parse_args(argv).venv
     low, high = SUPPORTED
     if not low <= sys.version_info[:2] < high:
         found = ".".join(map(str, sys.version_info[:3]))
@@ -76,14 +87,14 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    with (ROOT / ".venv.lock").open("w") as lock:
+    with venv.with_name(f"{venv.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second `make` waits instead of clearing under us
-        if is_current():
+        if is_current(venv):
             return 0
-        print(f"env: installing the locked dependencies into {VENV} (a few minutes)", flush=True)
+        print(f"env: installing the locked dependencies into {venv} (a few minutes)", flush=True)
         start = time.monotonic()
         try:
-            install()
+            install(venv)
         except subprocess.CalledProcessError as error:
             print(f"env: failed: {' '.join(map(str, error.cmd))}", file=sys.stderr)
             return 1

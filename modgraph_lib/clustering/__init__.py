@@ -17,6 +17,7 @@ from modgraph_lib.clustering import spectral
 from modgraph_lib.clustering.kmeans import kmeans
 from modgraph_lib.device import single_thread
 from modgraph_lib.graphs import LayeredGraph
+from modgraph_lib.graphs.plain import plain
 
 __all__ = [
     "SHUFFLE_METHODS",
@@ -298,7 +299,17 @@ def _one_hot(labels: np.ndarray, k: int) -> np.ndarray:
 def _checked(graph: Graph) -> LayeredGraph | scipy.sparse.csr_array:
     if isinstance(graph, LayeredGraph):
         return graph
+    if hasattr(graph, "adj"):
+        raise TypeError(
+            f"got a {type(graph).__name__}; pass networkx.to_scipy_sparse_array(graph), or a "
+            "modgraph_lib.graphs.LayeredGraph"
+        )
+    if isinstance(graph, torch.Tensor):
+        graph = plain(graph, "the adjacency").cpu().numpy()
     adjacency = scipy.sparse.csr_array(graph)
+    if np.issubdtype(adjacency.dtype, np.complexfloating):
+        raise ValueError("an adjacency has real weights; take absolute values of complex ones")
+    adjacency = adjacency.astype(np.promote_types(adjacency.dtype, np.float32))
     if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
         raise ValueError(f"an adjacency is square, got shape {adjacency.shape}")
     if not np.isfinite(adjacency.data).all() or (adjacency.data < 0).any():

@@ -15,7 +15,7 @@ from torch import nn
 
 from modgraph_lib import _checks
 from modgraph_lib.device import pick_device
-from modgraph_lib.hooks import default_layers, find_modules, layer_widths, listening
+from modgraph_lib.hooks import default_layers, find_modules, layer_widths, listening, running
 from modgraph_lib.pixels import scaled
 
 __all__ = ["each_layer", "finite_rows"]
@@ -71,6 +71,8 @@ def each_layer(
     try:
         with torch.inference_mode():
             model.to(target)
+            if layers is None:
+                modules = running(model, modules, _inputs(images[:1], target))
             products = _products(model, modules, images, batches, columns, rows, target)
             found = {name: look(matrix) for name, matrix in products}
     finally:

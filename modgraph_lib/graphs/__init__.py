@@ -125,6 +125,9 @@ def weight_graph(
     depthwise: str = "scale",
     residual: str = "walk",
     example: Any = None,
+    layers: Sequence[str] | None = None,
+    leave_out: Sequence[str] = (),
+    check: bool = True,
 ) -> LayeredGraph:
     """The graph of a feed-forward network: nodes are units or channels, edges absolute weights.
 
@@ -163,8 +166,14 @@ def weight_graph(
         depthwise: "scale", or "nodes" to give depthwise convolutions nodes of their own.
         residual: "walk" as above, or "merge": channels that are added up become one node, named
             after the first layer. A deep stream (transformers) is far smaller then.
-        example: shape of one sample, (channels, height, width), or the input tensors of the
-            model's forward; by default common sizes are tried.
+        example: shape of one sample, (channels, height, width); or the inputs of the model's
+            forward: a tensor, a list of positional ones, a dictionary of keyword ones. By
+            default common sizes are tried.
+        layers, leave_out: names of layers, of parts of the model or patterns ("aux*") to choose
+            or leave out. A layer left out has no nodes, and what it computes leads nowhere.
+        check: compare what is joined with gradients of the network cut at every layer, which
+            know nothing of the rules, and warn (``tracing.TraceWarning``) where they disagree.
+            It takes about as long as the trace.
 
     Raises:
         TypeError: neither a module nor a sequence of matrices.
@@ -181,7 +190,8 @@ def weight_graph(
     """
     tracing.check_option("kernel_norm", kernel_norm, tracing.KERNEL_NORMS)
     if isinstance(model, nn.Module):
-        if not (_is_chain(model) and not dense):
+        model = tracing.unwrapped(model)
+        if not _is_chain(model) or dense or layers is not None or leave_out:
             recorder = tracing.record(
                 model,
                 kernel_norm=kernel_norm,
@@ -190,6 +200,9 @@ def weight_graph(
                 depthwise=depthwise,
                 residual=residual,
                 example=example,
+                layers=layers,
+                leave_out=leave_out,
+                check=check,
             )
             return _recorded_graph(recorder)
         names, matrices = _kernels(model)
@@ -198,7 +211,9 @@ def weight_graph(
         names = ["inputs", *(f"weights[{i}]" for i in range(len(matrices)))]
     else:
         raise TypeError(
-            f"weight_graph takes a torch module or a list of weight matrices, got {type(model)}"
+            f"weight_graph takes a torch module or a list of weight matrices, got {type(model)}; "
+            "other graphs go to clustering as adjacency matrices, those of networkx by "
+            "networkx.to_scipy_sparse_array"
         )
     _check_blocks(matrices)
     strengths = [
@@ -218,7 +233,7 @@ def weight_graph(
 
 
 def input_graph(
-    model: nn.Module, *, kernel_norm: str = "matrix_l1", example: Any = None
+    model: nn.Module, *, kernel_norm: str = "matrix_l1", example: Any = None, check: bool = True
 ) -> LayeredGraph:
     """The graph that the papers' released code makes of an ImageNet network.
 
@@ -230,7 +245,7 @@ def input_graph(
 
     Args:
         model: a torchvision network with a classifier called ``fc`` or ``classifier``.
-        kernel_norm, example: as for ``weight_graph``.
+        kernel_norm, example, check: as for ``weight_graph``.
 
     Raises:
         ValueError: as ``weight_graph``, and a network without such a classifier.
@@ -243,7 +258,7 @@ def input_graph(
     (4, 5)
     """
     with inputs.tapped(model):
-        recorder = tracing.record(model, kernel_norm=kernel_norm, example=example)
+        recorder = tracing.record(model, kernel_norm=kernel_norm, example=example, check=check)
     layers, blocks, names = inputs.input_blocks(recorder)
     _check_blocks(blocks)
     return LayeredGraph(layers, blocks, names)
@@ -292,9 +307,19 @@ def _check_blocks(blocks: Sized) -> None:
 
 def _is_chain(model: nn.Module) -> bool:
     """Whether a module is a plain sequence, whose weights can be read off without running it."""
-    return isinstance(model, nn.Sequential) and all(
-        type(part) in _CHAINABLE and getattr(part, "groups", 1) == 1 for part in model
+    if not isinstance(model, nn.Sequential) or type(model).forward is not nn.Sequential.forward:
+        return False
+    plain = all(
+        type(part) in _CHAINABLE and getattr(part, "groups", 1) == 1 and not _changed(part)
+        for part in model
     )
+    return plain and len(set(model)) == len(model) and not _changed(model)
+
+
+def _changed(module: nn.Module) -> bool:
+    """Whether a call does more than the class says (pruning and weight norm are such hooks)."""
+    hooks = module._forward_pre_hooks or module._forward_hooks
+    return bool(hooks) or "forward" in vars(module)
 
 
 def _kernels(model: nn.Sequential) -> tuple[list[str], list[torch.Tensor]]:

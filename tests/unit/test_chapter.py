@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from book.lab import chapter, ledger
+from book.lab import ledger
 from book.papers.ncut import mlps
+from book.papers.ncut import page as chapter
 from modgraph_lib import plots
 
 SECTION = "surprisingly_modular/01_clusterability"

@@ -12,45 +12,10 @@ import nbformat
 import pytest
 import yaml
 
-from book.lab import parameters
-from book.papers.clusterability.s01_mlps import experiment as clusterability
-from book.papers.clusterability.s02_halves_and_polynomials import experiment as tasks
-from book.papers.clusterability.s03_cnns import experiment as clusterability_cnns
-from book.papers.clusterability.s04_imagenet import experiment as imagenet
-from book.papers.clusterability.s05_promoting import experiment as promoting
-from book.papers.clusterability.s06_your_own_network import experiment as your_own
-from book.papers.community_modularity.s01_curves import experiment as curves_section
-from book.papers.community_modularity.s02_adversarial import section as adversarial_section
-from book.papers.community_modularity.s03_training import experiment as training_time
-from book.papers.community_modularity.s04_layer_difference import experiment as layer_difference
-from book.papers.community_modularity.s05_layer_pruning import section as pruning_section
-from book.papers.ncut import mixtures
-from book.papers.surprisingly_modular.s01_clusterability import experiment as surprisingly_modular
-from book.papers.surprisingly_modular.s02_learning_or_topology import (
-    experiment as learning_or_topology,
-)
-from book.papers.surprisingly_modular.s04_lesions import experiment as lesions
+from book.lab import parameters, registry
 
 ROOT = Path(__file__).resolve().parents[2] / "notebooks"
-SECTIONS = {
-    "community_modularity/01_curves": curves_section.CurvesParameters,
-    "community_modularity/02_adversarial": adversarial_section.AdversarialParameters,
-    "community_modularity/03_training": training_time.TrainingTimeParameters,
-    "community_modularity/04_layer_difference": layer_difference.LayerDifferenceParameters,
-    "community_modularity/05_layer_pruning": pruning_section.PruningParameters,
-    "surprisingly_modular/01_clusterability": surprisingly_modular.ClusterabilityParameters,
-    "surprisingly_modular/02_learning_or_topology": (
-        learning_or_topology.LearningOrTopologyParameters
-    ),
-    "surprisingly_modular/03_mixtures": mixtures.MixturesParameters,
-    "surprisingly_modular/04_lesions": lesions.LesionParameters,
-    "clusterability/01_mlps": clusterability.MlpsParameters,
-    "clusterability/02_halves_and_polynomials": tasks.TasksParameters,
-    "clusterability/03_cnns": clusterability_cnns.CnnsParameters,
-    "clusterability/04_imagenet": imagenet.ImagenetParameters,
-    "clusterability/05_promoting": promoting.PromotingParameters,
-    "clusterability/06_your_own_network": your_own.YourOwnParameters,
-}
+SECTIONS = {section.name: section.parameters for section in registry.sections()}
 LONGEST = 16  # lines of code in a cell
 
 

@@ -8,10 +8,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from book.lab import ledger
-from book.lab.evidence import MEASUREMENTS
+from book.lab.registry import measurement
 from book.papers.clusterability.s03_cnns import experiment as clusterability_cnns
 from book.papers.clusterability.s03_cnns import page as chapter
 from book.papers.clusterability.s03_cnns import pictures
+from book.papers.ncut import beside as beside_paper
 from book.papers.ncut import cnns
 from book.papers.ncut.cnn_rows import cnn_cell, cnn_initial
 from modgraph_lib import datasets, graphs, models, training
@@ -129,12 +130,12 @@ def test_measurements_by_hand():
     same = rows(data="mnist_stack_same", ncut=[10.0, 10.1, 10.2, 10.3, 10.4])
     diff = rows(data="mnist_stack_diff", z_score=-3.0)
     results = {"cnn_ncut": pd.concat([same, diff], ignore_index=True)}
-    _, pruned = MEASUREMENTS["cnn_same_minus_diff"](results, data="mnist", runs=5)
+    _, pruned = measurement("cnn_same_minus_diff")(results, data="mnist", runs=5)
     assert pruned.observed == pytest.approx(0.2)
     assert pruned.spread == pytest.approx(np.std([0, 1, 2, 3, 4], ddof=1) / 10 / 5**0.5)
-    _, z = MEASUREMENTS["cnn_same_minus_diff"](results, data="mnist", runs=5, column="z_score")
+    _, z = measurement("cnn_same_minus_diff")(results, data="mnist", runs=5, column="z_score")
     assert z.observed == pytest.approx(2.0)
-    parts = MEASUREMENTS["cnn_significant"](results, data="mnist_stack", runs=5, stages=("pruned",))
+    parts = measurement("cnn_significant")(results, data="mnist_stack", runs=5, stages=("pruned",))
     assert [part.name for part in parts] == [
         "MNIST stack-same, pruned", "MNIST stack-diff, pruned"]  # fmt: skip
     assert [part.observed for part in parts] == [5, 5]
@@ -148,9 +149,9 @@ def test_norms_that_agree_on_four_networks_in_five():
     ]
     results = {"cnn_ncut": pd.concat([*stages, *other], ignore_index=True)}
     asked = {"data": "mnist", "runs": 5, "regularizers": ("none",)}
-    (share,) = MEASUREMENTS["cnn_norm_agreement"](results, **asked)
+    (share,) = measurement("cnn_norm_agreement")(results, **asked)
     assert share.observed == pytest.approx(0.8)
-    moved = MEASUREMENTS["cnn_norm_difference"](results, **asked)
+    moved = measurement("cnn_norm_difference")(results, **asked)
     assert [part.observed for part in moved] == pytest.approx([0.05, 0.05])
 
 
@@ -158,7 +159,7 @@ def test_pruning_is_compared_within_a_network():
     before = rows(stage="unpruned", ncut=[1.0, 2.0, 3.0, 4.0, 5.0])
     after = rows(ncut=[0.5, 1.5, 2.5, 3.5, 4.5])
     results = {"cnn_ncut": pd.concat([before, after], ignore_index=True)}
-    (part,) = MEASUREMENTS["cnn_pruning_gap"](results, data="mnist", runs=5)
+    (part,) = measurement("cnn_pruning_gap")(results, data="mnist", runs=5)
     assert (part.observed, part.spread) == (pytest.approx(0.5), pytest.approx(0.0))
 
 
@@ -183,7 +184,7 @@ def test_every_claim_of_the_section_is_computed_without_and_with_rows():
     assert set(full[small]) <= {"reproduced", "partly", "not reproduced"}
     assert full["CL-38"] == "reproduced"
     assert full["CL-40"] == "not reproduced"
-    beside = ledger.paper_beside_ours("clusterability/table_a8", table)
+    beside = beside_paper.paper_beside_ours("clusterability/table_a8", table)
     assert (beside["networks", "ours"] == 5).all()
 
 

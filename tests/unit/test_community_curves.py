@@ -175,7 +175,7 @@ def made(network, q, *, seed=0, data="cifar10", names=None, k=3, accuracy=0.8, s
         "best_accuracy": accuracy,
     }
     origin = {"device": "cpu", "date": "2026-01-01", "data_note": ""}
-    key = cache.config_key(curves.EXPERIMENT, 1, config)
+    key = cache.config_key(curves.EXPERIMENT.name, 1, config)
     return {"key": key, "config": cache.canonical(config), "result": result, "provenance": origin}
 
 

@@ -10,7 +10,6 @@ from scipy import stats
 from torch import nn
 
 from book.lab import ledger
-from book.lab.registry import REGISTRY
 from book.papers.community_modularity.s04_layer_difference import (
     block_patterns,
 )
@@ -213,7 +212,7 @@ def test_records_and_their_table(records, monkeypatch):
 
 
 def test_a_record_is_recomputed_alike(records):
-    (experiment,) = (e for e in REGISTRY if e.name == layer_difference.EXPERIMENT)
+    experiment = layer_difference.EXPERIMENT
     outcome, _ = experiment.compare(records[1]["result"], experiment.again(records[1]))
     assert outcome == "identical"
     assert not experiment.keep(records[0])  # digits stay local

@@ -215,7 +215,7 @@ def test_records_of_a_family(reading):
 def test_resnet152_takes_the_same_way():
     made = pruning.family(config("resnet152", width=1, images=64), (26, 30))
     assert [cifar_networks.plan_of(c.network).counts[2] for c in made] == [36, 36, 10, 6]
-    record = pruning.run_one(CurveConfig(made[-1], samples=40, repeats=1))
+    record = pruning.EXPERIMENT.run_one(CurveConfig(made[-1], samples=40, repeats=1))
     assert len(record["result"]["layers"]) == 20
 
 

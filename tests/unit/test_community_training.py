@@ -79,7 +79,7 @@ def test_a_killed_run_gives_the_same_records(folders, monkeypatch):
 def test_watching_ends_where_it_is_told_to_and_goes_on_when_asked(monkeypatch):
     early = watch(epoch=2)
     assert [r["config"]["epoch"] for r in early] == [0, 1, 2]
-    assert len(store.read(training_time.EXPERIMENT)) == 3  # trained on, and no more looked at
+    assert len(store.read(training_time.EXPERIMENT.name)) == 3  # trained on, and no more looked at
     epochs = count_trained(monkeypatch)
     assert numbers(watch(epoch=2)) == numbers(early) and epochs == []
     # The finished network is in the cache and says nothing of early epochs: trained again.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from book.lab import ledger, registry
+from book.lab import ledger
 from book.papers.ncut import cnns, dead_units, mlps
 from book.papers.ncut import dead_units_page as shown
 from modgraph_lib import clustering, graphs, training
@@ -101,7 +101,7 @@ def test_looks_are_stored_and_found_again():
     assert row.ncut == pytest.approx(test.ncut, abs=1e-6)
     assert (row.regularizer, row.variant, row.dead) == ("l2", "described", 0)
     # a network of a quick run is no evidence
-    (experiment,) = (e for e in registry.REGISTRY if e.name == dead_units.EXPERIMENT)
+    experiment = dead_units.EXPERIMENT
     assert not experiment.keep(records[0])
     assert "1 networks of this execution" in shown.here(dead_units.table(records)).data
     assert "No network" in shown.here(dead_units.table([])).data

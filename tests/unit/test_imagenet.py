@@ -11,6 +11,7 @@ from book.papers.clusterability.s04_imagenet import experiment as imagenet
 from book.papers.clusterability.s04_imagenet import page as chapter
 from book.papers.clusterability.s04_imagenet import pictures
 from book.papers.clusterability.s04_imagenet.measures import NAMES, imagenet_rows
+from book.papers.ncut import imagenet_weights
 from modgraph_lib import cache, graphs
 
 SECTION = "clusterability/04_imagenet"
@@ -54,7 +55,7 @@ def test_the_papers_six_are_named_alike_everywhere():
     assert list(NAMES.values()) == chapter.printed()["name"].tolist()
 
 
-@pytest.mark.parametrize("suffix", imagenet.SUFFIXES)
+@pytest.mark.parametrize("suffix", imagenet_weights.SUFFIXES)
 def test_weights_from_a_folder(suffix, tmp_path, resnet):
     path = tmp_path / f"resnet18{suffix}"
     if suffix == ".safetensors":

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from book.lab import ledger
-from book.papers.ncut import mlps, noise, settings
+from book.papers.ncut import mlps, noise_measures, settings
 from book.papers.ncut import topology_measures as topology
 from book.papers.ncut import topology_pictures as pictures
 from book.papers.ncut import topology_tables as tables
@@ -288,15 +288,19 @@ def results():
 
 
 def test_measurements_give_the_numbers_they_name(results):
-    (part,) = noise.mean_ncut(results, data="random", k=4, runs=10)
+    (part,) = noise_measures.mean_ncut(results, data="random", k=4, runs=10)
     assert part.observed == pytest.approx(2.06 + 0.0045) and part.runs == 10
-    (part,) = noise.train_accuracy(results, data="random_memorisation", k=4, runs=10)
+    (part,) = noise_measures.train_accuracy(results, data="random_memorisation", k=4, runs=10)
     assert part.observed == 1.0
-    (part,) = noise.memorising_networks(results, k=12, runs=10, regularizer="none", threshold=0.2)
+    (part,) = noise_measures.memorising_networks(
+        results, k=12, runs=10, regularizer="none", threshold=0.2
+    )
     assert part.observed == 10
-    (part,) = noise.data_gap(results, data="random", other="mnist", k=12, runs=5, data_runs=10)
+    (part,) = noise_measures.data_gap(
+        results, data="random", other="mnist", k=12, runs=5, data_runs=10
+    )
     assert part.observed == pytest.approx(4.5 * 0.26 + 0.0025) and part.runs == 5
-    (gap,) = noise.data_gap(
+    (gap,) = noise_measures.data_gap(
         results, data="random", other="random_memorisation", k=4, runs=10, relative=True
     )
     assert gap.observed == pytest.approx(0.18, abs=0.01)
@@ -304,10 +308,10 @@ def test_measurements_give_the_numbers_they_name(results):
 
 def test_thousand_epochs_are_not_taken_for_twenty(results):
     asked = {"data": "random", "k": 4, "runs": 10, "epochs": 1000}
-    assert noise.mean_ncut(results, **asked)[0].runs == 0
+    assert noise_measures.mean_ncut(results, **asked)[0].runs == 0
     changed = {"mlp_ncut": results["mlp_ncut"].assign(epochs=1000)}
-    assert noise.mean_ncut(changed, **asked)[0].runs == 10
-    assert noise.mean_ncut(changed, **{**asked, "epochs": None})[0].runs == 0
+    assert noise_measures.mean_ncut(changed, **asked)[0].runs == 10
+    assert noise_measures.mean_ncut(changed, **{**asked, "epochs": None})[0].runs == 0
 
 
 def test_topology_measurements(results):

@@ -14,7 +14,7 @@ from book.papers.ncut import mlps
 from book.papers.surprisingly_modular.s04_lesions import experiment, pictures
 from book.papers.surprisingly_modular.s04_lesions import page as tables
 from book.papers.surprisingly_modular.s04_lesions.measures import lesion_pairs, lesion_rows
-from modgraph_lib import cache, lesions, plots, toys
+from modgraph_lib import cache, lesions, plots, provenance, toys
 from modgraph_lib.widgets import lesion_explorer
 
 matplotlib.use("Agg")
@@ -182,7 +182,7 @@ def test_run_one_is_stored_and_tells_what_the_library_finds(own_cache):
 def test_other_weights_get_another_record(own_cache, monkeypatch):
     (config,) = experiment.configs(small(pairs="important"))
     first = experiment.run_one(config)
-    monkeypatch.setattr(experiment, "weights_digest", lambda weights: "another")
+    monkeypatch.setattr(provenance, "weights_digest", lambda weights: "another")
     assert experiment.run_one(config)["key"] != first["key"]
 
 

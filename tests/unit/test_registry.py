@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from book.lab import compare, ledger, store
+from book.lab import compare, ledger, registry, store
 from book.lab.__main__ import main
-from book.lab.registry import REGISTRY, Experiment, tables
+from book.lab.experiment import Experiment
+from book.lab.registry import tables
 from book.lab.verify import verify
 from book.papers.ncut import mlps, settings
 from book.papers.surprisingly_modular.s04_lesions import experiment as lesions
@@ -24,10 +25,10 @@ def folders(tmp_path, monkeypatch):
 
 
 def test_names_are_unique_and_every_committed_file_has_an_experiment():
-    names = [experiment.name for experiment in REGISTRY]
+    names = [experiment.name for experiment in registry.experiments()]
     assert len(set(names)) == len(names)
     assert {path.stem for path in COMMITTED.glob("*.jsonl")} <= set(names)
-    of_tables = [name for experiment in REGISTRY for name in experiment.tables]
+    of_tables = [name for experiment in registry.experiments() for name in experiment.tables]
     assert len(set(of_tables)) == len(of_tables)
 
 
@@ -43,7 +44,7 @@ def test_tables_are_read_anew_when_a_record_comes_or_changes(folders, monkeypatc
     def store_with(ncut):
         origin = provenance.stamp(device="cpu", threads=1, seconds=0.0)
         result = {"ncuts": {"2": [ncut]}}
-        store.put(mlps.INITIAL_EXPERIMENT, mlps.INITIAL_SCHEMA, config, result, origin)
+        mlps.INITIAL.put(config, result, origin)
 
     assert tables()["mlp_initial_ncut"].empty
     store_with(1.0)
@@ -70,9 +71,9 @@ def test_commit_and_verify_take_every_experiment_in_turn(folders, capsys, monkey
     monkeypatch.setattr(settings, "WIDTH", 12)
     assert main(["commit"]) == 0
     written = capsys.readouterr().out.split()
-    assert [Path(line).stem for line in written] == ["mlp_ncut", "mlp_lesions"]
+    assert [Path(line).stem for line in written] == ["mlp_lesions", "mlp_ncut"]
     found = verify(records=2)
-    assert [item.what.partition(":")[0] for item in found] == ["mlp_ncut", "mlp_lesions"]
+    assert [item.what.partition(":")[0] for item in found] == ["mlp_lesions", "mlp_ncut"]
     assert [item.outcome for item in found] == ["identical"] * 2
     assert len(verify(records=9)) == 3
     path = folders / "results" / "mlp_lesions.jsonl"
@@ -85,7 +86,7 @@ def test_commit_and_verify_take_every_experiment_in_turn(folders, capsys, monkey
 
 def test_an_experiment_without_a_way_back_is_never_drawn(folders, monkeypatch):
     store.put("dear", 1, {"a": 1}, {}, provenance.stamp(device="cpu", threads=1, seconds=1))
-    monkeypatch.setattr("book.lab.verify.REGISTRY", (Experiment("dear"),))
+    monkeypatch.setattr(registry, "experiments", lambda: (Experiment("dear", dict),))
     store.commit_records("dear")
     with pytest.raises(FileNotFoundError, match="no committed records"):
         verify()

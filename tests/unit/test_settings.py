@@ -4,8 +4,7 @@ import pandas as pd
 import pytest
 
 from book.lab import ledger
-from book.lab import printed as tables
-from book.papers.ncut import mlps, settings
+from book.papers.ncut import beside, mlps, settings
 from modgraph_lib import datasets
 from modgraph_lib.datasets.names import data_name
 
@@ -61,24 +60,24 @@ def test_data_names(data, words):
     assert data_name(data) == words
 
 
-@pytest.mark.parametrize("name", tables.BESIDE)
+@pytest.mark.parametrize("name", beside.BESIDE)
 def test_every_printed_line_has_a_cell_of_ours(name):
     """Known data sets, and as many lines as the paper prints; no rows, no numbers of ours."""
-    frame = ledger.paper_beside_ours(name)
+    frame = beside.paper_beside_ours(name)
     printed = ledger.paper_table(name)
     assert len(frame) == len(printed) and frame.index.is_unique
     assert frame["n-cut", "paper"].notna().all() and frame["n-cut", "ours"].isna().all()
     for line in printed.to_dict("records"):
-        datasets.check_name(tables._where(line)["data"])
+        datasets.check_name(beside._where(line)["data"])
 
 
 def test_the_cells_of_special_tables():
     line = ledger.paper_table("surprisingly_modular/table_3").to_dict("records")[1]
-    assert tables._where(line) == {
+    assert beside._where(line) == {
         "data": "random", "regularizer": "dropout", "stage": "pruned", "k": 4, "epochs": 1000,
     }  # fmt: skip
     names = ledger.paper_table("surprisingly_modular/table_a16")["dataset"]
-    assert [tables._where({"dataset": name, "cluster_count": "4"})["data"] for name in names] == [
+    assert [beside._where({"dataset": name, "cluster_count": "4"})["data"] for name in names] == [
         "mnist", "cifar10_grey", "lines", "lines+mnist", "lines+cifar10_grey",
         "mnist+cifar10_grey", "lines+mnist:separate", "lines+cifar10_grey:separate",
         "mnist+cifar10_grey:separate",
@@ -86,9 +85,9 @@ def test_the_cells_of_special_tables():
 
 
 def test_columns_that_only_some_tables_print():
-    frame = ledger.paper_beside_ours("surprisingly_modular/table_4")
+    frame = beside.paper_beside_ours("surprisingly_modular/table_4")
     assert frame["n-cut before pruning", "paper"].tolist() == [2.464, 2.333]
-    frame = ledger.paper_beside_ours("clusterability/table_a19")
+    frame = beside.paper_beside_ours("clusterability/table_a19")
     assert frame["test loss", "paper"].iloc[0] == 0.046
-    assert "training loss" not in ledger.paper_beside_ours("clusterability/table_a7").columns
+    assert "training loss" not in beside.paper_beside_ours("clusterability/table_a7").columns
     assert isinstance(frame, pd.DataFrame)

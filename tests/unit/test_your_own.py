@@ -69,7 +69,7 @@ def test_an_architecture_is_measured_once_and_shown():
     refused = {"parameters": 5, "reason": "the graph has too many"}
     origin = provenance.stamp(device="cpu", threads=1, seconds=1.0)
     huge = ArchitectureConfig("vit_h_14", residual="merge")
-    store.put(your_own.EXPERIMENT, your_own.SCHEMA, huge, refused, origin)
+    your_own.EXPERIMENT.put(huge, refused, origin)
     table = your_own.table(store.read("architectures"))
     assert table["network"].tolist() == ["shufflenet_v2_x0_5", "vit_h_14, merged"]
     assert "2,944" in networks.architectures(table, name="t").to_html()

@@ -7,7 +7,7 @@ section 4.4 (figure 7) and appendix A.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +16,13 @@ import pandas as pd
 import torch
 from torch import nn
 
-from book.lab import sweep
+from book.lab.experiment import Experiment
 from modgraph_lib import cache, communities, provenance, training
 from modgraph_lib.models import cifar_networks
 from modgraph_lib.training import SgdConfig, sgd
 
 __all__ = ["CurveConfig", "curves_of", "draws", "looked_at", "measure", "run", "table"]
 
-EXPERIMENT, SCHEMA = "community_curves", 1
 STAGES = ("trained", "untrained")
 LAYERS = ("described", "published")
 SAMPLING = ("random", "consecutive")
@@ -63,29 +62,6 @@ class CurveConfig:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {given!r}")
         if self.samples < 2 or self.repeats < 1 or not self.neighbours:
             raise ValueError("a curve needs two samples, one repeat and one k at least")
-
-
-def run(
-    configs: Sequence[CurveConfig],
-    *,
-    device: str = "auto",
-    workers: int | None = None,
-    root: str | None = None,
-) -> list[dict]:
-    """Records of all configurations, from the store or computed now, in their order.
-
-    Each task of ``joblib.Parallel`` trains one network and makes all its measurements; no
-    backend is named, so ``joblib.parallel_config(backend="dask")`` takes it to a cluster. An
-    accelerator trains one network after another.
-    """
-    device = training.pick_device(device)
-    count = sweep.jobs(device, workers)
-    return sweep.by_network(run_one, configs, count=count, device=device, root=root)
-
-
-def run_one(config: CurveConfig, *, device: str = "cpu", root: str | None = None) -> dict:
-    """The record of one configuration, from the store or computed and stored."""
-    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
 
 
 def measure(config: CurveConfig, *, device: str = "cpu", root: str | None = None) -> dict:
@@ -225,3 +201,19 @@ COLUMNS = [
     "layers_in_all", "key", "device", "date", "data_note", "layer", "name", "q", "inside", "k",
     "repeat",
 ]  # fmt: skip
+
+
+def of_colour_images(record: dict) -> bool:
+    """Not the digits of a quick run, nor a laptop's part of the training images."""
+    train = record["config"]["train"]
+    return train["data"] != "digits" and not train["images"]
+
+
+EXPERIMENT = Experiment(
+    "community_curves",
+    CurveConfig,
+    measure,
+    {"community_curves": table},
+    keep=of_colour_images,
+)
+run, run_one = EXPERIMENT.run, EXPERIMENT.run_one

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from book.lab.evidence import CELL_COLUMNS, Results, experiment_table, first_shuffles, one_per_seed
+from book.lab.evidence import Results, experiment_table, one_per_seed
 from book.papers.ncut import cnn_settings
+from book.papers.ncut.cells import CELL_COLUMNS, first_shuffles
 
 __all__ = ["cnn_cell", "cnn_initial"]
 

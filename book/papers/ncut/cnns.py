@@ -7,12 +7,14 @@ readings. Clustering, shuffles and the shape of a record are those of ``mlps``.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
 from book.lab import sweep
+from book.lab.experiment import Experiment
 from book.papers.ncut import mlps
 from book.papers.ncut.cnn_settings import READINGS
 from book.papers.ncut.cnn_tables import initial_table, table
@@ -35,8 +37,6 @@ __all__ = [
     "vgg",
 ]
 
-EXPERIMENT, SCHEMA = "cnn_ncut", 1
-INITIAL_EXPERIMENT, INITIAL_SCHEMA = "cnn_initial_ncut", 1
 REGULARIZERS = mlps.REGULARIZERS
 VGG_REGULARIZERS = (*REGULARIZERS, "dropout+l2")
 STAGES = ("unpruned", "pruned")
@@ -236,24 +236,6 @@ def initial_configs(
     ]
 
 
-def run(
-    configs: Sequence[NcutConfig],
-    *,
-    device: str = "auto",
-    workers: int | None = None,
-    root: str | None = None,
-) -> list[dict]:
-    """Records of all configurations, from the store or computed now; see ``sweep.records``."""
-    return sweep.records(
-        EXPERIMENT, SCHEMA, measure, configs, device=device, workers=workers, root=root
-    )
-
-
-def run_one(config: NcutConfig, *, device: str = "cpu", root: str | None = None) -> dict:
-    """The record of one configuration, from the store or computed and stored."""
-    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
-
-
 def measure(config: NcutConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """Config, result and provenance of one configuration, computed anew and not stored."""
     network = training.trained(config.train, root=root)
@@ -266,12 +248,9 @@ def measure(config: NcutConfig, *, device: str = "cpu", root: str | None = None)
     return sweep.measured(config, network, graph, device=device, root=root)
 
 
-def run_initial(configs: Sequence[InitialConfig], *, workers: int | None = None) -> list[dict]:
-    """Records of untrained networks' n-cuts."""
-    return sweep.each_untrained(_run_initial, configs, workers)
+def measure_initial(config: InitialConfig, *, device: str = "cpu", root: str | None = None) -> dict:
+    """n-cuts of untrained networks computed anew and not stored."""
 
-
-def _run_initial(config: InitialConfig) -> dict:
     shape = IMAGE_SHAPES[config.architecture]
 
     def graph(seed: int) -> graphs.LayeredGraph:
@@ -279,10 +258,28 @@ def _run_initial(config: InitialConfig) -> dict:
         return graphs.weight_graph(model, kernel_norm=config.kernel_norm, example=shape)
 
     seeds = range(config.first_seed, config.first_seed + config.networks)
-    return sweep.untrained(INITIAL_EXPERIMENT, INITIAL_SCHEMA, config, seeds, graph)
+    return sweep.untrained(config, seeds, graph)
 
 
 def _untrained(config: InitialConfig, shape: tuple[int, int, int], seed: int) -> nn.Module:
     if config.architecture == "vgg":
         return models.vgg(shape, width=config.width, seed=seed)
     return models.small_cnn(shape, channels=config.width, seed=seed)
+
+
+EXPERIMENT = Experiment(
+    "cnn_ncut",
+    NcutConfig,
+    measure,
+    {"cnn_ncut": table},
+    keep=lambda record: not record["config"]["train"]["data"].startswith("digits"),
+)
+INITIAL = Experiment(
+    "cnn_initial_ncut",
+    InitialConfig,
+    measure_initial,
+    {"cnn_initial_ncut": initial_table},
+    key=sweep.own_key,
+)
+run, run_one = EXPERIMENT.run, EXPERIMENT.run_one
+run_initial = functools.partial(INITIAL.run, device="cpu")

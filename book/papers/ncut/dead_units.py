@@ -12,21 +12,20 @@ it, and once more without those units, beside its shuffles.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from book.lab import sweep
+from book.lab.experiment import Experiment
 from book.papers.ncut import mlps
 from modgraph_lib import cache, clustering, graphs, provenance, training
 from modgraph_lib.training import TrainConfig
 
 __all__ = ["EPSILON", "DeadConfig", "among", "measure", "of_graph", "run", "table"]
 
-EXPERIMENT, SCHEMA = "dead_units", 1
 # What the released code adds to a cluster's volume; a unit of smaller degree counts as dead.
 EPSILON = 1e-8
 COLUMNS = [
@@ -60,19 +59,6 @@ def among(configs: Iterable[Any]) -> list[DeadConfig]:
         if c.train.l2 and c.stage == "unpruned"
     }
     return list(wanted)
-
-
-def run(
-    configs: Sequence[DeadConfig],
-    *,
-    device: str = "auto",
-    workers: int | None = None,
-    root: str | None = None,
-) -> list[dict]:
-    """Records of all configurations, from the store or computed now; see ``sweep.records``."""
-    return sweep.records(
-        EXPERIMENT, SCHEMA, measure, configs, device=device, workers=workers, root=root
-    )
 
 
 def measure(config: DeadConfig, *, device: str = "cpu", root: str | None = None) -> dict:
@@ -132,3 +118,15 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
         }
         rows.append({name: found[name] for name in COLUMNS})
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _of_whole_sets(record: dict) -> bool:
+    """Every image of a data set that is not the digits of a quick run."""
+    train = record["config"]["train"]
+    return not train["data"].startswith("digits") and not train.get("images")
+
+
+EXPERIMENT = Experiment(
+    "dead_units", DeadConfig, measure, {"dead_units": table}, keep=_of_whole_sets
+)
+run = EXPERIMENT.run

@@ -12,14 +12,10 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, cell, initial, label, measurement, part
+from book.lab.evidence import Results, measurement, part, standard_error
+from book.papers.ncut.cells import cell, initial, label
 
 BOTH = ("unpruned", "pruned")
-
-
-def standard_error(values: pd.Series) -> float:
-    """Sample standard deviation (ddof 1) over the root of the number of values."""
-    return float(values.std(ddof=1)) / len(values) ** 0.5
 
 
 @measurement

@@ -6,13 +6,15 @@ network comes from the cache of ``training``, so that papers, tables and k share
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from book.lab import sweep
+from book.lab import compare, sweep
+from book.lab.experiment import Experiment
 from book.papers.ncut import settings
 from modgraph_lib import clustering, datasets, graphs, models, training
 from modgraph_lib.training import TrainConfig
@@ -29,8 +31,6 @@ __all__ = [
     "variant_of",
 ]
 
-EXPERIMENT, SCHEMA = "mlp_ncut", 1
-INITIAL_EXPERIMENT, INITIAL_SCHEMA = "mlp_initial_ncut", 1
 REGULARIZERS = ("none", "dropout", "l1", "l2")
 VARIANTS = ("described", "published", "regrowth")
 PENALTY = 5e-5
@@ -182,34 +182,11 @@ def check_sizes(data: Sequence[str], width: int, cluster_counts: Sequence[int]) 
             )
 
 
-def run(
-    configs: Sequence[NcutConfig],
-    *,
-    device: str = "auto",
-    workers: int | None = None,
-    root: str | None = None,
-) -> list[dict]:
-    """Records of all configurations, from the store or computed now; see ``sweep.records``."""
-    return sweep.records(
-        EXPERIMENT, SCHEMA, measure, configs, device=device, workers=workers, root=root
-    )
-
-
-def run_one(config: NcutConfig, *, device: str = "cpu", root: str | None = None) -> dict:
-    """The record of one configuration, from the store or computed and stored."""
-    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
-
-
 def measure(config: NcutConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """The result of one configuration computed anew and not stored (what ``verify`` compares)."""
     network = training.trained(config.train, root=root)
     graph = graphs.weight_graph(network.model(config.stage))
     return sweep.measured(config, network, graph, device=device, root=root)
-
-
-def run_initial(configs: Sequence[InitialConfig], *, workers: int | None = None) -> list[dict]:
-    """Records of untrained networks' n-cuts."""
-    return sweep.each_untrained(_run_initial, configs, workers)
 
 
 def table(records: Iterable[dict]) -> pd.DataFrame:
@@ -331,13 +308,15 @@ def initial_table(records: Iterable[dict]) -> pd.DataFrame:
     )
 
 
-def _run_initial(config: InitialConfig) -> dict:
+def measure_initial(config: InitialConfig, *, device: str = "cpu", root: str | None = None) -> dict:
+    """n-cuts of untrained networks computed anew and not stored."""
+
     def graph(seed: int) -> graphs.LayeredGraph:
         model = models.mlp(config.inputs, config.outputs, widths=config.widths, seed=seed)
         return graphs.weight_graph(model)
 
     seeds = range(config.first_seed, config.first_seed + config.networks)
-    return sweep.untrained(INITIAL_EXPERIMENT, INITIAL_SCHEMA, config, seeds, graph)
+    return sweep.untrained(config, seeds, graph)
 
 
 def regularizer_of(train: dict) -> str:
@@ -357,3 +336,37 @@ def variant_of(train: dict) -> str:
     # Ratios, so that a smaller scale of the same schedule counts as the same reading.
     longer = train["epochs"] * usual.prune_epochs == published * train["prune_epochs"]
     return "published" if longer and published != usual.epochs else "described"
+
+
+def of_paper_size(record: dict) -> bool:
+    """The papers' width and every training image: not what a page trains while it is read."""
+    train = record["config"]["train"]
+    return train["widths"][0] == settings.WIDTH and not train.get("images")
+
+
+def _first_untrained(config: InitialConfig, networks: int = 5) -> dict:
+    few = replace(config, networks=min(networks, config.networks))
+    return measure_initial(few)["result"]
+
+
+EXPERIMENT = Experiment(
+    "mlp_ncut",
+    NcutConfig,
+    measure,
+    {"mlp_ncut": table},
+    recompute=lambda config: measure(config)["result"],
+    compare=compare.ncuts,
+    keep=of_paper_size,
+)
+INITIAL = Experiment(
+    "mlp_initial_ncut",
+    InitialConfig,
+    measure_initial,
+    {"mlp_initial_ncut": initial_table},
+    key=sweep.own_key,
+    recompute=_first_untrained,
+    in_part=True,
+    compare=compare.initial,
+)
+run, run_one = EXPERIMENT.run, EXPERIMENT.run_one
+run_initial = functools.partial(INITIAL.run, device="cpu")

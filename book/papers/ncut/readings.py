@@ -101,7 +101,7 @@ def spread_over_networks(beside: pd.DataFrame) -> pd.Series:
 
 
 def worst_cells(beside: pd.DataFrame, *, deviations: float = 2.0) -> pd.DataFrame:
-    """Cells of ``ledger.paper_beside_ours`` whose n-cut is far from the printed one.
+    """Cells of ``beside.paper_beside_ours`` whose n-cut is far from the printed one.
 
     Far is more than `deviations` of ``spread_over_networks``. Cells that are not run, or without
     a spread, are left out.

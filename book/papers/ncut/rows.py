@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from book.lab import ledger
-from book.lab.evidence import Results, cell, initial
+from book.lab.evidence import Results
+from book.papers.ncut.cells import cell, initial
 
 
 def paper_rows(

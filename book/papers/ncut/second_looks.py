@@ -14,29 +14,28 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import joblib
 import pandas as pd
 import torch
 from torch import nn
 
-from book.lab import store
+from book.lab.experiment import Experiment
 from book.papers.ncut import mlps
-from modgraph_lib import cache, datasets, models, provenance, training
+from modgraph_lib import datasets, models, provenance, training
 from modgraph_lib.pixels import scaled
 from modgraph_lib.training import TrainConfig, Trained
 
 __all__ = [
-    "EXPERIMENTS",
+    "DROPOUT_MODES",
+    "PENALTY",
     "LookConfig",
     "dropout_modes",
     "dropout_modes_table",
     "penalty",
     "penalty_table",
-    "run",
 ]
 
-SCHEMA = 1
 STAGES = ("unpruned", "pruned")
+Look = Callable[[Trained, "LookConfig", str | None], dict[str, float]]
 CELL = (
     "data", "regularizer", "stage", "seed", "epochs", "prune_epochs", "batch_size", "width",
     "images",
@@ -89,38 +88,27 @@ def dropout_modes(
     return float(off or 0.0), right / len(images)
 
 
-def run(
-    experiment: str,
-    configs: Iterable[LookConfig],
-    *,
-    workers: int | None = None,
-    root: str | None = None,
-) -> list[dict]:
-    """Records of "mlp_penalty" or "mlp_dropout_modes", from the store or made now, in order.
-
-    Raises:
-        ValueError: another experiment.
-    """
-    if experiment not in EXPERIMENTS:
-        raise ValueError(f"experiment is one of {', '.join(EXPERIMENTS)}; got {experiment!r}")
-    tasks = [joblib.delayed(_run_one)(experiment, config, root) for config in configs]
-    return joblib.Parallel(n_jobs=workers or joblib.cpu_count())(tasks)
+def measure_penalty(config: LookConfig, *, device: str = "cpu", root: str | None = None) -> dict:
+    """Loss and penalty of one network, computed anew and not stored."""
+    return _measured(_penalty, config, root)
 
 
-def _run_one(experiment: str, config: LookConfig, root: str | None) -> dict:
-    fingerprint = training.fingerprint(config.train.data, root)
-    key = {**cache.canonical(config), "data_fingerprint": fingerprint}
-    record = store.get(experiment, SCHEMA, key)
-    if record is not None:
-        return record
+def measure_dropout_modes(
+    config: LookConfig, *, device: str = "cpu", root: str | None = None
+) -> dict:
+    """Accuracies of one network with dropout off and on, computed anew and not stored."""
+    return _measured(_dropout_modes, config, root)
+
+
+def _measured(look: Look, config: LookConfig, root: str | None) -> dict:
     network = training.trained(config.train, root=root)
     with training.single_thread():
         start = time.perf_counter()
-        result = EXPERIMENTS[experiment](network, config, root)
+        result = look(network, config, root)
         seconds = time.perf_counter() - start
     note = training.data_note(config.train.data, root)
     origin = provenance.stamp(device="cpu", threads=1, seconds=seconds, data_note=note)
-    return store.put(experiment, SCHEMA, key, result, origin)
+    return {"result": result, "provenance": origin}
 
 
 def _penalty(network: Trained, config: LookConfig, root: str | None) -> dict[str, float]:
@@ -181,3 +169,17 @@ def _table(records: Iterable[dict], names: tuple[str, ...]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=[*CELL, *names, "date", "key"])
+
+
+PENALTY = Experiment(
+    "mlp_penalty",
+    LookConfig,
+    measure_penalty,
+    keep=mlps.of_paper_size,
+)
+DROPOUT_MODES = Experiment(
+    "mlp_dropout_modes",
+    LookConfig,
+    measure_dropout_modes,
+    keep=mlps.of_paper_size,
+)

@@ -12,8 +12,9 @@ import pandas as pd
 from scipy import signal, stats
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, cell, label, measurement, part
-from book.papers.ncut.measures import rows_mean, standard_error
+from book.lab.evidence import Results, measurement, part, standard_error
+from book.papers.ncut.cells import cell, label
+from book.papers.ncut.measures import rows_mean
 from modgraph_lib import statistics
 
 __all__ = ["both_shuffles", "cohens_d", "modes", "right_tailed"]

@@ -13,8 +13,8 @@ import pandas as pd
 from scipy import stats
 
 from book.lab.evidence import Results
-from book.lab.printed import DATA as WORDS
 from book.lab.printed import paper_table
+from book.papers.ncut.beside import DATA as WORDS
 from book.papers.ncut.measures import BOTH
 from book.papers.ncut.topology_measures import both_shuffles
 from modgraph_lib import statistics

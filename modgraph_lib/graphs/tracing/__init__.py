@@ -8,39 +8,54 @@ flow alike, knows every shape, and needs no list of modules to treat as leaves.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Sequence
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from modgraph_lib.graphs.plain import plain
 from modgraph_lib.graphs.tracing.assembly import MAX_EDGES, assembled
-from modgraph_lib.graphs.tracing.recorder import Options, Recorder, TracingError, on_axis
+from modgraph_lib.graphs.tracing.check import TraceWarning, disagreements
+from modgraph_lib.graphs.tracing.examples import Example, examples, is_convolutional, width
+from modgraph_lib.graphs.tracing.recorder import (
+    Cuts,
+    Options,
+    Recorder,
+    TracingError,
+    on_axis,
+    plain_path,
+)
 from modgraph_lib.graphs.tracing.rules import RULES
 from modgraph_lib.graphs.tracing.sources import IMAGE
 
-__all__ = ["MAX_EDGES", "TracingError", "check_option", "record", "strength", "assembled"]
+__all__ = [
+    "MAX_EDGES",
+    "TraceWarning",
+    "TracingError",
+    "assembled",
+    "check_option",
+    "record",
+    "strength",
+    "unwrapped",
+]
 
-# Side lengths of images tried in turn; the graph does not depend on it where several work.
-SIDES = (64, 224, 32, 28, 96, 128, 299, 256, 384, 518, 16, 8)
 KERNEL_NORMS = ("l1", "matrix_l1", "l2", "frobenius")
 RESIDUAL, DEPTHWISE = ("walk", "merge"), ("scale", "nodes")
-_CONVOLUTIONS = (
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.Conv3d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.ConvTranspose3d,
-)
+LOOKS = 4  # passes with other numbers before a layer counts as joined without any gradient
 
 
 def strength(name: str, weight: np.ndarray | torch.Tensor, *, kernel_norm: str) -> np.ndarray:
     """(inputs, outputs) edge strengths of one kernel (outputs, inputs, ...)."""
     check_option("kernel_norm", kernel_norm, KERNEL_NORMS)
-    array = np.asarray(torch.as_tensor(weight).detach().cpu().double())
+    weight = weight.toarray() if hasattr(weight, "toarray") else weight
+    weight = plain(torch.as_tensor(weight), name).cpu()
+    array = np.asarray(weight.to(torch.complex128) if weight.is_complex() else weight.double())
     if array.ndim == 2:
         return np.ascontiguousarray(np.abs(array).T)
     if not 3 <= array.ndim <= 5:
@@ -49,7 +64,7 @@ def strength(name: str, weight: np.ndarray | torch.Tensor, *, kernel_norm: str) 
     if kernel_norm == "l1":
         norms = np.abs(array).sum(spatial)
     elif kernel_norm == "frobenius":
-        norms = np.sqrt(np.square(array).sum(spatial))
+        norms = np.sqrt(np.square(np.abs(array)).sum(spatial))
     elif array.ndim != 4:
         raise TracingError(f"{name}: {kernel_norm} is a norm of 2-D kernels, use kernel_norm='l1'")
     elif kernel_norm == "matrix_l1":
@@ -68,41 +83,60 @@ def record(
     depthwise: str = "scale",
     residual: str = "walk",
     example: Any = None,
+    layers: Sequence[str] | None = None,
+    leave_out: Sequence[str] = (),
+    check: bool = True,
 ) -> Recorder:
     """Run a module once and record its layers, kernels and what they read.
 
     Arguments and definitions are those of ``graphs.weight_graph``; ``assembled`` makes the graph
-    of a recording.
+    of a recording. The model, its gradients and the global random state are left as they were.
 
     Raises:
         TracingError: names the layer or the operation that cannot be followed, and what to do.
-        ValueError: an unknown option.
+        ValueError: an unknown option, or name of a layer.
     """
     check_option("kernel_norm", kernel_norm, KERNEL_NORMS)
     check_option("residual", residual, RESIDUAL)
     check_option("depthwise", depthwise, DEPTHWISE)
-    model = _unwrapped(model)
+    model = unwrapped(model)
     options = Options(
         strength=functools.partial(strength, kernel_norm=kernel_norm),
-        convolutional=_is_convolutional(model, example),
+        convolutional=is_convolutional(model, example),
         dense=dense,
         fold=fold_batch_norm,
         depthwise=depthwise,
         merge=residual == "merge",
+        layers=None if layers is None else _names("layers", layers),
+        leave_out=_names("leave_out", leave_out),
     )
     failures = []
-    for inputs in _examples(model, example):
-        recorder = Recorder(model, options, RULES)
-        try:
-            _run(model, recorder, inputs)
-        except TracingError:
-            raise
-        except Exception as error:  # whatever a foreign forward raises on an unfit input
-            failures.append((_sizes(inputs), f"{type(error).__name__}: {error}"))
-            if [text for _, text in failures[-3:]].count(failures[-1][1]) == 3:
-                break  # not a matter of size
-            continue
-        _check_nothing_lost(model, recorder, options, inputs)
+    for inputs in examples(model, example):
+        unchecked = ""
+        with _untouched(model):
+            try:
+                try:
+                    recorder = _pass(model, options, inputs, cuts=_cuts() if check else None)
+                except TracingError:
+                    raise
+                except Exception as error:  # whatever gradients may disturb in a foreign forward
+                    if not check:
+                        raise
+                    recorder = _pass(model, options, inputs)
+                    unchecked = f"{type(error).__name__}: {error}"
+            except TracingError:
+                raise
+            except Exception as error:  # whatever a foreign forward raises on an unfit input
+                failures.append((inputs.sizes(), f"{type(error).__name__}: {error}"))
+                if [text for _, text in failures[-3:]].count(failures[-1][1]) == 3:
+                    break  # not a matter of size
+                continue
+            _check_nothing_lost(model, recorder, options, inputs)
+            recorder.check_names()
+            if check:
+                found = [] if unchecked else _disagreements(model, recorder, options, inputs)
+                _warn(model, [*recorder.notes, *found], unchecked)
+        recorder.cuts = None
         return recorder
     tried = "; ".join(f"{size}: {text}" for size, text in failures)
     raise TracingError(
@@ -111,43 +145,94 @@ def record(
     )
 
 
-def _run(model: nn.Module, recorder: Recorder, inputs: Sequence[torch.Tensor]) -> None:
-    """One recorded pass in evaluation mode; hooks and modes are put back."""
-    for index, value in enumerate(inputs):
-        if not torch.is_floating_point(value):
-            continue
-        if recorder.options.convolutional:
-            recorder.put(value, torch.full((1,) * value.ndim, float(IMAGE)))
+def _cuts(seed: int | None = None, *, detached: bool = False) -> Cuts:
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    return Cuts(generator, {}, [], detached)
+
+
+def _pass(model, options: Options, inputs: Example, cuts: Cuts | None = None) -> Recorder:
+    """One recorded pass."""
+    recorder = Recorder(model, options, RULES, cuts)
+    count = 0
+
+    def begin(value: torch.Tensor) -> torch.Tensor:
+        """The nodes of one input."""
+        nonlocal count
+        count += 1
+        if options.convolutional:
+            return recorder.put(value, torch.full((1,) * value.ndim, float(IMAGE)))
+        size = width(model, value)
+        tags = recorder.start("inputs" if count == 1 else f"inputs {count}", size)
+        whole = size == value[0].numel()
+        value = recorder.cut(value, None if whole else -1)
+        shape = (1, *value.shape[1:])
+        return recorder.put(value, tags.reshape(shape) if whole else on_axis(tags, -1, value.ndim))
+
+    def given(value: torch.Tensor) -> torch.Tensor:
+        nonlocal count
+        if id(value) in masks:
+            value = value.detach()
+            return recorder.put(value, torch.full((1,) * value.ndim, float(IMAGE)))
+        if value.is_floating_point() or value.is_complex():
+            return begin(value.detach())
+        if value.ndim > 1 and not any(isinstance(m, nn.Embedding) for m in model.modules()):
+            recorder.raw[id(value)] = begin
         else:
-            tags = recorder.start(
-                "inputs" if index == 0 else f"inputs {index + 1}", _width(model, value)
-            )
-            whole = len(tags) == value[0].numel()
-            recorder.put(
-                value, tags.reshape(1, *value.shape[1:]) if whole else on_axis(tags, -1, value.ndim)
-            )
-    modes = [(module, module.training) for module in model.modules()]
+            count += 1
+        return recorder.put(value, torch.zeros(()))
+
+    masks = inputs.masks(model)
+    inputs = inputs.mapped(given)
     hooks = []
     for name, module in model.named_modules():
-        hooks.append(module.register_forward_pre_hook(_entering(recorder, name)))
+        hooks.append(module.register_forward_pre_hook(_entering(recorder, plain_path(name))))
         hooks.append(module.register_forward_hook(_leaving(recorder), always_call=True))
     try:
         model.eval()
-        with torch.no_grad(), recorder:
-            model(*inputs)
+        with torch.set_grad_enabled(cuts is not None), recorder:
+            model(*inputs.args, **inputs.kwargs)
     finally:
         for hook in hooks:
             hook.remove()
+    return recorder
+
+
+@contextlib.contextmanager
+def _untouched(model: nn.Module) -> Iterator[None]:
+    """Modes, buffers, tensors kept by hooks and the random state are put back; Dynamo rests."""
+    modules = list(model.modules())
+    modes = [(module, module.training) for module in modules]
+    buffers = [(b, b.detach().clone()) for b in model.buffers() if not b.is_meta]
+    kept = [(m, k, x) for m in modules for k, x in vars(m).items() if isinstance(x, torch.Tensor)]
+    devices = {p.device.index for p in model.parameters() if p.is_cuda}
+    dynamo = "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")
+    eager = torch.compiler.set_stance("force_eager") if dynamo else contextlib.nullcontext()
+    try:
+        with torch.random.fork_rng(devices=sorted(devices)), eager, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Converting a tensor with requires_grad")
+            yield
+    finally:
         for module, training in modes:
             module.training = training
+        with torch.no_grad():
+            for buffer, before in buffers:
+                if buffer.layout == torch.strided and not torch.equal(buffer, before):
+                    buffer.copy_(before)
+        for module, name, tensor in kept:
+            module.__dict__[name] = tensor
 
 
-def _check_nothing_lost(model, recorder: Recorder, options: Options, inputs) -> None:
+def _check_nothing_lost(model, recorder: Recorder, options: Options, inputs: Example) -> None:
     """A layer fed by a "constant" must see the same on another input, else its source was lost."""
     if not recorder.constants:
         return
-    again = Recorder(model, options, RULES)
-    _run(model, again, [torch.randn_like(x) if x.is_floating_point() else x for x in inputs])
+    generator = torch.Generator().manual_seed(1)
+
+    def other(value: torch.Tensor) -> torch.Tensor:
+        drawn = torch.randn(value.shape, generator=generator)
+        return drawn.to(value) if value.is_floating_point() else value
+
+    again = _pass(model, options, inputs.mapped(other))
     for (name, one), (_, two) in zip(recorder.constants, again.constants, strict=True):
         if one.shape != two.shape or not torch.equal(one, two):
             raise TracingError(
@@ -157,67 +242,51 @@ def _check_nothing_lost(model, recorder: Recorder, options: Options, inputs) -> 
             )
 
 
-def _examples(model: nn.Module, example: Any) -> list[list[torch.Tensor]]:
-    """Inputs to try in turn, each a list of tensors for the model's forward."""
-    if isinstance(example, torch.Tensor):
-        return [[example]]
-    if isinstance(example, Sequence) and example and isinstance(example[0], torch.Tensor):
-        return [list(example)]
-    if example is not None:
-        shapes = [tuple(int(size) for size in example)]
-    else:
-        shapes = _shapes(model)
-    weight = next(model.parameters(), torch.zeros(()))
-    generator = torch.Generator().manual_seed(0)
-    return [
-        [torch.randn((2, *shape), generator=generator).to(weight.device, weight.dtype)]
-        for shape in shapes
-    ]
+def _disagreements(model, recorder: Recorder, options: Options, inputs: Example) -> list[str]:
+    """What the check by numbers finds, after a second look at layers without any gradient."""
+    found, silent = disagreements(recorder)
+    for look in range(LOOKS):
+        if not silent:
+            break
+        cuts = _cuts(look, detached=look == LOOKS - 1)
+        try:
+            _, again = disagreements(_pass(model, options, inputs, cuts=cuts), seed=look)
+        except Exception:  # numbers out of range, in a network that looks at them
+            break
+        silent = [pair for pair in silent if pair in again]
+    return found + [f"the trace joins {a!r} to {b!r}, and no gradient does" for a, b in silent]
 
 
-def _sizes(inputs: Sequence[torch.Tensor]) -> str:
-    return ", ".join(str(tuple(value.shape)) for value in inputs)
+def _warn(model: nn.Module, found: Sequence[str], unchecked: str) -> None:
+    if unchecked:
+        found = [*found, f"it could not be checked by numbers ({unchecked})"]
+    if found:
+        shown = "; ".join(found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
+        warnings.warn(
+            f"the graph of {type(model).__name__} may be wrong: {shown}. Silence with check=False",
+            TraceWarning,
+            stacklevel=4,
+        )
 
 
-def _shapes(model: nn.Module) -> list[tuple[int, ...]]:
-    """Shapes of one sample that fit the first layer."""
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            return [(module.in_features,), (4, module.in_features)]
-        if isinstance(module, nn.modules.conv._ConvNd):
-            spatial = len(module.kernel_size)
-            return [(module.in_channels, *(side,) * spatial) for side in SIDES]
-    raise TracingError("no weights between layers: need a linear layer or two convolutions")
-
-
-def _is_convolutional(model: nn.Module, example: Any) -> bool:
-    """Whether the input is an image whose pixels are no nodes."""
-    if any(isinstance(module, _CONVOLUTIONS) for module in model.modules()):
-        return True
-    if any(isinstance(module, nn.Linear) for module in model.modules()):
-        return False
-    return len(example.shape[1:] if isinstance(example, torch.Tensor) else example or ()) > 1
-
-
-def _width(model: nn.Module, value: torch.Tensor) -> int:
-    """Nodes of the input of a network without convolutions: features at each position, or all."""
-    first = next((m for m in model.modules() if isinstance(m, nn.Linear)), None)
-    if first is not None and value.ndim > 2 and value.shape[-1] == first.in_features:
-        return value.shape[-1]
-    return value[0].numel()
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
+def unwrapped(model: nn.Module) -> nn.Module:
     """The module inside DataParallel or torch.compile; refuses scripted parts."""
-    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        model = model.module
-    model = getattr(model, "_orig_mod", model)
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        elif "_orig_mod" in model._modules:
+            model = model._modules["_orig_mod"]
+        else:
+            break
     for name, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             raise TracingError(
                 f"{name or 'the model'!r} is compiled by torch.jit and cannot be listened to; pass "
                 "the ordinary module it was made from, or the weight matrices as a list"
             )
+    for name, parameter in model.named_parameters():
+        if parameter.is_meta:
+            plain(parameter, name)  # says what to do
     return model
 
 
@@ -230,6 +299,12 @@ def _leaving(recorder: Recorder):
         recorder.stack.pop()
 
     return leave
+
+
+def _names(option: str, names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{option} takes a list of layer names or patterns; got {names!r}")
+    return tuple(names)
 
 
 def check_option(option: str, value: str, known: tuple[str, ...]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from book.lab.parameters import parameter
-from book.papers.ncut import mlps
+from book.lab.section import Section, Sweep
+from book.papers.ncut import dead_units, mlps
 from book.papers.ncut.mlps import InitialConfig, NcutConfig, condition
 
 __all__ = ["MlpsParameters", "initial_networks", "mlp_networks"]
@@ -80,3 +81,16 @@ def initial_networks(parameters: MlpsParameters) -> list[InitialConfig]:
     """
     p = parameters
     return mlps.initial_configs(p.data[0], p.width, [p.clusters], p.initial_networks)
+
+
+def sweeps(parameters: MlpsParameters) -> list[Sweep]:
+    """What the section runs, in its order."""
+    configs = mlp_networks(parameters)
+    return [
+        Sweep(mlps.run, configs),
+        Sweep(mlps.run_initial, initial_networks(parameters), on_device=False),
+        Sweep(dead_units.run, dead_units.among(configs)),
+    ]
+
+
+SECTION = Section("clusterability/01_mlps", MlpsParameters, sweeps)

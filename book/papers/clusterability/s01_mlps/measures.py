@@ -8,7 +8,8 @@ from __future__ import annotations
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import INITIAL_SEEDS, NAMES, Results, cell, initial, label, measurement, part
+from book.lab.evidence import Results, measurement, part
+from book.papers.ncut.cells import INITIAL_SEEDS, NAMES, cell, initial, label
 from book.papers.ncut.measures import BOTH
 
 REGULARIZERS = ("none", "dropout", "l1", "l2")

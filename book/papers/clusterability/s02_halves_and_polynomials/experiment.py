@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from book.lab.parameters import parameter
-from book.papers.ncut import mixtures, mlps
+from book.lab.section import Section, Sweep
+from book.papers.ncut import dead_units, mixtures, mlps
 from book.papers.ncut.mlps import NcutConfig, condition
 
 __all__ = [
@@ -134,3 +135,17 @@ def _networks(
         for regularizer in regularizers
         for stage in stages
     ]
+
+
+def sweeps(parameters: TasksParameters) -> list[Sweep]:
+    """What the section runs, in its order."""
+    polynomials = polynomial_networks(parameters)
+    return [
+        Sweep(mlps.run, halves_networks(parameters)),
+        Sweep(mlps.run, polynomials),
+        Sweep(dead_units.run, dead_units.among(polynomials)),
+        Sweep(mlps.run, mixture_networks(parameters)),
+    ]
+
+
+SECTION = Section("clusterability/02_halves_and_polynomials", TasksParameters, sweeps)

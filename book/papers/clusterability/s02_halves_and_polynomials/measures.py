@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, cell, label, measurement, part
-from book.papers.ncut.measures import BOTH, mean_gap, rows_mean, rows_sd, standard_error
+from book.lab.evidence import Results, measurement, part, standard_error
+from book.papers.ncut.cells import cell, label
+from book.papers.ncut.measures import BOTH, mean_gap, rows_mean, rows_sd
 
 KINDS = ("same", "diff")
 REGULARIZERS = ("none", "dropout")

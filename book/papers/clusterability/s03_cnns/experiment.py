@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from book.lab.parameters import parameter
-from book.papers.ncut import cnns
+from book.lab.section import Section, Sweep
+from book.papers.ncut import cnns, dead_units
 from book.papers.ncut.cnns import InitialConfig, NcutConfig
 
 __all__ = ["CnnsParameters", "initial_networks", "small_cnns", "stacks", "vggs"]
@@ -144,3 +145,18 @@ def _small(p: CnnsParameters, data: str, regularizer: str, seed: int) -> list[Nc
         precision=p.precision,
     )
     return cnns.readings(train, cluster_counts=(p.clusters,), shuffles=p.shuffles)
+
+
+def sweeps(parameters: CnnsParameters) -> list[Sweep]:
+    """What the section runs, in its order, and the VGGs."""
+    configs = small_cnns(parameters)
+    return [
+        Sweep(cnns.run, configs),
+        Sweep(dead_units.run, dead_units.among(configs)),
+        Sweep(cnns.run_initial, initial_networks(parameters), on_device=False),
+        Sweep(cnns.run, stacks(parameters)),
+        Sweep(cnns.run, vggs(parameters)),
+    ]
+
+
+SECTION = Section("clusterability/03_cnns", CnnsParameters, sweeps)

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, label, measurement, part
+from book.lab.evidence import Results, measurement, part, standard_error
+from book.papers.ncut.cells import label
 from book.papers.ncut.cnn_rows import cnn_cell, cnn_initial
-from book.papers.ncut.measures import BOTH, mean_gap, rows_mean, rows_sd, standard_error
+from book.papers.ncut.measures import BOTH, mean_gap, rows_mean, rows_sd
 
 NONE = ("none",)
 KINDS = ("same", "diff")

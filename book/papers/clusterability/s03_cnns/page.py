@@ -12,7 +12,7 @@ from pandas.io.formats.style import Styler
 
 from book.lab import ledger
 from book.lab.show import NOT_RUN
-from book.papers.ncut import cnn_settings
+from book.papers.ncut import beside, cnn_settings
 from book.papers.ncut.cnn_rows import cnn_cell, cnn_initial
 from modgraph_lib import graphs
 from modgraph_lib.datasets.names import data_name
@@ -142,7 +142,7 @@ def distances(*tables: str) -> pd.DataFrame:
     stored = ledger.load_results()["cnn_ncut"]
     lines = []
     for reading, norm in NORMS.items():
-        frame = pd.concat([ledger.paper_beside_ours(t, stored, variant=reading) for t in tables])
+        frame = pd.concat([beside.paper_beside_ours(t, stored, variant=reading) for t in tables])
         off = {what: (frame[what, "ours"] - frame[what, "paper"]).abs() for what in COMPARED}
         cells = int(off["n-cut"].notna().sum())
         if cells:

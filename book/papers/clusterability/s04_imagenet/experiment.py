@@ -7,10 +7,10 @@ and its shuffles are.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import joblib
@@ -20,9 +20,11 @@ import torch
 from torch import nn
 
 from book.lab import store
+from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
 from book.papers.ncut import mlps
-from book.papers.surprisingly_modular.s04_lesions.experiment import weights_digest
+from book.papers.ncut.imagenet_weights import IMAGENET, RANDOM, fill
 from modgraph_lib import cache, clustering, graphs, models, provenance, report, training
 from modgraph_lib.clustering import spectral
 from modgraph_lib.clustering.kmeans import kmeans
@@ -33,7 +35,6 @@ __all__ = [
     "ImagenetConfig",
     "ImagenetParameters",
     "configs",
-    "fill",
     "fork",
     "layer_bound",
     "layer_eigenvalues",
@@ -45,7 +46,6 @@ __all__ = [
     "table",
 ]
 
-EXPERIMENT, SCHEMA = "imagenet_ncut", 1
 # torchvision's name -> the paper's; "mlp" is the yardstick for how stable a clustering is.
 NETWORKS: Mapping[str, str] = {
     "vgg16": "VGG-16",
@@ -59,8 +59,6 @@ MLP = "mlp"
 # described: the text, with residual sums walked through, every block shuffled by itself.
 # kernels: the same graph, every kernel shuffled once. published: the released code's graph.
 READINGS = ("described", "kernels", "published")
-RANDOM, IMAGENET = "random", "imagenet"
-SUFFIXES = (".safetensors", ".pth", ".pt")
 RESTARTS, STARTS = 20, 10
 
 
@@ -150,36 +148,6 @@ def load(config: ImagenetConfig, weights: str = RANDOM) -> nn.Module:
     return model
 
 
-def fill(model: nn.Module, name: str, weights: str) -> None:
-    """Put ImageNet weights into a network of torchvision's; arguments and errors as ``load``."""
-    if weights == "torchvision":
-        found = _fetched(name)
-    else:
-        paths = [Path(weights) / f"{name}{suffix}" for suffix in SUFFIXES]
-        path = next((path for path in paths if path.is_file()), None)
-        if path is None:
-            raise FileNotFoundError(
-                f"no weights of {name} in {Path(weights).absolute()}: name a folder that holds "
-                f"{', '.join(path.name for path in paths[:-1])} or {paths[-1].name}"
-            )
-        found = report.load_weights(path)
-    report.fill(model, found, f"weights of {name}")
-
-
-def _fetched(name: str) -> Mapping[str, torch.Tensor]:
-    """torchvision's first ImageNet weights, whose file name holds their digest."""
-    from modgraph_lib._torchvision import torchvision  # slow to import
-
-    wanted = torchvision.models.get_model_weights(name).IMAGENET1K_V1
-    try:
-        return wanted.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except OSError as error:
-        raise FileNotFoundError(
-            f"{wanted.url} could not be fetched ({error}); download it elsewhere, save it as "
-            f"{name}.pth in a folder, and name the folder as weights"
-        ) from error
-
-
 def run(
     wanted: Sequence[ImagenetConfig], *, weights: str = RANDOM, workers: int | None = None
 ) -> list[dict]:
@@ -198,14 +166,17 @@ def run_one(config: ImagenetConfig, *, weights: str = RANDOM) -> dict:
     Its key names the weights by their digest, so that other weights get another record.
     """
     model = load(config, weights)
-    key = {**cache.canonical(config), "weights_digest": weights_digest(model.state_dict())}
-    record = store.get(EXPERIMENT, SCHEMA, key)
+    key = {
+        **cache.canonical(config),
+        "weights_digest": provenance.weights_digest(model.state_dict()),
+    }
+    record = store.get(EXPERIMENT.name, EXPERIMENT.schema, key)
     if record is not None:
         return record
     start = time.perf_counter()
     result = measure(config, model)
     origin = provenance.stamp(device="cpu", threads=1, seconds=time.perf_counter() - start)
-    return store.put(EXPERIMENT, SCHEMA, key, result, origin)
+    return store.put(EXPERIMENT.name, EXPERIMENT.schema, key, result, origin)
 
 
 def measure(config: ImagenetConfig, model: nn.Module) -> dict[str, Any]:
@@ -346,3 +317,20 @@ def _negative(model: nn.Module) -> int:
     """Negative factors of batch norms, which the released code makes negative edges of."""
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d) and m.weight is not None]
     return sum(int((norm.weight < 0).sum()) for norm in norms)
+
+
+EXPERIMENT = Experiment(
+    "imagenet_ncut",
+    ImagenetConfig,
+    tables={"imagenet_ncut": table},
+    recompute=lambda config: measure(config, load(config)),
+)
+
+
+def sweeps(parameters: ImagenetParameters) -> list[Sweep]:
+    """What the section runs."""
+    run_all = functools.partial(run, weights=parameters.weights)
+    return [Sweep(run_all, configs(parameters), on_device=False)]
+
+
+SECTION = Section("clusterability/04_imagenet", ImagenetParameters, sweeps)

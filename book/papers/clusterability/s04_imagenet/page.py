@@ -9,7 +9,7 @@ from pandas.io.formats.style import Styler
 from book.lab import ledger
 from book.lab.claims import PAPERS
 from book.lab.evidence import Results
-from book.lab.show import MISSING, _styled
+from book.lab.show import MISSING, styled
 from book.lab.words import library_digest, rows_digest, say
 from book.papers.clusterability.s04_imagenet.experiment import READINGS
 from book.papers.clusterability.s04_imagenet.measures import NAMES, imagenet_rows
@@ -88,7 +88,7 @@ def beside(results: Results, *, name: str) -> Styler:
             lines[title, words[source]] = _facts(row, missing)
     ordered = {key: lines[key] for key in sorted(lines, key=lambda key: _place(key[0]))}
     frame = pd.DataFrame(list(ordered.values()), index=pd.MultiIndex.from_tuples(ordered))
-    return _styled(frame, name)
+    return styled(frame, name)
 
 
 def readings_compared(results: Results, *, name: str, weights: str = "random") -> Styler | Markdown:
@@ -108,7 +108,7 @@ def readings_compared(results: Results, *, name: str, weights: str = "random") -
     if not lines:
         return Markdown(f"*{NOT_RUN.capitalize()} at the paper's scale.*")
     frame = pd.DataFrame(list(lines.values()), index=pd.MultiIndex.from_tuples(lines))
-    return _styled(frame, name)
+    return styled(frame, name)
 
 
 def spreads(results: Results) -> Markdown:
@@ -143,7 +143,7 @@ def architecture_share(results: Results, *, name: str) -> Styler | Markdown:
             "paper, ImageNet weights": paper.loc[rows.index, "ncut"].map("{:.3f}".format),
         }
     )
-    return _styled(frame, name).hide(axis="index")
+    return styled(frame, name).hide(axis="index")
 
 
 def stability(results: Results, *, name: str) -> Styler | Markdown:
@@ -161,7 +161,7 @@ def stability(results: Results, *, name: str) -> Styler | Markdown:
     if not lines:
         return Markdown(f"*{NOT_RUN.capitalize()}.*")
     frame = pd.DataFrame(lines, columns=["network", "SD / mean"])
-    return _styled(frame, name).format({"SD / mean": "{:.2%}"}).hide(axis="index")
+    return styled(frame, name).format({"SD / mean": "{:.2%}"}).hide(axis="index")
 
 
 def live(table: pd.DataFrame, *, name: str) -> Styler:
@@ -181,7 +181,7 @@ def live(table: pd.DataFrame, *, name: str) -> Styler:
             "p": table["p_value"].map("{:.2f}".format),
         }
     )
-    return _styled(frame, name).hide(axis="index")
+    return styled(frame, name).hide(axis="index")
 
 
 def commands() -> Markdown:

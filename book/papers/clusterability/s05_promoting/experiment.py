@@ -7,13 +7,16 @@ regulariser and plain CNNs have records here.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from book.lab import sweep
+from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
 from book.papers.ncut import cnns, mlps
 from book.papers.ncut.mlps import NcutConfig
 from modgraph_lib import graphs, training
@@ -35,8 +38,6 @@ __all__ = [
     "tagged_networks",
 ]
 
-EXPERIMENT, SCHEMA = "promoting_ncut", 1
-INITIAL_EXPERIMENT, INITIAL_SCHEMA = "promoting_initial_ncut", 1
 ARCHITECTURES = ("mlp", "small_cnn", "vgg")
 VARIANTS = ("described", "published")
 ARMS = ("none", "normalised", "eigenvalues")
@@ -271,31 +272,8 @@ def initial_configs(
     ]
 
 
-def run(
-    configs: Sequence[NcutConfig],
-    *,
-    device: str = "auto",
-    workers: int | None = None,
-    root: str | None = None,
-) -> list[dict]:
-    """Records of all configurations, from the store or computed now; see ``sweep.records``."""
-    return sweep.records(
-        EXPERIMENT, SCHEMA, measure, configs, device=device, workers=workers, root=root
-    )
-
-
-def run_one(config: NcutConfig, *, device: str = "cpu", root: str | None = None) -> dict:
-    """The record of one configuration, from the store or computed and stored."""
-    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
-
-
 # Networks are measured as in ``mlps``; only what was done to them differs.
 measure = mlps.measure
-
-
-def run_initial(configs: Sequence[InitialConfig], *, workers: int | None = None) -> list[dict]:
-    """Records of untrained networks' n-cuts."""
-    return sweep.each_untrained(_run_initial, configs, workers)
 
 
 def table(records: Iterable[dict]) -> pd.DataFrame:
@@ -356,16 +334,48 @@ def _facts(train: dict) -> dict:
     }
 
 
-def _run_initial(config: InitialConfig) -> dict:
+def measure_initial(config: InitialConfig, *, device: str = "cpu", root: str | None = None) -> dict:
+    """n-cuts of untrained networks computed anew and not stored."""
+
     def graph(seed: int) -> graphs.LayeredGraph:
         return graphs.weight_graph(
             training.build(replace(config.train, seed=seed), config.image_shape, 10)
         )
 
     seeds = range(config.train.seed, config.train.seed + config.networks)
-    return sweep.untrained(INITIAL_EXPERIMENT, INITIAL_SCHEMA, config, seeds, graph)
+    return sweep.untrained(config, seeds, graph)
 
 
 def _check_variant(variant: str) -> None:
     if variant not in VARIANTS:
         raise ValueError(f"variant is one of {', '.join(VARIANTS)}; got {variant!r}")
+
+
+EXPERIMENT = Experiment(
+    "promoting_ncut",
+    NcutConfig,
+    measure,
+    {"promoting_ncut": table},
+    keep=lambda record: not record["config"]["train"]["data"].startswith("digits"),
+)
+INITIAL = Experiment(
+    "promoting_initial_ncut",
+    InitialConfig,
+    measure_initial,
+    {"promoting_initial_ncut": initial_table},
+    key=sweep.own_key,
+)
+run, run_one = EXPERIMENT.run, EXPERIMENT.run_one
+run_initial = functools.partial(INITIAL.run, device="cpu")
+
+
+def sweeps(parameters: PromotingParameters) -> list[Sweep]:
+    """What the section runs, in its order."""
+    control = tagged_networks(parameters, control=True)
+    return [
+        Sweep(run, regulariser_networks(parameters)),
+        Sweep(run, tagged_networks(parameters) + control),
+    ]
+
+
+SECTION = Section("clusterability/05_promoting", PromotingParameters, sweeps)

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, cell, measurement, one_per_seed, part
-from book.papers.ncut.identities import _once
-from book.papers.ncut.measures import BOTH, mean_gap, standard_error
+from book.lab.evidence import Results, measurement, once, one_per_seed, part, standard_error
+from book.papers.ncut.cells import cell
+from book.papers.ncut.measures import BOTH, mean_gap
 
 __all__ = ["PENALTY", "regulariser_cell", "tagged_cell"]
 
@@ -183,7 +183,7 @@ def tags_gap_ratio(results: Results, *, data: str, k: int, runs: int) -> list[Pa
 
 
 @measurement
-@_once
+@once
 def eigenvalue_derivative(results: Results, *, runs: int) -> list[Part]:
     """Largest entry of d lambda_i / dS - u_i u_i^T, by central differences, for three matrices."""
     parts = []
@@ -206,7 +206,7 @@ def eigenvalue_derivative(results: Results, *, runs: int) -> list[Part]:
 
 
 @measurement
-@_once
+@once
 def closed_form_error(results: Results, *, runs: int) -> list[Part]:
     """Closed form of appendix A.9 as printed minus central differences, over the latter's size."""
     from book.papers.clusterability.s05_promoting import closed_form
@@ -221,7 +221,7 @@ def closed_form_error(results: Results, *, runs: int) -> list[Part]:
 
 
 @measurement
-@_once
+@once
 def normalised_output_change(results: Results, *, runs: int) -> list[Part]:
     """Largest change of an output by Algorithm 2, over the largest output, in double precision."""
     import copy
@@ -244,7 +244,7 @@ def normalised_output_change(results: Results, *, runs: int) -> list[Part]:
 
 
 @measurement
-@_once
+@once
 def normalised_norms(results: Results, *, runs: int) -> list[Part]:
     """Lowest and highest incoming norm of a live hidden unit after Algorithm 2."""
     import torch
@@ -265,7 +265,7 @@ def normalised_norms(results: Results, *, runs: int) -> list[Part]:
 
 
 @measurement
-@_once
+@once
 def tag_factor_mean(results: Results, *, runs: int) -> list[Part]:
     """Mean absolute weight after the tag-based rescaling over before, for the paper's settings.
 

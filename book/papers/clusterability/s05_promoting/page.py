@@ -12,10 +12,11 @@ from pandas.io.formats.style import Styler
 
 from book.lab import ledger
 from book.lab.evidence import Results
-from book.lab.printed import not_run
-from book.lab.show import MISSING, NOT_RUN, _number, _paired, _plus_minus, _styled
+from book.lab.show import MISSING, NOT_RUN, number, plus_minus, styled
 from book.papers.clusterability.s05_promoting import closed_form
 from book.papers.clusterability.s05_promoting.measures import PENALTY, regulariser_cell, tagged_cell
+from book.papers.ncut.beside import not_run
+from book.papers.ncut.show import paired
 from modgraph_lib import promoting
 from modgraph_lib.datasets.names import data_name
 
@@ -134,7 +135,7 @@ def tags_beside(name: str, results: Results | None = None) -> Styler:
             lines[words, f"tags, {stage}", "ours, published"] = _ours(other, runs, missing)
         lines[words, f"plain, {stage}", "paper"] = _printed(plain.loc[words, pruned].to_dict())
         lines[words, f"plain, {stage}", "ours"] = _ours(ours(tagged=False), runs, missing)
-    return _styled(_paired(lines), f"clusterability-{name}")
+    return styled(paired(lines), f"clusterability-{name}")
 
 
 def lowering(results: Results | None = None, *, name: str) -> Styler | Markdown:
@@ -166,7 +167,7 @@ def lowering(results: Results | None = None, *, name: str) -> Styler | Markdown:
     frame = pd.DataFrame(lines)
     order = ["data", "stage", "paper, MLP", "MLP", "paper, small CNN", "small CNN", "networks"]
     frame["networks"] = frame.pop("MLP networks") + " and " + frame.pop("small CNN networks")
-    return _styled(frame[order], name).hide(axis="index")
+    return styled(frame[order], name).hide(axis="index")
 
 
 def arms_compared(
@@ -194,7 +195,7 @@ def arms_compared(
                         lines[f"k = {k}, {stage}", arm, who] = _arm(rows)
     if not lines:
         return Markdown(NOT_RUN)
-    return _styled(_paired(lines), name)
+    return styled(paired(lines), name)
 
 
 def gradients_compared(kernels: Sequence[np.ndarray]) -> pd.DataFrame:
@@ -234,7 +235,7 @@ def initial_compared(*, name: str, results: Results | None = None) -> Styler | M
         lines.append(_extremes(word, start, found))
     if not lines:
         return Markdown(NOT_RUN)
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def _joined(cells) -> pd.DataFrame:
@@ -261,22 +262,22 @@ def _ours(rows: pd.DataFrame, runs: int, missing: str) -> dict[str, str]:
         ) | {"n-cut": missing}
     few = "" if len(rows) >= runs else f" ({len(rows)} of {runs} networks)"
     return {
-        "n-cut": _plus_minus(rows["ncut"].mean(), rows["ncut"].std(ddof=1)) + few,
-        "shuffles' n-cut": _plus_minus(rows["shuffle_mean"].mean(), rows["shuffle_std"].mean()),
+        "n-cut": plus_minus(rows["ncut"].mean(), rows["ncut"].std(ddof=1)) + few,
+        "shuffles' n-cut": plus_minus(rows["shuffle_mean"].mean(), rows["shuffle_std"].mean()),
         "below all": f"{int(rows['significant'].sum())} of {len(rows)}",
-        "train acc.": _number(rows["train_accuracy"].astype(float).mean()),
-        "test acc.": _number(rows["test_accuracy"].astype(float).mean()),
+        "train acc.": number(rows["train_accuracy"].astype(float).mean()),
+        "test acc.": number(rows["test_accuracy"].astype(float).mean()),
     }
 
 
 def _arm(rows: pd.DataFrame) -> dict[str, str]:
     return {
-        "n-cut": _plus_minus(rows["ncut"].mean(), rows["ncut"].std(ddof=1)),
-        "shuffles' n-cut": _plus_minus(rows["shuffle_mean"].mean(), rows["shuffle_std"].mean()),
+        "n-cut": plus_minus(rows["ncut"].mean(), rows["ncut"].std(ddof=1)),
+        "shuffles' n-cut": plus_minus(rows["shuffle_mean"].mean(), rows["shuffle_std"].mean()),
         "z": f"{rows['z_score'].mean():.1f}",
         "below all": f"{int(rows['significant'].sum())} of {len(rows)}",
         "isolated": f"{rows['isolated'].mean():.1f}",
-        "test acc.": _plus_minus(rows["test_accuracy"].mean(), rows["test_accuracy"].std(ddof=1)),
+        "test acc.": plus_minus(rows["test_accuracy"].mean(), rows["test_accuracy"].std(ddof=1)),
     }
 
 

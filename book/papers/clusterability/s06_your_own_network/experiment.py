@@ -18,8 +18,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from book.lab import store
+from book.lab import store, sweep
+from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
 from modgraph_lib import clustering, graphs, provenance, report, training
 
 __all__ = [
@@ -35,7 +37,6 @@ __all__ = [
     "untrained_nulls",
 ]
 
-EXPERIMENT, SCHEMA = "architectures", 1
 METHODS = ("auto", "layer", "layer_nonzero", "kernel")
 # Above this many edges one clustering is not timed: it takes minutes.
 CLUSTERED = 6_000_000
@@ -160,14 +161,14 @@ def configs(names: Sequence[str]) -> list[ArchitectureConfig]:
 
 def run(config: ArchitectureConfig, *, fresh: bool = False) -> dict:
     """The record of one architecture, from the store or computed and stored."""
-    record = None if fresh else store.get(EXPERIMENT, SCHEMA, config)
+    record = None if fresh else EXPERIMENT.stored(config)
     if record is not None:
         return record
     start = time.perf_counter()
     with training.single_thread():
         result = measure(config)
     origin = provenance.stamp(device="cpu", threads=1, seconds=time.perf_counter() - start)
-    return store.put(EXPERIMENT, SCHEMA, config, result, origin)
+    return EXPERIMENT.put(config, result, origin)
 
 
 def table(records: Iterable[dict]) -> pd.DataFrame:
@@ -270,8 +271,23 @@ def main(names: Sequence[str]) -> None:
         result = run(config)["result"]
         said = f"{result['nodes']} nodes" if result.get("nodes") else result["reason"]
         print(f"{config.name} ({config.residual}): {said}", flush=True)
-    print(store.commit_records(EXPERIMENT))
+    print(store.commit_records(EXPERIMENT.name))
 
+
+EXPERIMENT = Experiment("architectures", ArchitectureConfig, key=sweep.own_key, recompute=measure)
+
+
+def run_all(wanted: Sequence[ArchitectureConfig], *, workers: int | None = None) -> list[dict]:
+    """Records of architectures, one after the other."""
+    return [run(config) for config in wanted]
+
+
+def sweeps(parameters: YourOwnParameters) -> list[Sweep]:
+    """What the section keeps records of."""
+    return [Sweep(run_all, configs(parameters.architectures), on_device=False)]
+
+
+SECTION = Section("clusterability/06_your_own_network", YourOwnParameters, sweeps)
 
 if __name__ == "__main__":
     main(sys.argv[1:])

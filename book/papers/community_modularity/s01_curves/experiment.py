@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from book.lab.parameters import parameter
-from book.papers.clusterability.s04_imagenet.experiment import IMAGENET, RANDOM
+from book.lab.section import Section, Sweep
+from book.papers.community_modularity import curves
 from book.papers.community_modularity.curves import CurveConfig
+from book.papers.community_modularity.s01_curves import maps, pretrained, probes
 from book.papers.community_modularity.s01_curves.maps import MapConfig
 from book.papers.community_modularity.s01_curves.pretrained import NETWORKS, PretrainedConfig
 from book.papers.community_modularity.s01_curves.probes import ProbeConfig
 from book.papers.community_modularity.settings import SAMPLES, training_run
+from book.papers.ncut.imagenet_weights import IMAGENET, RANDOM
 from modgraph_lib.datasets import NAMES
 from modgraph_lib.models import cifar_networks
 from modgraph_lib.training import SgdConfig
@@ -175,3 +179,18 @@ def _curve(parameters: CurvesParameters, train: SgdConfig, **changes) -> CurveCo
         **changes,
     }
     return CurveConfig(train, **settings)
+
+
+def sweeps(parameters: CurvesParameters) -> list[Sweep]:
+    """What the section runs, in its order."""
+    pictured = functools.partial(pretrained.run, weights=parameters.imagenet_weights)
+    return [
+        Sweep(curves.run, base(parameters)),
+        Sweep(maps.run, map_configs(parameters)),
+        Sweep(pictured, pretrained_configs(parameters)),
+        Sweep(curves.run, sensitivity(parameters)),
+        Sweep(probes.run, probe_configs(parameters)),
+    ]
+
+
+SECTION = Section("community_modularity/01_curves", CurvesParameters, sweeps)

@@ -22,7 +22,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 from torch import nn
 
-from book.lab import sweep
+from book.lab.experiment import Experiment
 from book.papers.community_modularity import curves
 from book.papers.community_modularity.features import layer_features
 from modgraph_lib import cache, training
@@ -31,7 +31,6 @@ from modgraph_lib.training import SgdConfig
 
 __all__ = ["MapConfig", "maps_of", "measure", "points", "run", "run_one", "table"]
 
-EXPERIMENT, SCHEMA = "community_maps", 1
 COMPONENTS = 50
 
 
@@ -56,22 +55,6 @@ class MapConfig:
     def __post_init__(self) -> None:
         if self.samples <= self.perplexity:
             raise ValueError(f"a perplexity of {self.perplexity:g} needs more samples than that")
-
-
-def run(
-    configs: Sequence[MapConfig],
-    *,
-    device: str = "auto",
-    workers: int | None = None,
-    root: str | None = None,
-) -> list[dict]:
-    """Records of all configurations, from the store or computed now, in their order."""
-    return sweep.each(run_one, configs, device=device, workers=workers, root=root)
-
-
-def run_one(config: MapConfig, *, device: str = "cpu", root: str | None = None) -> dict:
-    """The record of one configuration, from the store or computed and stored."""
-    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
 
 
 def measure(config: MapConfig, *, device: str = "cpu", root: str | None = None) -> dict:
@@ -160,3 +143,13 @@ COLUMNS = [
     *curves.TRAIN_COLUMNS, "samples", "perplexity", "measured_layers", "map_seed", "layer",
     "silhouette", "key", "device", "date", "data_note",
 ]  # fmt: skip
+
+
+EXPERIMENT = Experiment(
+    "community_maps",
+    MapConfig,
+    measure,
+    {"community_maps": table},
+    keep=curves.of_colour_images,
+)
+run, run_one = EXPERIMENT.run, EXPERIMENT.run_one

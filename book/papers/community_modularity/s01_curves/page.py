@@ -12,13 +12,13 @@ from pandas.io.formats.style import Styler
 from book.lab import ledger, store
 from book.lab.claims import PAPERS
 from book.lab.evidence import Results
-from book.lab.show import MISSING, _styled
+from book.lab.show import MISSING, styled
 from book.lab.words import library_digest, rows_digest, say
 from book.papers.community_modularity import shapes
 from book.papers.community_modularity.parts import NETWORKS, SINGLE, VGGS, network_word
 from book.papers.community_modularity.rows import at_best_scale, curves
 from book.papers.community_modularity.s01_curves import maps
-from book.papers.community_modularity.s01_curves.sensitivity import FEW, MANY, SIZES
+from book.papers.community_modularity.s01_curves.sensitivity_measures import FEW, MANY, SIZES
 from book.papers.community_modularity.settings import DATA_WORDS
 
 __all__ = [
@@ -141,7 +141,7 @@ def stored_maps(results: Results) -> tuple:
     best = at_best_scale(table, "vgg11").sort_values("seed")
     if best.empty:
         return ()
-    (record,) = [r for r in store.read(maps.EXPERIMENT) if r["key"] == best["key"].iloc[0]]
+    (record,) = [r for r in store.read(maps.EXPERIMENT.name) if r["key"] == best["key"].iloc[0]]
     return map_of(record)
 
 
@@ -177,7 +177,7 @@ def shape_table(frame: pd.DataFrame, *, name: str) -> Styler | Markdown:
                 "longest plateau": shapes.longest_plateau(q),
             }
         )
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def changes(table: pd.DataFrame, samples: int, *, name: str) -> Styler:
@@ -196,7 +196,7 @@ def changes(table: pd.DataFrame, samples: int, *, name: str) -> Styler:
                 named = {"measured_layers" if k == "layers" else k: v for k, v in change.items()}
                 line[word] = _difference(live_rows(found, **named)["q"].mean() - usual)
         lines.append(line)
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def accuracies_beside(results: Results, *, name: str) -> Styler:
@@ -221,7 +221,7 @@ def accuracies_beside(results: Results, *, name: str) -> Styler:
         lines.append(
             {"data": row.dataset, "network": row.architecture, "paper": printed, **accuracies}
         )
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 # --- sentences --------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ def stand_in(results: Results, *, name: str) -> Styler | Markdown:
             lines.append(line)
     if not lines:
         return Markdown(f"*The stand-in (Tiny ImageNet, 50 classes, 32×32): {NOT_RUN}.*")
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def surprises(frame: pd.DataFrame) -> Markdown:

@@ -19,16 +19,15 @@ import torch
 from torch import nn
 
 from book.lab import store, sweep
-from book.papers.clusterability.s04_imagenet import experiment as imagenet
+from book.lab.experiment import Experiment
 from book.papers.community_modularity import curves
-from book.papers.surprisingly_modular.s04_lesions.experiment import weights_digest
+from book.papers.ncut import imagenet_weights as imagenet
 from modgraph_lib import cache, communities, provenance, report, training
 from modgraph_lib.datasets import _imagenet, _places
 from modgraph_lib.models.cifar_networks import Normalise
 
 __all__ = ["NETWORKS", "PretrainedConfig", "blocks", "load", "measure", "run", "run_one", "table"]
 
-EXPERIMENT, SCHEMA = "community_pretrained", 1
 NETWORKS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 
 
@@ -95,10 +94,10 @@ def run_one(
     items, _ = _imagenet.listing(config.data, "test", _places.roots(root))
     key = {
         **cache.canonical(config),
-        "weights_digest": weights_digest(model.state_dict()),
+        "weights_digest": provenance.weights_digest(model.state_dict()),
         "data_fingerprint": _imagenet.digest(items),
     }
-    record = store.get(EXPERIMENT, SCHEMA, key)
+    record = store.get(EXPERIMENT.name, EXPERIMENT.schema, key)
     if record is not None:
         return record
     start = time.perf_counter()
@@ -106,7 +105,7 @@ def run_one(
         result = measure(config, model, len(items), device=device, root=root)
     seconds = time.perf_counter() - start
     origin = provenance.stamp(device=device, threads=1, seconds=seconds)
-    return store.put(EXPERIMENT, SCHEMA, key, result, origin)
+    return store.put(EXPERIMENT.name, EXPERIMENT.schema, key, result, origin)
 
 
 def load(config: PretrainedConfig, weights: str = imagenet.RANDOM) -> nn.Module:
@@ -182,3 +181,11 @@ COLUMNS = [
     *PretrainedConfig.__dataclass_fields__, "layers_in_all", "key", "device", "date", "data_note",
     "repeat", "layer", "name", "q", "inside",
 ]  # fmt: skip
+
+
+EXPERIMENT = Experiment(
+    "community_pretrained",
+    PretrainedConfig,
+    tables={"community_pretrained": table},
+    keep=lambda record: record["config"]["weights"] == "imagenet",
+)

@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from book.lab import sweep
+from book.lab.experiment import Experiment
 from book.papers.community_modularity import curves
 from book.papers.community_modularity.features import layer_features, pooled
 from modgraph_lib import cache, training
@@ -32,7 +32,6 @@ from modgraph_lib.training import SgdConfig
 
 __all__ = ["ProbeConfig", "measure", "probe_accuracies", "run", "run_one", "table"]
 
-EXPERIMENT, SCHEMA = "community_probes", 1
 PENALTIES = tuple(10.0**power for power in range(6))
 
 
@@ -57,22 +56,6 @@ class ProbeConfig:
     def __post_init__(self) -> None:
         if min(self.fit_images, self.test_images) < 2:
             raise ValueError("probes need two images at least to learn from and to be judged on")
-
-
-def run(
-    configs: Sequence[ProbeConfig],
-    *,
-    device: str = "auto",
-    workers: int | None = None,
-    root: str | None = None,
-) -> list[dict]:
-    """Records of all configurations, from the store or computed now, in their order."""
-    return sweep.each(run_one, configs, device=device, workers=workers, root=root)
-
-
-def run_one(config: ProbeConfig, *, device: str = "cpu", root: str | None = None) -> dict:
-    """The record of one configuration, from the store or computed and stored."""
-    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
 
 
 def measure(config: ProbeConfig, *, device: str = "cpu", root: str | None = None) -> dict:
@@ -149,3 +132,13 @@ COLUMNS = [
     *curves.TRAIN_COLUMNS, "fit_images", "test_images", "measured_layers", "layer", "accuracy",
     "test_accuracy", "key", "device", "date", "data_note",
 ]  # fmt: skip
+
+
+EXPERIMENT = Experiment(
+    "community_probes",
+    ProbeConfig,
+    measure,
+    {"community_probes": table},
+    keep=curves.of_colour_images,
+)
+run, run_one = EXPERIMENT.run, EXPERIMENT.run_one

@@ -17,6 +17,7 @@ from torch import nn
 from tqdm import tqdm
 
 from book.lab import sweep
+from book.lab.experiment import Experiment
 from book.papers.community_modularity import curves
 from modgraph_lib import attacks, cache, communities, training
 from modgraph_lib.models import cifar_networks
@@ -24,7 +25,6 @@ from modgraph_lib.training import SgdConfig, sgd
 
 __all__ = ["ATTACKS", "AdversarialConfig", "attacked", "measure", "misled_by", "run", "table"]
 
-EXPERIMENT, SCHEMA = "community_adversarial", 1
 VARIANTS = ("described", "published")
 # The six of figure 6(a), in its order.
 ATTACKS = ("fgsm", "pgd", "jsma", "cw", "one_pixel", "local_search")
@@ -113,18 +113,13 @@ def run(
     """
     device = training.pick_device(device)
     jobs = sweep.jobs(device, workers)
-    todo = [c for c in configs if sweep.stored(EXPERIMENT, SCHEMA, c, root) is None]
+    todo = [c for c in configs if EXPERIMENT.stored(c, root) is None]
     trains = list(dict.fromkeys(config.train for config in todo))
     parallel = joblib.Parallel(n_jobs=jobs)
     parallel(joblib.delayed(_train)(train, device, root) for train in trains)
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
-    done = parallel(joblib.delayed(run_one)(c, device=device, root=root) for c in configs)
+    parallel, task = joblib.Parallel(n_jobs=jobs, return_as="generator"), EXPERIMENT.task()
+    done = parallel(joblib.delayed(task)(c, device=device, root=root) for c in configs)
     return list(tqdm(done, total=len(configs), unit="attack", delay=sweep.BAR_DELAY))
-
-
-def run_one(config: AdversarialConfig, *, device: str = "cpu", root: str | None = None) -> dict:
-    """The record of one configuration, from the store or computed and stored."""
-    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
 
 
 def measure(
@@ -301,3 +296,12 @@ def _number(value: float) -> float | None:
 def _train(train: SgdConfig, device: str, root: str | None) -> None:
     with training.threads_for(device):
         sgd.trained(train, device=device, root=root)
+
+
+EXPERIMENT = Experiment(
+    "community_adversarial",
+    AdversarialConfig,
+    measure,
+    {"community_adversarial": table},
+    keep=curves.of_colour_images,
+)

@@ -12,7 +12,7 @@ from pandas.io.formats.style import Styler
 
 from book.lab import ledger
 from book.lab.evidence import Results
-from book.lab.show import MISSING, _styled
+from book.lab.show import MISSING, styled
 from book.papers.community_modularity import curves
 from book.papers.community_modularity.page import NOT_RUN, network_name
 from book.papers.community_modularity.rows import RUNS
@@ -162,7 +162,7 @@ def settings(rows: pd.DataFrame, *, name: str) -> Styler:
         )
     table = pd.DataFrame(lines)
     left = {"text-align": "left"}
-    return _styled(table, name).set_properties(**left).hide(axis="index")
+    return styled(table, name).set_properties(**left).hide(axis="index")
 
 
 def success(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
@@ -187,7 +187,7 @@ def success(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
                 "networks": len(each),
             }
         )
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def peaks_table(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
@@ -213,7 +213,7 @@ def peaks_table(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
                 "networks": len(found),
             }
         )
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def _groups(rows: pd.DataFrame):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
+from book.papers.community_modularity.s02_adversarial import experiment
 from book.papers.community_modularity.s02_adversarial.experiment import (
     ATTACKS,
     FEWEST,
@@ -106,3 +108,11 @@ def _changes(parameters: AdversarialParameters, attack: str) -> tuple[tuple[str,
         wanted = {"population": parameters.population, "generations": parameters.generations}
     usual = attacks.SETTINGS[attack]
     return tuple((name, value) for name, value in wanted.items() if value != usual[name])
+
+
+def sweeps(parameters: AdversarialParameters) -> list[Sweep]:
+    """What the section runs."""
+    return [Sweep(experiment.run, runs(parameters))]
+
+
+SECTION = Section("community_modularity/02_adversarial", AdversarialParameters, sweeps)

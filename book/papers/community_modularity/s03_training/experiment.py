@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 import joblib
 import pandas as pd
 
-from book.lab import store, sweep
+from book.lab import sweep
+from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
 from book.papers.community_modularity import curves, settings
 from book.papers.community_modularity.curves import CurveConfig
 from modgraph_lib import cache, provenance, training
@@ -24,8 +26,6 @@ from modgraph_lib.models import cifar_networks
 from modgraph_lib.training import SgdConfig, sgd
 
 __all__ = ["EpochConfig", "TrainingTimeParameters", "run", "runs", "table"]
-
-EXPERIMENT, SCHEMA = "community_epochs", 1
 
 
 @dataclass(frozen=True)
@@ -76,27 +76,27 @@ def run(
 
 def _watch(last: EpochConfig, device: str, root: str | None) -> list[dict]:
     epochs = [replace(last, epoch=epoch) for epoch in range(last.epoch + 1)]
-    keys = [sweep.key_config(config, root) for config in epochs]
-    if all(store.get(EXPERIMENT, SCHEMA, key) for key in keys):
-        return [store.get(EXPERIMENT, SCHEMA, key) for key in keys]
+    found = [EXPERIMENT.stored(config, root) for config in epochs]
+    if all(found):
+        return found
     _, test = training.sets.pair(last.train.data, root)
     note = training.data_note(last.train.data, root)
 
     def look(model, epoch: int, entry: dict[str, float]) -> None:
-        if epoch > last.epoch or store.get(EXPERIMENT, SCHEMA, keys[epoch]):
+        if epoch > last.epoch or EXPERIMENT.stored(epochs[epoch], root):
             return
         start = time.perf_counter()
         found = curves.curves_of(model, test.images, test.labels, last.curve(), device=device)
         result = {**cache.canonical(entry), **found}
         seconds = time.perf_counter() - start
         origin = provenance.stamp(device=device, threads=1, seconds=seconds, data_note=note)
-        store.put(EXPERIMENT, SCHEMA, keys[epoch], result, origin)
+        EXPERIMENT.put(epochs[epoch], result, origin, root)
 
     with training.threads_for(device):
         model, _ = curves.network(last.train, "untrained", root=root)
         look(model, 0, {})
         sgd.trained(last.train, device=device, root=root, after_epoch=look)
-    return [store.get(EXPERIMENT, SCHEMA, key) for key in keys]
+    return [EXPERIMENT.stored(config, root) for config in epochs]
 
 
 def table(records: Iterable[dict]) -> pd.DataFrame:
@@ -174,3 +174,19 @@ def runs(parameters: TrainingTimeParameters) -> list[EpochConfig]:
         for number in range(p.seeds)
         for network in p.networks
     ]
+
+
+EXPERIMENT = Experiment(
+    "community_epochs",
+    EpochConfig,
+    tables={"community_epochs": table},
+    keep=curves.of_colour_images,
+)
+
+
+def sweeps(parameters: TrainingTimeParameters) -> list[Sweep]:
+    """What the section runs."""
+    return [Sweep(run, runs(parameters))]
+
+
+SECTION = Section("community_modularity/03_training", TrainingTimeParameters, sweeps)

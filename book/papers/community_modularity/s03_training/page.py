@@ -11,7 +11,7 @@ from torch import nn
 
 from book.lab import ledger
 from book.lab.evidence import Results
-from book.lab.show import MISSING, _styled
+from book.lab.show import MISSING, styled
 from book.papers.community_modularity import curves
 from book.papers.community_modularity.page import NOT_RUN, network_name
 from book.papers.community_modularity.s03_training import shapes as training_shapes
@@ -74,7 +74,7 @@ def movements(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
                 "last test acc.": _number(table["test_accuracy"].iloc[-1]),
             }
         )
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def made_curves() -> dict[str, pd.DataFrame]:
@@ -115,7 +115,7 @@ def moved_features(train: SgdConfig, images: torch.Tensor, *, name: str = "cm03-
     values = cka.cka_matrix(both.eval(), images, layers=names, device="cpu").values
     lines = {place + 1: f"{values[place, place + len(layers)]:.2f}" for place in range(len(layers))}
     table = pd.DataFrame([lines], index=["CKA with itself before training"])
-    return _styled(table.rename_axis("layer", axis=1), name)
+    return styled(table.rename_axis("layer", axis=1), name)
 
 
 class _Both(nn.Module):

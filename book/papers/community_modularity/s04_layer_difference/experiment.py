@@ -7,7 +7,7 @@ layers inside ResNet blocks and after their additions, so both are measured here
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from book.lab import sweep
+from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
 from book.papers.community_modularity import curves, settings
 from modgraph_lib import cache, communities, training
 from modgraph_lib.communities import cka
@@ -35,8 +36,6 @@ __all__ = [
     "run_one",
     "table",
 ]
-
-EXPERIMENT, SCHEMA = "community_layer_difference", 1
 
 
 @dataclass(frozen=True)
@@ -71,27 +70,6 @@ class DifferenceConfig:
             raise ValueError(f"{self.train.network!r} has no residual blocks to look into")
         if self.samples < 2 or self.repeats < 1:
             raise ValueError("a comparison needs two samples and one repeat at least")
-
-
-def run(
-    configs: Sequence[DifferenceConfig],
-    *,
-    device: str = "auto",
-    workers: int | None = None,
-    root: str | None = None,
-) -> list[dict]:
-    """Records of all configurations, from the store or computed now, in their order.
-
-    No backend is named, so ``joblib.parallel_config`` decides where it runs.
-    """
-    device = training.pick_device(device)
-    count = sweep.jobs(device, workers)
-    return sweep.by_network(run_one, configs, count=count, device=device, root=root)
-
-
-def run_one(config: DifferenceConfig, *, device: str = "cpu", root: str | None = None) -> dict:
-    """The record of one configuration, from the store or computed and stored."""
-    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
 
 
 def measure(config: DifferenceConfig, *, device: str = "cpu", root: str | None = None) -> dict:
@@ -261,3 +239,22 @@ def networks(parameters: LayerDifferenceParameters) -> list[DifferenceConfig]:
         for stage in ("trained", "untrained")
         for parts in p.parts
     ]
+
+
+EXPERIMENT = Experiment(
+    "community_layer_difference",
+    DifferenceConfig,
+    measure,
+    {"community_layer_difference": table},
+    recompute=lambda config: measure(config)["result"],
+    keep=curves.of_colour_images,
+)
+run, run_one = EXPERIMENT.run, EXPERIMENT.run_one
+
+
+def sweeps(parameters: LayerDifferenceParameters) -> list[Sweep]:
+    """What the section runs."""
+    return [Sweep(run, networks(parameters))]
+
+
+SECTION = Section("community_modularity/04_layer_difference", LayerDifferenceParameters, sweeps)

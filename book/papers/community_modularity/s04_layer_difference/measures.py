@@ -7,11 +7,10 @@ import functools
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, experiment_table, measurement, part
+from book.lab.evidence import Results, experiment_table, measurement, part, standard_error
 from book.papers.community_modularity import rows as community_rows
 from book.papers.community_modularity.s04_layer_difference import block_patterns
 from book.papers.community_modularity.settings import SAMPLES
-from book.papers.ncut.measures import standard_error
 
 __all__ = ["pairs_of_layers"]
 

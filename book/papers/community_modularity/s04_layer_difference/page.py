@@ -10,7 +10,7 @@ from pandas.io.formats.style import Styler
 
 from book.lab import ledger
 from book.lab.evidence import Results
-from book.lab.show import _styled
+from book.lab.show import styled
 from book.papers.community_modularity.page import NOT_RUN, network_name
 from book.papers.community_modularity.s04_layer_difference import (
     block_patterns,
@@ -86,7 +86,7 @@ def patterns(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
         line["rank corr."] = f"{alike.correlation:.2f} (p = {alike.p_value:.3f})"
         line["beyond depth"] = f"{alike.beyond_depth:.2f}"
         lines.append(line)
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def same_q(*, seed: int = 0) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:

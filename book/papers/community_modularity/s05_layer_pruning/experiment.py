@@ -20,6 +20,7 @@ import torch
 from tqdm import tqdm
 
 from book.lab import sweep
+from book.lab.experiment import Experiment
 from book.papers.community_modularity import curves, shapes
 from book.papers.community_modularity.curves import CurveConfig
 from modgraph_lib import layer_pruning, training
@@ -38,7 +39,6 @@ __all__ = [
     "table",
 ]
 
-EXPERIMENT, SCHEMA = "community_pruning", 1
 READINGS = ("described", "published")
 # Units taken away one after another (tables B2 to B5).
 REMOVED = {
@@ -129,7 +129,7 @@ def run(
     device = training.pick_device(device)
     jobs = sweep.jobs(device, workers)
     wanted = list(dict.fromkeys(configs))
-    done = {config: sweep.stored(EXPERIMENT, SCHEMA, config, root) for config in wanted}
+    done = {config: EXPERIMENT.stored(config, root) for config in wanted}
     missing = [config for config in wanted if done[config] is None]
     parents = dict.fromkeys(config.train.parent for config in missing if config.train.parent)
     first = [config for config in missing if config.train in parents]
@@ -141,7 +141,8 @@ def run(
     for group in (first, [config for config in missing if config not in first]):
         if not group:
             continue
-        tasks = [joblib.delayed(run_one)(config, device=device, root=root) for config in group]
+        task = joblib.delayed(EXPERIMENT.task())
+        tasks = [task(config, device=device, root=root) for config in group]
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
         bar = tqdm(parallel(tasks), total=len(tasks), unit="network", delay=sweep.BAR_DELAY)
         done |= dict(zip(group, bar, strict=True))
@@ -169,11 +170,6 @@ def run_guided(
     variant = guided(config.train, q, threshold, **changes)
     control = fine_tuned(config.train, config.train.network, **changes)
     return [whole, *run([replace(config, train=one) for one in (control, variant)], **shared)]
-
-
-def run_one(config: CurveConfig, *, device: str = "cpu", root: str | None = None) -> dict:
-    """The record of one network, from the store or computed and stored."""
-    return sweep.record_of(EXPERIMENT, SCHEMA, measure, config, device, root)
 
 
 def measure(config: CurveConfig, *, device: str = "cpu", root: str | None = None) -> dict:
@@ -233,3 +229,12 @@ def _start_accuracy(train: SgdConfig, device: str, root: str | None) -> float | 
     with training.single_thread(), torch.inference_mode():
         _, accuracy = training.evaluate(model, images.to(device), test.labels.to(device))
     return round(accuracy, 6)
+
+
+EXPERIMENT = Experiment(
+    "community_pruning",
+    CurveConfig,
+    measure,
+    {"community_pruning": table},
+    keep=curves.of_colour_images,
+)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, measurement, part
+from book.lab.evidence import Results, measurement, once, part
 from book.papers.community_modularity import shapes
 from book.papers.community_modularity.parts import network_word
 from book.papers.community_modularity.s05_layer_pruning.experiment import REMOVED
@@ -24,7 +24,6 @@ from book.papers.community_modularity.s05_layer_pruning.rows import (
     pruned,
     removal_steps,
 )
-from book.papers.ncut.identities import _once
 
 # Blocks of ResNet152 before its third stage: the "shallow layers" of figure 9.
 SHALLOW_BLOCKS = 11
@@ -240,7 +239,7 @@ def guided_gain(results: Results, *, runs: int, over: float = math.nan) -> list[
 
 
 @measurement
-@_once
+@once
 def nearest_reduction(results: Results, *, runs: int, of: str) -> list[Part]:
     """Reduction of parameters or operations by the plan that comes nearest to the printed pair.
 

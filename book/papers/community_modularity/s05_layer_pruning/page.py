@@ -12,7 +12,7 @@ from pandas.io.formats.style import Styler
 
 from book.lab import ledger
 from book.lab.evidence import Results
-from book.lab.show import MISSING, _styled
+from book.lab.show import MISSING, styled
 from book.papers.community_modularity import shapes
 from book.papers.community_modularity.page import NOT_RUN, network_name
 from book.papers.community_modularity.s05_layer_pruning import experiment as pruning
@@ -63,7 +63,7 @@ def architectures(table: str, *, name: str) -> Styler:
                 "parameters": f"{sum(p.numel() for p in model.parameters()):,}",
             }
         )
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def stored(family: str, *, reading: str = "described", results: Results | None = None, **which):
@@ -110,7 +110,7 @@ def costs(networks: pd.DataFrame, *, name: str) -> Styler | Markdown:
                 "lost, points": MISSING if reading == "parent" else _mean(loss, 2),
             }
         )
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def plateau(networks: pd.DataFrame) -> float:
@@ -136,7 +136,7 @@ def steps(networks: pd.DataFrame, *, name: str) -> Styler | Markdown:
         }
         for step, rows in found.groupby("step")
     ]
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def ratios(*, name: str) -> Styler:
@@ -149,7 +149,7 @@ def ratios(*, name: str) -> Styler:
         "accuracy lost, points": "{:.2f}",
         "points per unit of Q": "{:.1f}",
     }
-    return _styled(frame.rename(columns=words), name).format(form).hide(axis="index")
+    return styled(frame.rename(columns=words), name).format(form).hide(axis="index")
 
 
 def printed_plans() -> pd.DataFrame:
@@ -190,7 +190,7 @@ def nearest_plans(plans: pd.DataFrame, *, name: str, show: int = 1) -> Styler:
                         "to the printed digits": "yes" if best["exact"] else "no",
                     }
                 )
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def curve_and_kept(record: dict, threshold: float) -> tuple[np.ndarray, tuple, tuple]:
@@ -221,7 +221,7 @@ def thresholds(q: np.ndarray, plans: pd.DataFrame, values: Iterable[float], *, n
                 "operations": f"{row['torch']:.1f} %",
             }
         )
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def table_1(plans: pd.DataFrame, *, name: str, results: Results | None = None) -> Styler:
@@ -250,7 +250,7 @@ def table_1(plans: pd.DataFrame, *, name: str, results: Results | None = None) -
         )
     if len(lines) == len(printed):
         lines.append({"": "ours: not run yet (needs a GPU)"})
-    return _styled(pd.DataFrame(lines).fillna(MISSING), name).hide(axis="index")
+    return styled(pd.DataFrame(lines).fillna(MISSING), name).hide(axis="index")
 
 
 def _built(model) -> list[tuple[int, int]]:

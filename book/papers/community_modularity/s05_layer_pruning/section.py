@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
 from book.papers.community_modularity import settings, shapes
 from book.papers.community_modularity.curves import CurveConfig
 from book.papers.community_modularity.s05_layer_pruning import experiment as pruning
@@ -93,3 +96,22 @@ def _parent(p: PruningParameters, network: str, seed: int, quick: dict = QUICK) 
 
 def _look(p: PruningParameters, train: SgdConfig) -> CurveConfig:
     return CurveConfig(train, samples=p.samples, neighbours=(p.neighbours,), repeats=p.repeats)
+
+
+def sweeps(parameters: PruningParameters) -> list[Sweep]:
+    """What the section runs, in its order."""
+    look = guided_look(parameters)
+    families = [family_looks(parameters, which) for which in ("deep", "shallow")]
+    return [
+        *(Sweep(pruning.run, looks) for looks in families),
+        Sweep(functools.partial(_guided, parameters), [look] if look else []),
+    ]
+
+
+def _guided(parameters: PruningParameters, looks: Sequence[CurveConfig], **where) -> list[dict]:
+    (look,) = looks
+    tuned = {**tuning(parameters), **where}
+    return pruning.run_guided(look, threshold=parameters.threshold, **tuned)
+
+
+SECTION = Section("community_modularity/05_layer_pruning", PruningParameters, sweeps)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
 from book.papers.ncut import mlps
 from book.papers.ncut.mlps import InitialConfig, NcutConfig, condition
 
@@ -100,3 +101,14 @@ def initial_networks(parameters: ClusterabilityParameters) -> list[InitialConfig
     """
     p = parameters
     return mlps.initial_configs(p.data[0], p.width, p.cluster_counts, p.initial_networks)
+
+
+def sweeps(parameters: ClusterabilityParameters) -> list[Sweep]:
+    """What the section runs, in its order."""
+    return [
+        Sweep(mlps.run, clusterability(parameters)),
+        Sweep(mlps.run_initial, initial_networks(parameters), on_device=False),
+    ]
+
+
+SECTION = Section("surprisingly_modular/01_clusterability", ClusterabilityParameters, sweeps)

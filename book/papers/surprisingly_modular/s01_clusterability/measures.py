@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import NAMES, Results, cell, label, measurement, part
+from book.lab.evidence import Results, measurement, part
+from book.papers.ncut.cells import NAMES, cell, label
 from book.papers.ncut.measures import BOTH, paired_fall, rows_mean, rows_sd
 
 METHODS = ("none", "dropout")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
 from book.papers.ncut import mlps, settings
 from book.papers.ncut.mlps import NcutConfig, condition
 from modgraph_lib import training
@@ -213,3 +214,16 @@ def distance_moved(train: TrainConfig, stage: str = "unpruned") -> float:
     moved = sum(float((after - before).square().sum()) for after, before in pairs)
     length = sum(float(before.square().sum()) for _, before in pairs)
     return (moved / length) ** 0.5
+
+
+def sweeps(parameters: LearningOrTopologyParameters) -> list[Sweep]:
+    """What the section runs, in its order."""
+    return [
+        Sweep(mlps.run, noise_networks(parameters)),
+        Sweep(mlps.run, topology_networks(parameters)),
+    ]
+
+
+SECTION = Section(
+    "surprisingly_modular/02_learning_or_topology", LearningOrTopologyParameters, sweeps
+)

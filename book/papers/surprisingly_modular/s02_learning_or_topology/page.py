@@ -9,8 +9,9 @@ from IPython.display import Markdown
 from pandas.io.formats.style import Styler
 
 from book.lab import ledger
-from book.lab.printed import DATA as WORDS
-from book.lab.show import MISSING, _number, _plus_minus, _spread, _styled
+from book.lab.show import MISSING, mean_and_sd, number, plus_minus, styled
+from book.papers.ncut import beside
+from book.papers.ncut.beside import DATA as WORDS
 from book.papers.ncut.topology_tables import (
     TABLES,
     both_nulls,
@@ -55,15 +56,15 @@ def noise_here(table: pd.DataFrame, *, name: str) -> Styler:
                 "images": f"{rows['images'].iloc[0] or 'all'}",
                 "regulariser": style.condition(regularizer)[2],
                 "train acc.": f"{after['train_accuracy'].mean():.3f}",
-                "unpruned n-cut": _spread(before["ncut"]),
-                "n-cut": _spread(after["ncut"]),
-                "shuffles' n-cut": _plus_minus(
+                "unpruned n-cut": mean_and_sd(before["ncut"]),
+                "n-cut": mean_and_sd(after["ncut"]),
+                "shuffles' n-cut": plus_minus(
                     after["shuffle_mean"].mean(), after["shuffle_std"].mean()
                 ),
                 "below all": f"{after['significant'].sum()} of {len(after)}",
             }
         )
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def nulls_here(table: pd.DataFrame, *, name: str) -> Styler:
@@ -84,7 +85,7 @@ def nulls_here(table: pd.DataFrame, *, name: str) -> Styler:
                 "below non-zero": f"{rows['below_nonzero'].sum()} of {len(rows)}",
             }
         )
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def twelve_tables(rows: pd.DataFrame, *, name: str) -> Styler:
@@ -96,7 +97,7 @@ def twelve_tables(rows: pd.DataFrame, *, name: str) -> Styler:
         for who in ("paper", "ours"):
             lines[f"{table[6:].upper().replace('A', 'A.')} {words}", who] = _line(line, who)
     frame = pd.DataFrame(list(lines.values()), index=pd.MultiIndex.from_tuples(lines))
-    return _styled(frame, name)
+    return styled(frame, name)
 
 
 def networks_listed(rows: pd.DataFrame, *, name: str) -> Styler:
@@ -109,20 +110,20 @@ def networks_listed(rows: pd.DataFrame, *, name: str) -> Styler:
     shown = {}
     for table, (data, regularizer, stage) in TABLES.items():
         words = f"{data_name(data)}, {style.condition(regularizer)[2]}, {stage}"
-        for number in range(10):
+        for run in range(10):
             line = {}
             for who, frame in sides.items():
-                one = frame[(frame["table"] == table) & (frame["seed"] == number)]
+                one = frame[(frame["table"] == table) & (frame["seed"] == run)]
                 line |= {f"{key}, {who}": text for key, text in _network(one).items()}
-            shown[table[6:].upper().replace("A", "A."), words, str(number)] = line
+            shown[table[6:].upper().replace("A", "A."), words, str(run)] = line
     frame = pd.DataFrame(list(shown.values()), index=pd.MultiIndex.from_tuples(shown))
     order = sorted(frame.columns, key=lambda column: column.endswith("ours"))
-    return _styled(frame[order], name)
+    return styled(frame[order], name)
 
 
 def kinds_of_p() -> pd.DataFrame:
     """The printed p-values by kind of shuffle, and how many have the form (10 m + 1)/321."""
-    printed = ledger.printed_p_values()
+    printed = beside.printed_p_values()
     inside = printed[printed["between"]]
     by = [frame.groupby("shuffle")["multiple_of_ten"] for frame in (printed, inside)]
     table = pd.DataFrame(
@@ -185,7 +186,7 @@ def distances(trains: Iterable[TrainConfig], *, name: str) -> Styler:
         }
         for train in trains
     ]
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def _noise_name(data: str) -> str:
@@ -201,9 +202,9 @@ def _line(line: pd.Series, who: str) -> dict[str, str]:
     sign = f"{line['d', who]:+.2f}"
     spread = line["SD of d", who]
     return {
-        "n-cut": _number(line["n-cut", who]),
-        "all": _number(line["shuffles", who]),
-        "non-zero": _number(line["non-zero shuffles", who]),
+        "n-cut": number(line["n-cut", who]),
+        "all": number(line["shuffles", who]),
+        "non-zero": number(line["non-zero shuffles", who]),
         "mean d": sign if pd.isna(spread) else f"{sign} ± {spread:.2f}",
         "d < 0": f"{line['negative', who]:.0f} of {networks:.0f}",
         "below all": f"{line['below all', who]:.0f} of {networks:.0f}",

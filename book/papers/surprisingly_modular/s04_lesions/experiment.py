@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from book.lab import store, sweep
+from book.lab import compare, sweep
+from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
 from book.papers.ncut import mlps
-from modgraph_lib import cache, clustering, datasets, graphs, lesions, provenance, training
+from modgraph_lib import clustering, datasets, graphs, lesions, provenance, training
 from modgraph_lib.lesions import DoubleLesion, SingleLesion, Submodule
 from modgraph_lib.training import TrainConfig
 
@@ -30,7 +31,6 @@ __all__ = [
     "table",
 ]
 
-EXPERIMENT, SCHEMA = "mlp_lesions", 1
 PAIRS = ("important", "all")
 
 
@@ -128,31 +128,23 @@ def run(
     workers: int | None = None,
     root: str | None = None,
 ) -> list[dict]:
-    """Records of all configurations, from the store or computed now, in their order.
-
-    No backend is named, so ``joblib.parallel_config(backend="dask")`` takes it to a cluster.
-    """
+    """Records of all configurations; their networks are trained first, for a key needs them."""
     device = training.pick_device(device)
     trains = list({c.train: None for c in wanted})
     training.train_many(trains, device=device, workers=workers, root=root)
-    return sweep.each(run_one, wanted, device=device, workers=workers, root=root)
+    return EXPERIMENT.run(wanted, device=device, workers=workers, root=root)
 
 
-def run_one(config: LesionConfig, *, device: str = "cpu", root: str | None = None) -> dict:
-    """The record of one configuration, from the store or computed and stored.
+def key_of(config: LesionConfig, root: str | None = None) -> dict:
+    """Data and trained weights by digest: a network trained anew gets a record of its own."""
+    network = training.trained(config.train, root=root)
+    digest = provenance.weights_digest(network.weights[config.stage])
+    return {**sweep.key_config(config, root), "weights_digest": digest}
 
-    Its key names the data and the trained weights by digest: a network trained anew gets a
-    record of its own.
-    """
+
+def measure(config: LesionConfig, *, device: str = "cpu", root: str | None = None) -> dict:
+    """Result and provenance of one configuration, computed anew and not stored."""
     network = training.trained(config.train, device=device, root=root)
-    key = {
-        **cache.canonical(config),
-        "data_fingerprint": training.fingerprint(config.train.data, root),
-        "weights_digest": weights_digest(network.weights[config.stage]),
-    }
-    record = store.get(EXPERIMENT, SCHEMA, key)
-    if record is not None:
-        return record
     data = datasets.load(config.train.data, "test", root=root)
     with training.single_thread():
         start = time.perf_counter()
@@ -161,15 +153,7 @@ def run_one(config: LesionConfig, *, device: str = "cpu", root: str | None = Non
     note = training.data_note(config.train.data, root)
     origin = provenance.stamp(device=device, threads=1, seconds=seconds, data_note=note)
     result["train_seconds"] = round(network.seconds, 3)
-    return store.put(EXPERIMENT, SCHEMA, key, result, origin)
-
-
-def weights_digest(weights: Mapping[str, Any]) -> str:
-    """First 16 hex digits of the SHA-256 of named weights."""
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        digest.update(name.encode() + weights[name].detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return {"result": result, "provenance": origin}
 
 
 def parts_of(config: LesionConfig, model: Any) -> list[Submodule]:
@@ -388,3 +372,24 @@ def _run(record: Mapping[str, Any]) -> dict[str, Any]:
         "data_note": origin["data_note"],
         "key": record["key"],
     }
+
+
+EXPERIMENT = Experiment(
+    "mlp_lesions",
+    LesionConfig,
+    measure,
+    {"mlp_lesions": table, "mlp_lesion_pairs": pairs_table},
+    key=key_of,
+    recompute=lambda config: measure(config)["result"],
+    compare=compare.lesions,
+    keep=mlps.of_paper_size,
+)
+run_one = EXPERIMENT.run_one
+
+
+def sweeps(parameters: LesionParameters) -> list[Sweep]:
+    """What the section runs."""
+    return [Sweep(run, configs(parameters))]
+
+
+SECTION = Section("surprisingly_modular/04_lesions", LesionParameters, sweeps)

@@ -10,11 +10,11 @@ import pandas as pd
 from IPython.display import Markdown
 from pandas.io.formats.style import Styler
 
-from book.lab import ledger
+from book.lab import ledger, registry
 from book.lab.claims import criteria_of
 from book.lab.criteria import MET, NOT_MET, Criterion, judge
-from book.lab.evidence import MEASUREMENTS, Results
-from book.lab.show import MISSING, NOT_RUN, _styled
+from book.lab.evidence import Results
+from book.lab.show import MISSING, NOT_RUN, styled
 from book.papers.surprisingly_modular.s04_lesions.measures import lesion_pairs, lesion_rows
 
 __all__ = [
@@ -103,7 +103,7 @@ def submodules_listed(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
             "class": rows["importance"],
         }
     )
-    return _styled(frame, name).hide(axis="index")
+    return styled(frame, name).hide(axis="index")
 
 
 def pairs_listed(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
@@ -122,7 +122,7 @@ def pairs_listed(rows: pd.DataFrame, *, name: str) -> Styler | Markdown:
             "edge": rows["depends"].map({True: "yes", False: ""}),
         }
     )
-    return _styled(frame, name).hide(axis="index")
+    return styled(frame, name).hide(axis="index")
 
 
 def classes_beside(results: Results, *, name: str, kind: str = "weights") -> Styler | Markdown:
@@ -139,7 +139,7 @@ def classes_beside(results: Results, *, name: str, kind: str = "weights") -> Sty
     columns = {"paper": _profile(printed_submodules())}
     for seed, rows in ours.groupby("seed"):
         columns[f"ours, seed {seed}"] = _profile(rows)
-    return _styled(pd.DataFrame(columns), name)
+    return styled(pd.DataFrame(columns), name)
 
 
 def edges_beside(results: Results, *, name: str, kind: str = "weights") -> Styler | Markdown:
@@ -151,7 +151,7 @@ def edges_beside(results: Results, *, name: str, kind: str = "weights") -> Style
     for seed, rows in ours.groupby("seed"):
         columns[f"ours, seed {seed}"] = _edge_profile(rows)
     columns["ours, all"] = _edge_profile(ours)
-    return _styled(pd.DataFrame(columns), name)
+    return styled(pd.DataFrame(columns), name)
 
 
 def kinds_compared(results: Results, *, name: str) -> Styler | Markdown:
@@ -178,7 +178,7 @@ def kinds_compared(results: Results, *, name: str) -> Styler | Markdown:
         )
     if not lines:
         return Markdown(NOT_RUN)
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def random_sets_by_layer(results: Results, *, name: str) -> Styler | Markdown:
@@ -186,7 +186,7 @@ def random_sets_by_layer(results: Results, *, name: str) -> Styler | Markdown:
     means = _random_means(results)
     if len(means.columns) < 2:
         return Markdown(NOT_RUN)
-    return _styled(means.rename(index="layer {}".format), name).format("{:.2f}", na_rep=MISSING)
+    return styled(means.rename(index="layer {}".format), name).format("{:.2f}", na_rep=MISSING)
 
 
 def which_definition(results: Results) -> Markdown:
@@ -238,7 +238,7 @@ def rules_compared(results: Results, *, name: str) -> Styler | Markdown:
     one, two = (frame.set_index(["seed", "name"])["importance"] for frame in frames)
     both = pd.crosstab(one, two.loc[one.index])
     both.index.name, both.columns.name = "text", "code"
-    return _styled(both, name)
+    return styled(both, name)
 
 
 def claims_by_kind(results: Results, *, name: str) -> Styler | Markdown:
@@ -254,7 +254,7 @@ def claims_by_kind(results: Results, *, name: str) -> Styler | Markdown:
     claims = ledger.load_claims()
     for claim in claims[claims["section"] == SECTION].itertuples(index=False):
         for criterion in criteria_of(claim):
-            measure = MEASUREMENTS[criterion.measurement]
+            measure = registry.measurement(criterion.measurement)
             if "kind" not in inspect.signature(measure).parameters:
                 continue
             line = {"claim": claim.id}
@@ -265,7 +265,7 @@ def claims_by_kind(results: Results, *, name: str) -> Styler | Markdown:
                 number = MISSING if math.isnan(part.observed) else f"{part.observed:.3g} {mark}"
                 line |= {"measured": part.name, word: number.strip(), "networks": part.runs}
             lines.append({**line, "asked for": _bounds(criterion)})
-    return _styled(pd.DataFrame(lines), name).hide(axis="index")
+    return styled(pd.DataFrame(lines), name).hide(axis="index")
 
 
 def graph_panels(

@@ -9,14 +9,13 @@ written out on the adjacency matrix, or against a simulation of the experiment i
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.linalg
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, measurement
+from book.lab.evidence import Results, measurement, once
 
 if TYPE_CHECKING:
     from modgraph_lib.graphs import LayeredGraph
@@ -26,19 +25,8 @@ SPARSITIES = {"untrained": 0.0, "pruned to 90%": 0.9}
 DRAWS = 1_000_000
 
 
-def _once(function: Callable[..., list[Part]]) -> Callable[..., list[Part]]:
-    """Compute an identity once per process: it depends on its arguments alone, on no rows."""
-    remembered = functools.cache(lambda **arguments: tuple(function({}, **arguments)))
-
-    @functools.wraps(function)
-    def measure(results: Results, **arguments: int) -> list[Part]:
-        return list(remembered(**arguments))
-
-    return measure
-
-
 @measurement
-@_once
+@once
 def rescaled_ratio(results: Results, *, k: int, runs: int) -> list[Part]:
     """n-cut after multiplying every weight by one constant, over n-cut before (SM footnote 9)."""
     from modgraph_lib import clustering
@@ -55,7 +43,7 @@ def rescaled_ratio(results: Results, *, k: int, runs: int) -> list[Part]:
 
 
 @measurement
-@_once
+@once
 def conventional_ratio(results: Results, *, k: int, runs: int) -> list[Part]:
     """n-cut over its conventional form (half the sum of cut over volume; SM footnote 5)."""
     from modgraph_lib import clustering
@@ -74,7 +62,7 @@ def conventional_ratio(results: Results, *, k: int, runs: int) -> list[Part]:
 
 
 @measurement
-@_once
+@once
 def edge_stub_ratio(results: Results, *, k: int, runs: int) -> list[Part]:
     """Failure probability of the edge-stub experiment over n-cut/k (SM and CL, Appendix A.1).
 
@@ -105,7 +93,7 @@ def edge_stub_ratio(results: Results, *, k: int, runs: int) -> list[Part]:
 
 
 @measurement
-@_once
+@once
 def laplacian_spectrum(results: Results, *, runs: int) -> list[Part]:
     """Smallest real part and minus the largest imaginary part of the eigenvalues of D^-1 L.
 
@@ -125,7 +113,7 @@ def laplacian_spectrum(results: Results, *, runs: int) -> list[Part]:
 
 
 @measurement
-@_once
+@once
 def generalised_eigenpairs(results: Results, *, runs: int) -> list[Part]:
     """Distance between the eigenpairs of D^-1 L and of L u = lambda D u (CL section 1.2)."""
     parts = []

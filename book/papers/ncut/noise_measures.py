@@ -5,7 +5,8 @@ A.18), and of mean n-cuts and training accuracies wherever a claim is about thos
 from __future__ import annotations
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, cell, label, measurement, part
+from book.lab.evidence import Results, measurement, part
+from book.papers.ncut.cells import cell, label
 from book.papers.ncut.measures import mean_gap, rows_mean, rows_sd
 
 MEMORISATION = "random_memorisation"

@@ -1,0 +1,130 @@
+"""Which rows of multi-layer perceptrons may decide a claim of the n-cut papers.
+
+A row counts for a claim only if the network behind it was trained and tested as the paper
+says. Everything else (quick and laptop scales, other widths or epochs, the readings of the
+published code) is filtered out here, so that no measurement can forget to.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from book.lab.evidence import Results, experiment_table, one_per_seed
+from book.papers.ncut import settings
+from modgraph_lib import statistics
+from modgraph_lib.datasets.names import data_name
+
+__all__ = ["cell", "first_shuffles", "initial", "label"]
+
+INPUTS = settings.MLP.inputs
+
+INITIAL_SEEDS = {4: 200, 12: 100}
+
+# fmt: off
+CELL_COLUMNS = [
+    "data", "regularizer", "stage", "k", "seed", "variant", "epochs", "prune_epochs",
+    "batch_size", "width", "images", "nodes", "isolated", "method", "shuffles", "shuffled",
+    "dropout", "ncut", "shuffle_mean", "shuffle_std", "p_value", "significant", "test_accuracy",
+]
+# fmt: on
+
+INITIAL_COLUMNS = ["seed", "k", "ncut", "width", "inputs"]
+
+NAMES = {name: data_name(name) for name in ("mnist", "fashion_mnist", "cifar10_grey")}
+
+
+def cell(
+    results: Results,
+    *,
+    data: str,
+    regularizer: str,
+    stage: str,
+    k: int,
+    runs: int,
+    dropout: float | None = None,
+    variant: str = "described",
+    method: str = "layer",
+    epochs: int | None = None,
+) -> pd.DataFrame:
+    """Rows of one cell at the paper's settings, one per seed, sorted by seed.
+
+    Args:
+        results: tables by experiment; "mlp_ncut" is read, and may be absent.
+        data, regularizer, stage, k: the cell.
+        runs: the paper's number of networks; seeds 0 to runs-1 count.
+        dropout: rate to ask for instead of the paper's usual one.
+        variant: "described" decides claims; "published" is what the released code does.
+        method: of the shuffles, "layer" or "layer_nonzero".
+        epochs: epochs before pruning to ask for instead of the paper's usual ones.
+
+    Returns:
+        A frame with the columns of ``experiments.mlps.table``, indexed by seed; empty if none.
+        Of more shuffles than the paper's, the first ones count.
+
+    Raises:
+        ValueError: the table lacks columns.
+        KeyError: k is no setting of these papers.
+    """
+    table = experiment_table(results, "mlp_ncut", CELL_COLUMNS)
+    usual = settings.of(data)
+    rate = usual.dropout if regularizer == "dropout" else 0.0
+    if epochs is None:
+        epochs = usual.epochs
+        if variant == "published":
+            epochs = settings.published_epochs(data, dropout=regularizer == "dropout")
+    keep = (
+        (table["data"] == data)
+        & (table["regularizer"] == regularizer)
+        & (table["stage"] == stage)
+        & (table["k"] == k)
+        & (table["seed"] < runs)
+        & (table["variant"] == variant)
+        & (table["epochs"] == epochs)
+        & (table["prune_epochs"] == usual.prune_epochs)
+        & (table["batch_size"] == settings.BATCH_SIZE)
+        & (table["width"] == settings.WIDTH)
+        & (table["images"] == 0)
+        & (table["nodes"] + table["isolated"] == usual.nodes)
+        & (table["method"] == method)
+        & (table["shuffles"] >= settings.SHUFFLES[k])
+        & ((table["dropout"] - (rate if dropout is None else dropout)).abs() < 1e-9)
+    )
+    return first_shuffles(one_per_seed(table[keep]), settings.SHUFFLES[k])
+
+
+def initial(results: Results, *, k: int, runs: int) -> pd.DataFrame:
+    """Untrained 784-256x4-10 networks at one k, seeds 0 to runs-1, indexed by seed."""
+    table = experiment_table(results, "mlp_initial_ncut", INITIAL_COLUMNS)
+    keep = (
+        (table["k"] == k)
+        & (table["seed"] < runs)
+        & (table["width"] == settings.WIDTH)
+        & (table["inputs"] == INPUTS)
+    )
+    return one_per_seed(table[keep])
+
+
+def label(*, data: str = "", regularizer: str = "", stage: str = "") -> str:
+    """Words for a cell, in the order data, regularizer, stage; empty ones left out."""
+    words = {"none": "no regulariser", "l1": "L1", "l2": "L2", "dropout+l2": "dropout + L2"}
+    return ", ".join(
+        text for text in (data_name(data), words.get(regularizer, regularizer), stage) if text
+    )
+
+
+def first_shuffles(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The rows with their null cut to the first ``count`` shuffles and tested against those."""
+    if (rows["shuffles"] == count).all():
+        return rows
+    nulls = [np.asarray(null)[:count] for null in rows["shuffled"]]
+    pairs = list(zip(rows["ncut"], nulls, strict=True))
+    return rows.assign(
+        shuffled=pd.Series(nulls, index=rows.index, dtype=object),
+        shuffles=count,
+        shuffle_mean=[null.mean() for null in nulls],
+        shuffle_std=[null.std() for null in nulls],
+        p_value=[statistics.empirical_p_value(ncut, null) for ncut, null in pairs],
+        z_score=[statistics.z_score(ncut, null) for ncut, null in pairs],
+        significant=[bool(ncut < null.min()) for ncut, null in pairs],
+    )

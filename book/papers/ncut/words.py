@@ -1,0 +1,155 @@
+"""Computed prose of the n-cut sections: status line, differences, who ran what and when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from IPython.display import Markdown
+
+import modgraph_lib
+from book.lab import ledger
+from book.lab.claims import PAPERS
+from book.lab.show import NOT_RUN
+from book.lab.words import library_digest, rows_digest, say
+from book.papers.ncut import beside, readings
+from modgraph_lib.datasets.names import data_name
+from modgraph_lib.plots import style
+
+NOT_RUN_YET = "not run yet"
+# What tells one trained network from another.
+NETWORK = ["data", "regularizer", "variant", "seed", "epochs", "prune_epochs", "dropout"]
+
+
+def status(
+    section: str,
+    *,
+    data: Sequence[str],
+    experiment: str = "mlp_ncut",
+    width: int = 256,
+    rows: pd.DataFrame | None = None,
+) -> Markdown:
+    """The line under a chapter's title: paper, verdicts so far, evidence, cost, digests.
+
+    Args:
+        section: for instance "surprisingly_modular/01_clusterability".
+        data: data sets of the paper's tables in this section.
+        experiment: whose rows are the evidence.
+        width: the width of the paper's networks.
+        rows: the evidence itself, where width and data do not tell it from other rows.
+    """
+    results = ledger.load_results()
+    totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
+    said = ", ".join(f"{count} {kind}" for kind, count in totals.drop("total").items() if count)
+    paper = rows
+    if paper is None:
+        every = results[experiment]
+        paper = every[(every["width"] == width) & every["data"].isin(data)]
+    cost = f"{_work(paper)} for the rows at hand" if len(paper) else NOT_RUN_YET
+    return say(
+        f"""
+        **Paper:** {PAPERS[section.split("/")[0]]}<br>
+        **Verdicts so far:** {said}, of {totals["total"]} claims<br>
+        **Evidence at hand:** {_evidence(paper)}<br>
+        **Cost:** this page about a minute on 2 cores; paper scale {cost}<br>
+        **Digests:** library `{library_digest()}` (version {modgraph_lib.__version__}),
+        rows and their data `{rows_digest(paper)}`
+        """
+    )
+
+
+def provenance(rows: pd.DataFrame) -> Markdown:
+    """Who ran what and when, from the rows themselves."""
+    if rows.empty:
+        return Markdown(NOT_RUN)
+    networks = len(rows.drop_duplicates(NETWORK))
+    notes = "; ".join(sorted({note for note in rows["data_note"] if note}))
+    dates = sorted({str(date)[:10] for date in rows["date"]})
+    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    commits = ", ".join(sorted({f"`{str(commit)[:8]}`" for commit in rows["commit"]}))
+    number = "1 network" if networks == 1 else f"{networks} networks"
+    text = f"*{number}, {_work(rows)}, {span}, commit {commits}.*"
+    return Markdown(f"{text} *Data: {notes}.*" if notes else text)
+
+
+def differences(*names: str, rows: pd.DataFrame | None = None) -> Markdown:
+    """Where our n-cuts are far from the printed ones, in words; the worst first."""
+    results = ledger.load_results() if rows is None else {}
+    frame = pd.concat(
+        [
+            beside.paper_beside_ours(name, results.get(beside.experiment_of(name), rows))
+            for name in names
+        ]
+    )
+    compared = int(frame["n-cut", "ours"].notna().sum())
+    if not compared:
+        return Markdown(NOT_RUN)
+    off = (frame["n-cut", "ours"] - frame["n-cut", "paper"]).abs()
+    far = readings.worst_cells(frame)
+    spread = readings.spread_over_networks(frame)
+    few = int((frame["n-cut", "ours"].notna() & spread.isna()).sum())
+    text = (
+        f"Of {len(frame)} cells {compared} are run. Our mean n-cut differs from the printed one "
+        f"by {off.median():.3f} in the median and {off.max():.3f} at most"
+    )
+    if few == compared:
+        return Markdown(
+            f"{text}. With fewer than {readings.FEWEST} networks a cell there is no spread to "
+            "hold that against."
+        )
+    if few:
+        text += f" ({few} of fewer than {readings.FEWEST} networks, without a spread)"
+    if far.empty:
+        return Markdown(f"{text}; no cell is farther off than 2 SD over networks.")
+    listed = "; ".join(
+        f"{row.cell}: {row.ours:.3f} against {row.paper:.3f} ({row.deviations:+.1f} SD)"
+        for row in far.itertuples(index=False)
+    )
+    return Markdown(f"{text}. Farther off than 2 SD over networks: {listed}.")
+
+
+def lowest(rows: pd.DataFrame, regularizer: str) -> Markdown:
+    """Lowest n-cut of any network of a condition, by data set and stage."""
+    rows = rows[rows["regularizer"] == regularizer] if len(rows) else rows
+    if rows.empty:
+        return Markdown(NOT_RUN)
+    said = "; ".join(
+        f"{data_name(data)}, {stage}: {values.min():.3f} (of {len(values)} networks)"
+        for (data, stage), values in rows.groupby(["data", "stage"], sort=False)["ncut"]
+    )
+    return Markdown(f"Lowest n-cut with {style.condition(regularizer)[2]}: {said}.")
+
+
+def initial_range(untrained: pd.DataFrame, trained: pd.DataFrame) -> Markdown:
+    """Extremes of untrained networks, and which trained conditions lie above them."""
+    if untrained.empty:
+        return Markdown(NOT_RUN)
+    low, high = untrained["ncut"].min(), untrained["ncut"].max()
+    text = f"Ours: {len(untrained)} untrained networks between {low:.3f} and {high:.3f}."
+    if trained.empty:
+        return Markdown(text)
+    by = trained.groupby(["data", "regularizer", "stage"], sort=False)["ncut"]
+    above = [
+        f"{data_name(data)}, {style.condition(regularizer)[2]}, {stage} "
+        f"({int((values > high).sum())} of {len(values)})"
+        for (data, regularizer, stage), values in by
+        if (values > high).any()
+    ]
+    said = "; ".join(above) or "none"
+    return Markdown(f"{text} Trained networks above the highest of them: {said}.")
+
+
+def _work(rows: pd.DataFrame) -> str:
+    """Hours of work behind rows: each network's training once, each clustering once."""
+    clustering = rows.drop_duplicates("key")["seconds"].sum()
+    training = rows.drop_duplicates(NETWORK)["train_seconds"].sum()
+    devices = ", ".join(sorted(set(rows["device"])))
+    return f"{(clustering + training) / 3600:.1f} hours of work ({devices})"
+
+
+def _evidence(rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return "the paper's scale is not run yet; digits only"
+    found = rows.drop_duplicates(NETWORK)["data"].value_counts()
+    said = ", ".join(f"{count} on {data_name(data)}" for data, count in found.items())
+    return f"trained networks of the paper's size: {said}"

@@ -93,7 +93,12 @@ def listening(
 def running(
     model: nn.Module, modules: dict[str, nn.Module], one: torch.Tensor
 ) -> dict[str, nn.Module]:
-    """Those of ``modules`` that a pass runs (auxiliary heads run in training mode only)."""
+    """Those of ``modules`` that a pass runs (auxiliary heads run in training mode only).
+
+    >>> model, unused = models.mlp(4, 2, widths=(8,), seed=0), nn.Linear(4, 2)
+    >>> list(hooks.running(model, {"1": model[1], "unused": unused}, torch.zeros(1, 4)))
+    ['1']
+    """
     heard: set[str] = set()
     handles = [
         module.register_forward_hook(lambda *_, name=name: heard.add(name))

@@ -88,7 +88,13 @@ def listening(
 def running(
     model: nn.Module, modules: dict[str, nn.Module], one: torch.Tensor
 ) -> dict[str, nn.Module]:
-    """Those of ``modules`` that a pass runs (auxiliary heads run in training mode only)."""
+    """Those of ``modules`` that a pass runs (auxiliary heads run in training mode only).
+
+    >>> model = models.mlp(4, 2, widths=(8,), seed=0)
+    >>> found = hooks.find_modules(model, ["1", "3"])
+    >>> list(hooks.running(model, {**found, "aside": nn.Linear(4, 2)}, torch.zeros(1, 4)))
+    ['1', '3']
+    """
     heard: set[str] = set()
     handles = [
         module.register_forward_hook(lambda *_, name=name: heard.add(name))

@@ -18,6 +18,7 @@ FILE_LINES = 400
 # for the library (700 of them are examples in docstrings), 25,500 for all, and no long file.
 LIBRARY_LINES, CODE_LINES = 14_800, 34_800
 STILL_LONG = {
+    "modgraph_lib/lesions/__init__.py",
     "modgraph_lib/lesions/_passes.py",
     "modgraph_lib/report.py",
     "modgraph_lib/training/sgd.py",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
@@ -24,6 +25,7 @@ __all__ = [
     "once",
     "one_per_seed",
     "part",
+    "remembered",
     "standard_error",
 ]
 
@@ -90,6 +92,29 @@ def experiment_table(results: Results, experiment: str, columns: list[str]) -> p
             "the experiment makes of its records"
         )
     return table
+
+
+def remembered(table: pd.DataFrame, key: tuple, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """``make()``, computed once for each key as long as this very table lives.
+
+    Claims ask for the same few rows of a table hundreds of times.
+    """
+    alive, found = _REMEMBERED.get(id(table), (None, {}))
+    if alive is None or alive() is not table:
+        found = {}
+        forget = functools.partial(_forget, id(table))
+        _REMEMBERED[id(table)] = (weakref.ref(table, forget), found)
+    if key not in found:
+        found[key] = make()
+    return found[key].copy(deep=False)
+
+
+def _forget(name: int, dead: weakref.ref) -> None:
+    if name in _REMEMBERED and _REMEMBERED[name][0] is dead:
+        del _REMEMBERED[name]
+
+
+_REMEMBERED: dict[int, tuple[weakref.ref, dict]] = {}
 
 
 def one_per_seed(rows: pd.DataFrame) -> pd.DataFrame:

@@ -27,7 +27,7 @@ def pick_device(device: str = "auto") -> str:
     }
     if device == "auto":
         return next(name for name, there in available.items() if there)
-    if not available.get(device.partition(":")[0], False):
+    if not available.get(str(device).partition(":")[0], False):
         there = ", ".join(name for name, is_there in available.items() if is_there)
         raise ValueError(f"device {device!r} is not available here; use auto, or one of: {there}")
     return device

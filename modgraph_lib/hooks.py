@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from modgraph_lib import _checks
+
 __all__ = ["default_layers", "find_modules", "layer_widths", "listening", "running"]
 
 
@@ -24,6 +26,7 @@ def default_layers(model: nn.Module) -> tuple[str, ...]:
     def is_block(module: nn.Module) -> bool:
         return type(module).__name__.endswith(("Block", "Bottleneck"))
 
+    _checks.module(model)
     names: list[str] = []
     blocks: list[str] = []
     for name, module in model.named_modules():
@@ -47,7 +50,9 @@ def find_modules(model: nn.Module, layers: Sequence[str]) -> dict[str, nn.Module
     >>> hooks.find_modules(models.mlp(4, 2, widths=(8,), seed=0), ["1"])
     {'1': Linear(in_features=4, out_features=8, bias=True)}
     """
-    known = dict(model.named_modules())
+    known = dict(_checks.module(model).named_modules())
+    if isinstance(layers, str) or not all(isinstance(name, str) for name in layers):
+        raise TypeError(f"layers are a list of names, got {layers!r}")
     for name in layers:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
@@ -88,7 +93,13 @@ def listening(
 def running(
     model: nn.Module, modules: dict[str, nn.Module], one: torch.Tensor
 ) -> dict[str, nn.Module]:
-    """Those of ``modules`` that a pass runs (auxiliary heads run in training mode only)."""
+    """Those of ``modules`` that a pass runs (auxiliary heads run in training mode only).
+
+    >>> model = models.mlp(4, 2, widths=(8,), seed=0)
+    >>> found = hooks.find_modules(model, ["1", "3"])
+    >>> list(hooks.running(model, {**found, "aside": nn.Linear(4, 2)}, torch.zeros(1, 4)))
+    ['1', '3']
+    """
     heard: set[str] = set()
     handles = [
         module.register_forward_hook(lambda *_, name=name: heard.add(name))

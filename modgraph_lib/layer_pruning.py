@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from modgraph_lib import _checks
 from modgraph_lib.models import cifar_networks
 
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ def cost(network: str | nn.Module, image_shape: Sequence[int] = (3, 32, 32), **o
     """
     if isinstance(network, str):
         with torch.device("meta"):
-            channels, height, width = image_shape
-            network = cifar_networks.build(network, (channels, height, width), seed=0, **options)
-    device = next(network.parameters()).device
+            image_shape = _checks.shape(image_shape, "image_shape")
+            network = cifar_networks.build(network, image_shape, seed=0, **options)
+    device = next(_checks.module(network).parameters()).device
     heard: dict[str, int] = {"multiplied": 0, "biases": 0, "normed": 0}
 
     def hear(module: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
@@ -112,7 +113,7 @@ def choose(
     >>> layer_pruning.choose([0.1, 0.2, 0.15, 0.4, 0.4, 0.5], counts=(3, 3), threshold=0.0)
     ((0, 1), (0, 2))
     """
-    curve = np.asarray(q, dtype=float)
+    curve = _checks.numbers(q, "q")
     if curve.shape != (sum(counts),) or not np.isfinite(curve).all():
         raise ValueError(f"{sum(counts)} blocks need as many finite values of Q, got {curve}")
     stays = np.append(True, np.diff(curve) > threshold)

@@ -17,6 +17,8 @@ import scipy.linalg
 import torch
 from torch import nn
 
+from modgraph_lib import _checks
+
 __all__ = [
     "Eigenvalues",
     "clusterable_initialisation",
@@ -86,6 +88,7 @@ def eigenvalues(kernels: Sequence[torch.Tensor], *, count: int = COUNT, start=No
     >>> promoting.eigenvalues([torch.tensor(w) for w in weights], count=2).values.round(decimals=2)
     tensor([0.1500, 0.5100], dtype=torch.float64)
     """
+    _checks.whole(count, "count", least=1)
     sizes = _sizes(kernels)
     even, odd = sum(sizes[0::2]), sum(sizes[1::2])
     if min(even, odd) <= count:
@@ -209,6 +212,8 @@ def clusterable_initialisation(
     >>> report.clusterability(model, k=2, shuffles=9).z < -2
     True
     """
+    _checks.module(model)
+    _check_tags(tags, beta)
     layers: list[Any] = [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     convolutions = [part for part in layers if isinstance(part, nn.Conv2d)]
     layers = convolutions or layers
@@ -229,6 +234,12 @@ def clusterable_initialisation(
     return model
 
 
+def _check_tags(tags: int, beta: float) -> None:
+    _checks.whole(tags, "tags", least=2)
+    if not isinstance(beta, int | float) or not 0 < beta <= 1:
+        raise ValueError(f"beta lies in (0, 1], got {beta!r}")
+
+
 def tag_factors(lower: np.ndarray, upper: np.ndarray, *, tags: int, beta: float) -> np.ndarray:
     """(upper, lower) factors on the weights between two layers with these tags.
 
@@ -243,16 +254,15 @@ def tag_factors(lower: np.ndarray, upper: np.ndarray, *, tags: int, beta: float)
            [1.5, 0.5],
            [0.5, 1.5]])
     """
-    if tags < 2:
-        raise ValueError(f"clusterable initialisation needs at least 2 tags, got {tags}")
-    if not 0 < beta <= 1:
-        raise ValueError(f"beta lies in (0, 1], got {beta}")
+    _check_tags(tags, beta)
     same = np.asarray(upper)[:, None] == np.asarray(lower)[None, :]
     return np.where(same, 1 + (1 - beta) * (tags - 1), beta)
 
 
 def _sizes(kernels: Sequence[torch.Tensor]) -> list[int]:
     """Units of each layer, the inputs first."""
+    if not all(isinstance(kernel, torch.Tensor) for kernel in kernels):
+        raise TypeError("expected kernels as tensors (..., outputs, inputs)")
     if len(kernels) < 2:
         raise ValueError(f"eigenvalues need at least 2 kernels, got {len(kernels)}")
     sizes = [kernels[0].shape[-1]]

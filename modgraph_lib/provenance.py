@@ -76,7 +76,11 @@ def _processor() -> str:
 
 
 def weights_digest(weights: Mapping[str, Any]) -> str:
-    """First 16 hex digits of the SHA-256 of named weights (tensors)."""
+    """First 16 hex digits of the SHA-256 of named weights (tensors).
+
+    >>> provenance.weights_digest({"a": torch.zeros(2)})
+    '50edc262344620eb'
+    """
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode() + weights[name].detach().cpu().contiguous().numpy().tobytes())

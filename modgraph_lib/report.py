@@ -30,7 +30,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from modgraph_lib import clustering
+from modgraph_lib import _checks, clustering
 from modgraph_lib.graphs import LayeredGraph, kernel_shuffles, weight_graph
 from modgraph_lib.graphs.plain import plain
 
@@ -171,6 +171,9 @@ def clusterability(
     (0.09, 0.05, True)
     """
     start = time.perf_counter()
+    _checks.whole(k, "k (one cluster has n-cut 0 in every network)", least=2)
+    _checks.whole(shuffles, "shuffles", least=1)
+    _checks.whole(seed, "seed")
     if isinstance(network, LayeredGraph):
         if graph_options:
             raise TypeError(f"a graph is made already; drop {', '.join(graph_options)}")
@@ -224,8 +227,8 @@ def load_model(
     >>> type(model).__name__, model.training
     ('Sequential', False)
     """
-    make = factory if callable(factory) else _imported(factory)
-    arguments = dict(arguments or {})
+    make = factory if callable(factory) else _imported(str(factory))
+    arguments = dict(_checks.instance(arguments or {}, Mapping, "arguments by name"))
     try:
         model = make(**arguments)
     except TypeError as error:
@@ -252,7 +255,7 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     >>> list(report.load_weights(path))
     ['1.weight']
     """
-    path = Path(path)
+    path = Path(_checks.instance(path, str | Path, "the path of a weights file"))
     found: Any
     if not path.is_file():
         raise FileNotFoundError(f"no weights file {path.absolute()}")
@@ -333,7 +336,9 @@ def fill(model: nn.Module, given: Mapping[str, torch.Tensor], where: str) -> Non
     >>> torch.equal(model[1].weight, other[1].weight)
     True
     """
-    wanted = {n.replace("_orig_mod.", ""): value for n, value in model.state_dict().items()}
+    _checks.instance(given, Mapping, "tensors by name")
+    state = _checks.module(model).state_dict()
+    wanted = {name.replace("_orig_mod.", ""): value for name, value in state.items()}
     given = {name: value for name, value in given.items() if isinstance(value, torch.Tensor)}
     given = {name: plain(value, name) for name, value in given.items()}
     while given and not given.keys() & wanted.keys():
@@ -370,7 +375,7 @@ def fill(model: nn.Module, given: Mapping[str, torch.Tensor], where: str) -> Non
             f"{where} does not fit {type(model).__name__}; {'; '.join(problems)}. Other arguments "
             "of the factory (classes, width)?"
         )
-    own = {name.replace("_orig_mod.", ""): name for name in model.state_dict()}
+    own = {name.replace("_orig_mod.", ""): name for name in state}
     model.load_state_dict({own[name]: value for name, value in given.items()}, strict=False)
 
 

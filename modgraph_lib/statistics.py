@@ -39,7 +39,10 @@ Ties = Literal["count", "ignore"]
 
 def _numbers(values: Numbers, name: str, *, least: int = 1) -> np.ndarray:
     """``values`` as a flat float64 array; ValueError when too few or any is not finite."""
-    array = np.asarray(values, dtype=np.float64)
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a flat list of numbers, got {values!r}") from None
     if array.ndim != 1:
         raise ValueError(f"{name} must be a flat list of numbers, got shape {array.shape}")
     if len(array) < least:
@@ -51,10 +54,13 @@ def _numbers(values: Numbers, name: str, *, least: int = 1) -> np.ndarray:
 
 
 def _number(value: float, name: str) -> float:
-    value = float(value)
-    if isnan(value):
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number, got {value!r}") from None
+    if isnan(number):
         raise ValueError(f"{name} is NaN")
-    return value
+    return number
 
 
 def _probabilities(values: Numbers, name: str = "p_values") -> np.ndarray:
@@ -271,7 +277,7 @@ def benjamini_hochberg(p_values: Numbers, *, alpha: float = 0.05) -> BenjaminiHo
     from scipy.stats import false_discovery_control  # slow to import
 
     p = _probabilities(p_values)
-    if not 0 < alpha < 1:
+    if not 0 < _number(alpha, "alpha") < 1:
         raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
     ordered = np.sort(p)
     passing = ordered[ordered <= alpha * np.arange(1, len(p) + 1) / len(p)]

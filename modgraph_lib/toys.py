@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from modgraph_lib import _checks
 from modgraph_lib.lesions import Submodule
 
 __all__ = [
@@ -84,7 +85,8 @@ def strands(
     >>> weights[0].shape, strand
     ((6, 4), array([0, 1, 0, 1, 0, 1, 0, 1, 0, 1]))
     """
-    if not 0 <= leak <= 1:
+    _checks.whole(count, "count", least=1)
+    if not isinstance(leak, int | float) or not 0 <= leak <= 1:
         raise ValueError(f"leak must lie between 0 and 1, got {leak}")
     if len(layers) < 2 or min(layers) < count:
         raise ValueError(f"need two layers or more of at least {count} nodes, got {list(layers)}")

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from modgraph_lib import _checks
 from modgraph_lib.attacks import _gradient as gradient
 from modgraph_lib.attacks import _pixel as pixel
 from modgraph_lib.pixels import channels_last, scaled, with_channels
@@ -215,7 +216,16 @@ def sizes(originals: torch.Tensor, adversarial: torch.Tensor) -> dict[str, torch
     >>> {name: round(size.item(), 2) for name, size in attacks.sizes(before, after).items()}
     {'l2': 0.5, 'linf': 0.4, 'pixels': 2}
     """
-    change = (adversarial - originals).abs()
+    before, after = (
+        _checks.tensor(originals, "originals"),
+        _checks.tensor(adversarial, "adversarial"),
+    )
+    if before.ndim != 4 or before.shape != after.shape:
+        raise ValueError(
+            "originals and adversarial must both be (N, C, H, W) of one shape, got "
+            f"{tuple(before.shape)} and {tuple(after.shape)}"
+        )
+    change = (after - before).abs()
     return {
         "l2": change.flatten(1).square().sum(1).sqrt(),
         "linf": change.flatten(1).amax(1),
@@ -266,13 +276,14 @@ def _checked(name: str, model: nn.Module, images: torch.Tensor, labels: Any) -> 
         raise ModuleNotFoundError(
             f'{name} needs the Adversarial Robustness Toolbox: pip install "modgraph-lib[attacks]"'
         )
-    if any(module.training for module in model.modules()):
+    if any(module.training for module in _checks.module(model).modules()):
         raise ValueError("the model is in training mode: call model.eval() first")
-    images = scaled(torch.as_tensor(images))
+    images = scaled(_checks.tensor(images, "images"))
     if images.ndim != 4:
         raise ValueError(f"images must be (N, C, H, W), got {tuple(images.shape)}")
-    if len(images) != len(labels):
-        raise ValueError(f"{len(images)} images need as many labels, got {len(labels)}")
+    labels = _checks.tensor(labels, "labels")
+    if labels.shape != (len(images),):
+        raise ValueError(f"{len(images)} images need as many labels, got {tuple(labels.shape)}")
     if len(images) and not (images.min() >= 0 and images.max() <= 1):
         raise ValueError("images must lie in 0..1; a model should normalise them itself")
     return images

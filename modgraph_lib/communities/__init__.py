@@ -15,6 +15,7 @@ import torch
 from scipy import sparse
 from torch import nn
 
+from modgraph_lib import _checks
 from modgraph_lib.communities.streaming import each_layer, finite_rows
 from modgraph_lib.hooks import default_layers
 
@@ -59,8 +60,7 @@ def _unit_rows(features: torch.Tensor, similarity: str, zero_norm: str, name: st
 
 
 def _check_options(k: int, count: int, similarity: str, symmetrise: str, zero_norm: str) -> None:
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(f"k must be a whole number of at least 1, got {k!r}")
+    _checks.whole(k, "k", least=1)
     if count < k + 1:
         raise ValueError(f"k={k} neighbours need at least {k + 1} samples, got {count}")
     for value, allowed, name in (
@@ -132,7 +132,7 @@ def knn_graph(
            [0., 0., 0., 1.],
            [0., 0., 1., 0.]])
     """
-    features = torch.as_tensor(features)
+    features = _checks.tensor(features, "features")
     if features.ndim < 2:
         raise ValueError(f"features must be (N, ...) with one row a sample, got {features.shape}")
     _check_options(k, len(features), similarity, symmetrise, zero_norm)
@@ -149,7 +149,7 @@ def _square(adjacency: Any) -> sparse.coo_array:
     if isinstance(adjacency, torch.Tensor):
         adjacency = adjacency.detach().cpu().numpy()
     if not sparse.issparse(adjacency):
-        adjacency = np.asarray(adjacency, dtype=np.float64)
+        adjacency = _checks.numbers(adjacency, "adjacency")
     if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
         raise ValueError(f"an adjacency matrix is square, got shape {adjacency.shape}")
     matrix = sparse.csr_array(adjacency, dtype=np.float64)
@@ -246,7 +246,7 @@ def layer_graphs(
     >>> {name: graph.shape for name, graph in found.items()}
     {'1': (4, 4), '3': (4, 4)}
     """
-    images = torch.as_tensor(images)
+    images = _checks.tensor(images, "images")
     _check_options(k, len(images), similarity, symmetrise, zero_norm)
     return each_layer(
         model,
@@ -359,10 +359,12 @@ def modularity_curves(
     >>> {k: curve.q.round(2).tolist() for k, curve in curves.items()}
     {1: [-0.04, -0.14], 2: [0.02, -0.28]}
     """
-    images = torch.as_tensor(images)
+    images = _checks.tensor(images, "images")
     labels = np.asarray(labels.cpu() if isinstance(labels, torch.Tensor) else labels)
     if labels.shape != (len(images),):
         raise ValueError(f"{len(images)} images need as many labels, got {labels.shape}")
+    if isinstance(k, int):
+        raise TypeError(f"k is a list of numbers here, got {k}; modularity_curve takes one")
     if not k:
         raise ValueError("k is empty: give at least one number of neighbours")
     for neighbours in k:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from modgraph_lib import _checks
 from modgraph_lib.communities.streaming import each_layer, finite_rows
 
 __all__ = ["CkaMatrix", "cka_matrix", "linear_cka"]
@@ -59,7 +60,7 @@ def linear_cka(x: torch.Tensor | np.ndarray, y: torch.Tensor | np.ndarray) -> fl
         >>> round(linear_cka([[0.0], [1], [2]], [[0.0, 4], [2, 4], [4, 4]]), 6)
         1.0
     """
-    x, y = (torch.as_tensor(features) for features in (x, y))
+    x, y = _checks.tensor(x, "x"), _checks.tensor(y, "y")
     for features, name in ((x, "x"), (y, "y")):
         if features.ndim < 2 or len(features) < 2:
             raise ValueError(f"{name} must be (N, ...) with N of at least 2, got {features.shape}")
@@ -97,7 +98,7 @@ def cka_matrix(
     array([[1.  , 0.75],
            [0.75, 1.  ]])
     """
-    images = torch.as_tensor(images)
+    images = _checks.tensor(images, "images")
     if images.ndim < 1 or len(images) < 2:
         raise ValueError("CKA compares how samples lie to each other: give at least two images")
 

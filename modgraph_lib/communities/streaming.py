@@ -13,6 +13,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from modgraph_lib import _checks
 from modgraph_lib.device import pick_device
 from modgraph_lib.hooks import default_layers, find_modules, layer_widths, listening, running
 from modgraph_lib.pixels import scaled
@@ -54,11 +55,10 @@ def each_layer(
         ValueError: a model in training mode, no layer, one there is not, one that never runs or
             runs twice a pass, or a batch size or memory that is not positive.
     """
-    images = torch.as_tensor(images)
-    if any(module.training for module in model.modules()):
+    images = _checks.tensor(images, "images")
+    if any(module.training for module in _checks.module(model).modules()):
         raise ValueError("the model is in training mode: call model.eval() first")
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
+    _checks.whole(batch_size, "batch_size", least=1)
     if not memory > 0:
         raise ValueError(f"memory must be above 0 GiB, got {memory}")
     modules = find_modules(model, layers if layers is not None else default_layers(model))

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from modgraph_lib import _checks
+
 
 class DataMissing(FileNotFoundError):
     """A data set is not on this machine; the message says what, where it was looked for, and
@@ -90,7 +92,7 @@ def make(
     >>> len(mine), mine.classes
     (2, ('cat', 'dog'))
     """
-    images, labels = torch.as_tensor(images), torch.as_tensor(labels)
+    images, labels = _checks.tensor(images, "images"), _checks.tensor(labels, "labels")
     if images.dtype not in (torch.uint8, torch.float32):
         raise ValueError(f"{name}: images must be uint8 or float32, got {images.dtype}")
     if images.dtype == torch.uint8 and images.ndim not in (3, 4):

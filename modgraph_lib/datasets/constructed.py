@@ -16,26 +16,21 @@ from typing import Literal
 import numpy as np
 import torch
 
+from modgraph_lib import _checks
 from modgraph_lib.datasets import resize
 from modgraph_lib.datasets._types import Dataset, make
 
 Seed = int | np.random.RandomState
 Kind = Literal["same", "diff"]
 _CHUNK = 2_000
+WANTED = "a Dataset (datasets.make wraps images of your own)"
 
 
 def generator(seed: Seed) -> np.random.RandomState:
     """A legacy generator for a whole number, or the one given."""
     if isinstance(seed, np.random.RandomState):
         return seed
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
-    return np.random.RandomState(seed)
-
-
-def _check_count(count: int) -> None:
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-        raise ValueError(f"count must be a whole number of at least 1, got {count!r}")
+    return np.random.RandomState(_checks.whole(seed, "seed"))
 
 
 def draw_pairs(labels: np.ndarray, classes: int, kind: Kind, rng: np.random.RandomState):
@@ -62,6 +57,7 @@ def draw_pairs(labels: np.ndarray, classes: int, kind: Kind, rng: np.random.Rand
 
 
 def _pairs(data: Dataset, kind: Kind, seed: Seed) -> tuple[np.ndarray, torch.Tensor]:
+    _checks.instance(data, Dataset, WANTED)
     if data.images.ndim != 3 or data.images.dtype != torch.uint8:
         raise ValueError(
             f"{data.name}: pairs are made of grey uint8 images (N, H, W), "
@@ -127,6 +123,8 @@ def mixture(first: Dataset, second: Dataset, *, separate: bool = False, seed: Se
     >>> len(digits), len(both), len(both.classes)
     (299, 399, 10)
     """
+    for data in (first, second):
+        _checks.instance(data, Dataset, WANTED)
     if first.images.shape[1:] != second.images.shape[1:]:
         hint = " (cifar10_grey has 28x28)" if "cifar10" in (first.name, second.name) else ""
         raise ValueError(
@@ -167,7 +165,7 @@ def lines(count: int, *, size: int = 28, most: int = 10, seed: Seed = 42) -> Dat
     >>> lines.images.shape, lines.labels[:6].tolist()
     (torch.Size([100, 28, 28]), [6, 3, 7, 4, 6, 9])
     """
-    _check_count(count)
+    _checks.whole(count, "count", least=1)
     if not 1 <= most <= size:
         raise ValueError(f"most must be between 1 and the width {size}, got {most}")
     rng = generator(seed)
@@ -188,7 +186,7 @@ def random_images(count: int, *, size: int = 28, classes: int = 10, seed: Seed =
     >>> datasets.random_images(100).images.shape
     torch.Size([100, 28, 28])
     """
-    _check_count(count)
+    _checks.whole(count, "count", least=1)
     rng = generator(seed)
     images = np.empty((count, size, size), dtype=np.uint8)
     for start in range(0, count, _CHUNK):  # drawn as int64, the stream of the published script
@@ -234,7 +232,7 @@ def polynomials(count: int, *, seed: Seed = 42) -> Dataset:
     >>> data.images.shape, data.labels.shape
     (torch.Size([100, 2]), torch.Size([100, 512]))
     """
-    _check_count(count)
+    _checks.whole(count, "count", least=1)
     points = generator(seed).normal(size=(count, 2))
     x, y = points.T
     targets = np.zeros((count, 512), dtype=np.float32)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import nn
 
-from modgraph_lib import statistics
+from modgraph_lib import _checks, statistics
 from modgraph_lib.graphs import LayeredGraph
 from modgraph_lib.lesions._accuracies import (
     KINDS,
@@ -109,6 +109,7 @@ def submodules(graph: LayeredGraph, labels: np.ndarray) -> list[Submodule]:
     >>> [(part.layer, part.units.tolist()) for part in parts][:2]
     [('0', [0, 1, 2]), ('0', [3, 4, 5])]
     """
+    _checks.instance(graph, LayeredGraph, "a layered graph (graphs.weight_graph makes one)")
     labels = np.asarray(labels)
     if labels.shape != (graph.nodes,):
         raise ValueError(f"a graph of {graph.nodes} nodes needs as many labels, got {labels.shape}")
@@ -326,7 +327,8 @@ def double_lesions(
     """
     if not pairs:
         raise ValueError("no pair of sub-modules to lesion")
-    for x, y in pairs:
+    for pair in pairs:
+        x, y = _checks.instance(pair, tuple | list, "pairs of sub-modules")
         if x.depth >= y.depth:
             raise ValueError(f"pair {x.name}, {y.name}: give the one of the earlier layer first")
     parts = [part for pair in pairs for part in pair]
@@ -384,9 +386,9 @@ def dependency_graph(found: Iterable[DoubleLesion], *, variant: str = "described
 def _check_parts(parts: Sequence[Submodule], controls: int) -> None:
     if not parts:
         raise ValueError("no sub-module to lesion")
-    if controls < 1:
-        raise ValueError(f"need at least one random lesion to compare with, got {controls}")
+    _checks.whole(controls, "controls", least=1)
     for part in parts:
+        _checks.instance(part, Submodule, "sub-modules, as lesions.submodules finds them")
         if not len(part.units):
             raise ValueError(f"sub-module {part.name} has no unit: there is nothing to lesion")
 

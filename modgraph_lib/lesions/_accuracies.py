@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from modgraph_lib import _checks
 from modgraph_lib.device import pick_device, single_thread
 from modgraph_lib.hooks import listening
 from modgraph_lib.lesions._branches import ON_ACCELERATORS, Site, row_numbers
@@ -107,7 +108,9 @@ def lesion_accuracies(
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}")
-    images, target = torch.as_tensor(images), torch.as_tensor(labels)
+    _checks.module(model)
+    _checks.instance(masks, Mapping, "masks by the name of their layer")
+    images, target = _checks.tensor(images, "images"), _checks.tensor(labels, "labels")
     if target.ndim != 1 or len(target) != len(images) or target.is_floating_point():
         raise ValueError(
             f"{len(images)} images need as many whole-number classes, got labels of shape "

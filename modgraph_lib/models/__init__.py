@@ -14,6 +14,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from modgraph_lib import _checks
+
 __all__ = ["initialise", "kernels", "mlp", "small_cnn", "vgg"]
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -49,6 +51,7 @@ def mlp(
     >>> models.mlp(64, 10, widths=(32, 32), seed=0)(torch.zeros(5, 1, 8, 8)).shape
     torch.Size([5, 10])
     """
+    _checks.instance(widths, Sequence, "widths as a list, one number a layer")
     hidden = {f"widths[{i}]": width for i, width in enumerate(widths)}
     _check_sizes(inputs=inputs, outputs=outputs, **hidden)
     _check_rate(dropout)
@@ -94,7 +97,7 @@ def small_cnn(
     >>> models.small_cnn((1, 8, 8), 10, channels=4, seed=0)(torch.zeros(5, 1, 8, 8)).shape
     torch.Size([5, 10])
     """
-    depth, height, width = image_shape
+    depth, height, width = _checks.shape(image_shape, "image_shape")
     _check_sizes(depth=depth, outputs=outputs, channels=channels, dense=dense)
     if min(height, width) < 4:
         raise ValueError(f"images of {height}x{width} vanish after two 2x2 poolings; use >= 4x4")
@@ -158,7 +161,7 @@ def vgg(
     >>> len(models.kernels(models.vgg(width=4, seed=0)))
     16
     """
-    depth, height, image_width = image_shape
+    depth, height, image_width = _checks.shape(image_shape, "image_shape")
     _check_sizes(depth=depth, outputs=outputs, width=width)
     if min(height, image_width) < 32:
         raise ValueError(
@@ -196,7 +199,7 @@ def initialise(model: Network, *, seed: int) -> Network:
     >>> models.initialise(nn.Linear(2, 1), seed=0).weight.detach().round(decimals=2)
     tensor([[-0.0100,  0.7600]])
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(_checks.whole(seed, "seed"))
     for weight in kernels(model):
         receptive = math.prod(weight.shape[2:])
         fan_out, fan_in = weight.shape[0] * receptive, weight.shape[1] * receptive
@@ -220,8 +223,7 @@ def kernels(model: nn.Module) -> list[torch.Tensor]:
 
 def _check_sizes(**sizes: int) -> None:
     for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} must be at least 1, got {size}")
+        _checks.whole(size, name, least=1)
 
 
 def _check_rate(rate: float) -> None:

@@ -18,6 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from modgraph_lib import _checks
+
 __all__ = [
     "NAMES",
     "ResNet",
@@ -232,7 +234,7 @@ def plan_of(name: str) -> Plan:
     >>> cifar_networks.plan_of("resnet56_4_2_3")
     Plan(family='resnet56', counts=(5, 7, 6))
     """
-    match = re.fullmatch(r"((?:vgg|resnet)\d+)((?:_\d+)*)", name)
+    match = re.fullmatch(r"((?:vgg|resnet)\d+)((?:_\d+)*)", str(name))
     family = match.group(1) if match else ""
     plans = VGG_PLANS | RESNET_PLANS
     if not match or family not in plans:
@@ -286,12 +288,12 @@ def build(
     torch.Size([5, 10])
     """
     plan = plan_of(name)
-    if width < 0 or outputs < 1:
-        raise ValueError(f"width and outputs must be positive, got {width} and {outputs}")
+    _checks.whole(width, "width")
+    _checks.whole(outputs, "outputs", least=1)
     width = width or (16 if plan.family == "resnet56" else 64)
-    channels = image_shape[0]
+    channels = _checks.shape(image_shape, "image_shape")[0]
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(_checks.whole(seed, "seed"))
         if plan.family in VGG_PLANS:
             return Vgg(plan.counts, channels, outputs, width, moments)
         block = BottleneckBlock if plan.family in BOTTLENECKS else BasicBlock
@@ -314,6 +316,7 @@ def measured_layers(model: Vgg | ResNet, reading: Reading = "described") -> tupl
     """
     if reading not in ("described", "published"):
         raise ValueError(f'reading must be "described" or "published", got {reading!r}')
+    _checks.instance(model, Vgg | ResNet, "a network of cifar_networks.build")
     named = dict(model.named_modules())
     if isinstance(model, Vgg):
         kind = nn.ReLU if reading == "described" else nn.Conv2d

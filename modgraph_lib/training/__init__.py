@@ -14,7 +14,7 @@ from pathlib import Path
 import joblib
 import torch
 
-from modgraph_lib import cache, provenance
+from modgraph_lib import _checks, cache, provenance
 from modgraph_lib.device import pick_device, single_thread, threads_for
 from modgraph_lib.pixels import with_channels
 from modgraph_lib.training import checkpoints, sgd
@@ -114,6 +114,8 @@ def cache_path(config: TrainConfig, root: str | Path | None = None) -> Path:
 
 def _trained_stack(configs, *, device, root, progress=None) -> list[Trained]:
     """Members from the cache; the missing ones trained together and cached one by one."""
+    for config in configs:
+        _checks.instance(config, TrainConfig, "a TrainConfig")
     train_data, test_data = pair(configs[0].data, root)
     paths = {c: cache_path(c, root) for c in configs}
     cached = {c: _from_cache(c, path) for c, path in paths.items()}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from modgraph_lib import cache
+from modgraph_lib import _checks, cache
 from modgraph_lib.training.augment import AUGMENTATIONS
 from modgraph_lib.training.pruning import PruningSchedule
 
@@ -74,13 +75,11 @@ class TrainConfig:
         _one_of("loss", self.loss, LOSSES)
         _one_of("precision", self.precision, ("float32", "bfloat16"))
         _one_of("augmentation", self.augmentation, AUGMENTATIONS)
-        for name in ("epochs", "prune_epochs"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} cannot be negative, got {getattr(self, name)}")
-        if self.images < 0:
-            raise ValueError(f"images cannot be negative (0 means all), got {self.images}")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+        for name, least in (("seed", 0), ("epochs", 0), ("prune_epochs", 0), ("images", 0)):
+            _checks.whole(getattr(self, name), name, least=least)
+        _checks.whole(self.batch_size, "batch_size", least=1)
+        _checks.instance(self.data, str, "data as the name of a data set")
+        _checks.instance(self.widths, Sequence, "widths as a list, one number a layer")
         if self.learning_rate <= 0:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
         if min(self.l1, self.l2) < 0:

@@ -55,6 +55,8 @@ def magnitude_mask(weight: torch.Tensor, sparsity: float) -> torch.Tensor:
     tensor([[[False,  True],
              [ True, False]]])
     """
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparsity lies in [0, 1], got {sparsity}")
     flat = weight.abs().flatten(1)
     removed = flat.shape[1] - round(flat.shape[1] * (1 - sparsity))
     if removed == 0:

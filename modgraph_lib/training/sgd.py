@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from modgraph_lib import cache, provenance
+from modgraph_lib import _checks, cache, provenance
 from modgraph_lib.datasets import Dataset
 from modgraph_lib.models import cifar_networks
 from modgraph_lib.pixels import with_channels
@@ -87,8 +87,7 @@ class SgdConfig:
                 given = getattr(self, name)
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {given!r}")
         for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+            _checks.whole(getattr(self, name), name, least=1)
         for name in ("width", "images", "weight_decay"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} cannot be negative, got {getattr(self, name)}")

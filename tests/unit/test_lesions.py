@@ -516,7 +516,7 @@ def test_controls_depend_on_seed_and_submodule_alone(noise):
 
 def test_refusals(relay, noise):
     given_ = (relay.model, relay.parts, relay.images, relay.labels)
-    with pytest.raises(ValueError, match="at least one random lesion"):
+    with pytest.raises(ValueError, match=r"controls must .*at least 1"):
         lesions.single_lesions(*given_, controls=0)
     with pytest.raises(ValueError, match="no sub-module"):
         lesions.single_lesions(relay.model, [], relay.images, relay.labels)

@@ -254,7 +254,7 @@ def test_dropout_of_zero_and_evaluation_leave_the_model_in_its_mode(digits):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": -1}, "epochs cannot be negative"),
+        ({"epochs": -1}, "epochs must be .*at least 0, got -1"),
         ({"batch_size": 0}, "batch_size"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"l1": -1.0}, "penalties"),

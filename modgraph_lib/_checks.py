@@ -1,0 +1,59 @@
+"""Arguments at the borders: one line that says what was wanted and what was given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+__all__ = ["instance", "module", "numbers", "shape", "tensor", "whole"]
+
+
+def whole(value: Any, name: str, *, least: int = 0) -> int:
+    """A whole number; ValueError for anything else, or one below ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    return int(value)
+
+
+def instance(value: Any, kind: Any, wanted: str) -> Any:
+    """``value`` when it is of this kind; else a TypeError that says what was wanted."""
+    if not isinstance(value, kind):
+        raise TypeError(f"expected {wanted}, got {_briefly(value)}")
+    return value
+
+
+def module(value: Any) -> nn.Module:
+    """A torch module, or a TypeError."""
+    return instance(value, nn.Module, "a torch module")
+
+
+def tensor(value: Any, name: str) -> torch.Tensor:
+    """What torch can take as a tensor, without a copy where it can."""
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"expected {name} as a tensor of numbers, got {_briefly(value)}") from None
+
+
+def numbers(value: Any, name: str) -> np.ndarray:
+    """What numpy can take as an array of float64."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"expected {name} as an array of numbers, got {_briefly(value)}") from None
+
+
+def shape(value: Any, name: str) -> tuple[int, int, int]:
+    """(channels, height, width)."""
+    if not isinstance(value, Sequence | torch.Size) or len(value) != 3:
+        raise ValueError(f"{name} must be (channels, height, width), got {value!r}")
+    channels, height, width = (whole(size, name, least=1) for size in value)
+    return channels, height, width
+
+
+def _briefly(value: Any) -> str:
+    return repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"

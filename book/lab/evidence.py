@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import math
-import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import pandas as pd
 
@@ -26,6 +26,7 @@ __all__ = [
     "one_per_seed",
     "part",
     "remembered",
+    "remembering",
     "standard_error",
 ]
 
@@ -94,27 +95,31 @@ def experiment_table(results: Results, experiment: str, columns: list[str]) -> p
     return table
 
 
+@contextmanager
+def remembering() -> Iterator[None]:
+    """Within, rows that were selected once are not selected again; no table may change meanwhile."""
+    global _REMEMBERED
+    before, _REMEMBERED = _REMEMBERED, {}
+    try:
+        yield
+    finally:
+        _REMEMBERED = before
+
+
 def remembered(table: pd.DataFrame, key: tuple, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """``make()``, computed once for each key as long as this very table lives.
+    """``make()``, within ``remembering`` once for each table and key.
 
     Claims ask for the same few rows of a table hundreds of times.
     """
-    alive, found = _REMEMBERED.get(id(table), (None, {}))
-    if alive is None or alive() is not table:
-        found = {}
-        forget = functools.partial(_forget, id(table))
-        _REMEMBERED[id(table)] = (weakref.ref(table, forget), found)
-    if key not in found:
-        found[key] = make()
-    return found[key].copy(deep=False)
+    if _REMEMBERED is None:
+        return make()
+    known = _REMEMBERED.setdefault(id(table), (table, {}))[1]  # holds the table, and so its id
+    if key not in known:
+        known[key] = make()
+    return known[key].copy(deep=False)
 
 
-def _forget(name: int, dead: weakref.ref) -> None:
-    if name in _REMEMBERED and _REMEMBERED[name][0] is dead:
-        del _REMEMBERED[name]
-
-
-_REMEMBERED: dict[int, tuple[weakref.ref, dict]] = {}
+_REMEMBERED: dict[int, tuple[pd.DataFrame, dict[tuple, pd.DataFrame]]] | None = None
 
 
 def one_per_seed(rows: pd.DataFrame) -> pd.DataFrame:

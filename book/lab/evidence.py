@@ -97,7 +97,7 @@ def experiment_table(results: Results, experiment: str, columns: list[str]) -> p
 
 @contextmanager
 def remembering() -> Iterator[None]:
-    """Within, rows that were selected once are not selected again; no table may change meanwhile."""
+    """Within, rows are selected once for each question; no table may change meanwhile."""
     global _REMEMBERED
     before, _REMEMBERED = _REMEMBERED, {}
     try:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from book.papers.ncut.pictures import condition_handles, draw_columns
-from modgraph_lib.datasets.names import data_name
+from modgraph_lib.datasets.names import PAIR, data_name
 from modgraph_lib.plots import style
 from modgraph_lib.plots.nulls import single_k
 
@@ -56,7 +56,7 @@ def halves(table: pd.DataFrame) -> Figure:
         ValueError: an empty table, more than one k, or data that are no halves.
     """
     k = single_k(table)
-    found = table["data"].str.extract(names.PAIR)
+    found = table["data"].str.extract(PAIR)
     if found.isna().any(axis=None):
         raise ValueError(f"not all data are halves or stacks: {sorted(set(table['data']))}")
     bases, stages = list(dict.fromkeys(found[0])), list(dict.fromkeys(table["stage"]))

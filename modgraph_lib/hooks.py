@@ -95,9 +95,10 @@ def running(
 ) -> dict[str, nn.Module]:
     """Those of ``modules`` that a pass runs (auxiliary heads run in training mode only).
 
-    >>> model, unused = models.mlp(4, 2, widths=(8,), seed=0), nn.Linear(4, 2)
-    >>> list(hooks.running(model, {"1": model[1], "unused": unused}, torch.zeros(1, 4)))
-    ['1']
+    >>> model = models.mlp(4, 2, widths=(8,), seed=0)
+    >>> found = hooks.find_modules(model, ["1", "3"])
+    >>> list(hooks.running(model, {**found, "aside": nn.Linear(4, 2)}, torch.zeros(1, 4)))
+    ['1', '3']
     """
     heard: set[str] = set()
     handles = [

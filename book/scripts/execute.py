@@ -1,7 +1,7 @@
 """Execute the sections of the book through papermill, in parallel processes, resumably.
 
-``python -m book.scripts.execute`` runs every section whose notebook, library, results or locks
-changed since its last execution (by content, see :mod:`book.scripts.sections`). Each section is
+``python -m book.scripts.execute`` runs every section that a change since its last execution can
+touch: of its notebook, code, results or locks, by content (:mod:`book.scripts.inputs`). Each is
 a process of its own with a kernel of its own; its result appears whole or not at all, so killing
 this at any moment loses only the sections that were running.
 """
@@ -24,14 +24,13 @@ from pathlib import Path
 import joblib
 import nbformat
 
+from book.scripts.inputs import Inputs
 from book.scripts.sections import (
     BUILD,
     ROOT,
     Section,
     all_sections,
-    inputs_digest,
     is_current,
-    section_digest,
 )
 
 VERSIONS = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "networkx", "papermill")
@@ -184,9 +183,9 @@ def build_all(jobs: int, *, force: bool = False) -> int:
         except BlockingIOError:
             print("book: another build is at work here, waiting for it", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        shared = inputs_digest()
-        sections = all_sections()
-        todo = [s for s in sections if force or not is_current(s, shared)]
+        inputs, sections = Inputs(ROOT), all_sections()
+        digests = {s.name: inputs.digest(s.name, s.notebook) for s in sections}
+        todo = [s for s in sections if force or not is_current(s, digests[s.name])]
         print(f"book: {len(sections)} sections, {len(todo)} to execute", flush=True)
         if not todo:
             return 0
@@ -194,8 +193,7 @@ def build_all(jobs: int, *, force: bool = False) -> int:
         cores = max(1, joblib.cpu_count() // min(jobs, len(todo)))
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             runs = {
-                pool.submit(run_worker, s, section_digest(s, shared), lock.fileno(), cores): s
-                for s in todo
+                pool.submit(run_worker, s, digests[s.name], lock.fileno(), cores): s for s in todo
             }
             for done, run in enumerate(concurrent.futures.as_completed(runs), 1):
                 section, (status, seconds) = runs[run], run.result()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import nbformat
 import yaml
 
 from book.scripts import pages
-from book.scripts.sections import MARKER, ROOT, all_sections, inputs_digest, read_executed
+from book.scripts.sections import MARKER, ROOT, all_sections, read_executed
 
 STAMP = ".modgraph-digest"
 
@@ -112,7 +113,10 @@ def site_digest(root: Path = ROOT) -> str:
     files = [root / name for name in ("_config.yml", "_toc.yml", "CHANGELOG.md")]
     files += (path for path in (root / "book").rglob("*") if "__pycache__" not in path.parts)
     files += (section.executed for section in all_sections(root))
-    sha = hashlib.sha256(inputs_digest(root).encode())
+    for pattern in ("modgraph_lib/**/*.py", "data/papers/**/*", "data/results/**/*"):
+        files += root.glob(pattern)
+    files.append(root / "constraints.txt")
+    sha = hashlib.sha256(platform.python_version().encode())
     for path in sorted(path for path in files if path.is_file()):
         sha.update(f"{path.relative_to(root).as_posix()}\0".encode())
         sha.update(hashlib.sha256(path.read_bytes()).digest())

@@ -1,12 +1,10 @@
-"""What the book is made of: its sections, their files, and the digest that says "unchanged".
+"""What the book is made of: its sections, their files, and whether their execution is current.
 
 A section is one notebook, named ``<paper>/<NN_topic>``.
 """
 
 from __future__ import annotations
 
-import hashlib
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "_build"
 # Marks a code cell whose output is a reference for the notebook tests (nbval).
 MARKER = "# NBVAL_CHECK_OUTPUT"
-# A change in any of these may change what a section prints. Everything a notebook can import or
-# read that is under version control is here; downloads and trained networks are keyed by content.
-INPUTS = (
-    "modgraph_lib/**/*.py",
-    "book/lab/**/*.py",
-    "book/papers/**/*.py",
-    "data/results/**/*",
-    "data/papers/**/*",
-    "constraints.txt",
-)
 
 
 @dataclass(frozen=True)
@@ -63,22 +51,6 @@ def all_sections(root: Path = ROOT) -> list[Section]:
     return [Section(f"{p.parent.name}/{p.stem}", root) for p in found]
 
 
-def inputs_digest(root: Path = ROOT) -> str:
-    """SHA-256 over names and contents of what every section depends on, and over Python."""
-    sha = hashlib.sha256(platform.python_version().encode())
-    for pattern in INPUTS:
-        for path in sorted(p for p in root.glob(pattern) if p.is_file()):
-            sha.update(path.relative_to(root).as_posix().encode() + b"\0")
-            sha.update(hashlib.sha256(path.read_bytes()).digest())
-    return sha.hexdigest()
-
-
-def section_digest(section: Section, shared: str) -> str:
-    """Digest of one section: its notebook (parameters included) and ``shared`` inputs."""
-    own = hashlib.sha256(section.notebook.read_bytes()).hexdigest()
-    return hashlib.sha256(f"{own} {shared}".encode()).hexdigest()
-
-
 def read_executed(section: Section) -> nbformat.NotebookNode | None:
     """The executed notebook, or None where there is none or it is damaged.
 
@@ -97,9 +69,10 @@ def read_executed(section: Section) -> nbformat.NotebookNode | None:
     return notebook
 
 
-def is_current(section: Section, shared: str) -> bool:
-    """Whether the section's execution belongs to the notebook and library as they are now."""
+def is_current(section: Section, digest: str) -> bool:
+    """Whether the section's execution belongs to all it depends on as it is now.
+
+    ``digest`` is that of :class:`book.scripts.inputs.Inputs`.
+    """
     notebook = read_executed(section)
-    if notebook is None:
-        return False
-    return notebook.metadata["modgraph"]["digest"] == section_digest(section, shared)
+    return notebook is not None and notebook.metadata["modgraph"]["digest"] == digest

@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from book.scripts import docstrings, execute, pages, render, sync
+from book.scripts.inputs import Inputs
 from book.scripts.sections import (
     Section,
     all_sections,
-    inputs_digest,
     is_current,
     read_executed,
-    section_digest,
 )
 from tests.benchmarks.__main__ import together
 
@@ -76,45 +75,52 @@ def finished(section, digest):
     return notebook
 
 
+def digest(section):
+    """Of all that a section depends on, as it lies on the disk now."""
+    return Inputs(section.root).digest(section.name, section.notebook)
+
+
 class TestDigests:
     def test_current_follows_content(self, section):
-        shared = inputs_digest(section.root)
-        assert not is_current(section, shared)
-        finished(section, section_digest(section, shared))
-        assert is_current(section, shared)
+        assert not is_current(section, digest(section))
+        finished(section, digest(section))
+        assert is_current(section, digest(section))
         section.notebook.touch()
         (section.root / "modgraph_lib" / "part.py").touch()
-        assert is_current(section, inputs_digest(section.root))
+        assert is_current(section, digest(section))
+        (section.root / "modgraph_lib" / "part.py").write_text("x = 2\n")
+        assert not is_current(section, digest(section))
 
     @pytest.mark.parametrize(
-        "path", ["modgraph_lib/part.py", "constraints.txt", "data/results/a.jsonl", "data/papers/b"]
+        "path", ["modgraph_lib/part.py", "constraints.txt", "data/papers/b", "book/lab/a.py"]
     )
-    def test_any_input_counts(self, section, path):
-        before = inputs_digest(section.root)
+    def test_what_all_share_counts(self, section, path):
+        before = digest(section)
         target = section.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text("changed\n")
-        assert inputs_digest(section.root) != before
+        assert digest(section) != before
 
     def test_a_renamed_input_counts(self, section):
-        before = inputs_digest(section.root)
+        before = digest(section)
         path = section.root / "modgraph_lib" / "part.py"
         path.rename(path.with_name("other.py"))
-        assert inputs_digest(section.root) != before
+        assert digest(section) != before
 
-    def test_caches_and_downloads_do_not_count(self, section):
-        before = inputs_digest(section.root)
-        path = section.root / "data" / "cache" / "big.bin"
-        path.parent.mkdir(parents=True)
-        path.write_text("x")
-        assert inputs_digest(section.root) == before
+    @pytest.mark.parametrize("path", ["data/cache/big.bin", "data/results/bench.json"])
+    def test_downloads_and_benchmarks_do_not_count(self, section, path):
+        before = digest(section)
+        target = section.root / path
+        target.parent.mkdir(parents=True)
+        target.write_text("x")
+        assert digest(section) == before
 
     def test_the_notebook_counts(self, section):
-        before = section_digest(section, "s")
+        before = digest(section)
         notebook = sync.from_text(section)
         notebook.cells[1].source = "seed = 1  # where to start"
         execute.write_atomically(notebook, section.notebook)
-        assert section_digest(section, "s") != before
+        assert digest(section) != before
 
     @pytest.mark.parametrize("keep", [0, 1, 200])
     def test_damaged_result_is_told_and_not_used(self, section, capsys, keep):
@@ -240,8 +246,8 @@ class TestExecute:
         monkeypatch.setattr(execute, "BUILD", tmp_path / "build")
         names = [Section(f"paper/{number:02}_x", tmp_path) for number in range(sections)]
         monkeypatch.setattr(execute, "all_sections", lambda: names)
+        monkeypatch.setattr(execute.Inputs, "digest", lambda *_: "d")
         monkeypatch.setattr(execute.joblib, "cpu_count", lambda: 8)
-        monkeypatch.setattr(execute, "section_digest", lambda *_: "d")
         monkeypatch.setattr(
             execute, "run_worker", lambda _s, _d, _lock, cores: given.append(cores) or (0, 0.0)
         )

@@ -42,7 +42,8 @@ SPARSE = 0.2  # share of non-zero weights below which a block is multiplied as a
 SMALLEST_SINGULAR_VALUE = 1e-5
 MULTIPLE = 1e-10  # eigenvalues nearer than this are one multiple eigenvalue
 APART = 1e-6  # eigenvalues from 1 less this on belong to separate parts
-WIDEST = 1000  # largest eigenspace that is searched for
+WHOLE_LIMIT = 800  # nodes of a graph all of whose eigenvectors are computed for an eigenspace
+WIDEST = 100  # dimensions of the largest eigenspace that is looked for in a larger graph
 
 
 class BipartitePlan:
@@ -140,25 +141,29 @@ def eigenspace(
 
     In a basis that the eigenspace alone decides: whatever basis an eigensolver returns, these are
     the same numbers up to rounding, and distances between rows do not depend on a basis at all.
-    None where the eigenspace has more than ``WIDEST`` dimensions or is not found.
+    None where a graph of more than ``WHOLE_LIMIT`` nodes has an eigenspace of more than ``WIDEST``
+    dimensions, as the null space of a graph of few different weights is.
     """
     degrees = graph.degrees() if isinstance(graph, LayeredGraph) else np.asarray(graph.sum(1))
-    scale = np.sqrt(degrees.ravel())
-    count, m = int((scale > 0).sum()), k
+    degrees = degrees.ravel()
+    count, m = int((degrees > 0).sum()), k
     points, values = leading(graph, m, seed=seed)
     level = values[k - 1]
     while is_cut(values, m):
-        if m >= WIDEST:
+        if count <= WHOLE_LIMIT:
+            whole = graph.adjacency() if isinstance(graph, LayeredGraph) else graph
+            points, values = _general(whole, degrees, count, seed)
+        elif level < MULTIPLE or 2 * m + 8 > min(WIDEST, count):
             return None
-        m = min(2 * m + 8, count, WIDEST)
-        try:
-            points, values = leading(graph, m, seed=seed)
-        except scipy.sparse.linalg.ArpackError:
-            return None
+        else:
+            try:
+                points, values = leading(graph, 2 * m + 8, seed=seed)
+            except scipy.sparse.linalg.ArpackError:
+                return None
         # All that equal the k-th, and no more.
-        m = max(k, int((values[:m] >= level - MULTIPLE).sum()))
+        m = max(k, int((values[: points.shape[1]] >= level - MULTIPLE).sum()))
         points, values = points[:, :m], values[: m + 1]
-    return _own_basis(points * scale[:, None]) * _inverse_root(scale**2)[:, None]
+    return _own_basis(points * np.sqrt(degrees)[:, None]) * _inverse_root(degrees)[:, None]
 
 
 def _own_basis(vectors: np.ndarray) -> np.ndarray:

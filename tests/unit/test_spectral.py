@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from graphs_by_hand import equal_strands, random_layers, two_triangles
+from graphs_by_hand import all_ones, equal_strands, random_layers, two_triangles
 from scipy.linalg import eigh
 
 from modgraph_lib.clustering import spectral
@@ -189,6 +189,13 @@ def test_the_whole_eigenspace_has_one_basis(k):
     np.testing.assert_allclose(spectral._own_basis(vectors @ turn), vectors, atol=1e-10)
 
 
-def test_an_eigenspace_that_is_too_wide_is_not_searched_for(monkeypatch):
-    monkeypatch.setattr(spectral, "WIDEST", 6)
-    assert spectral.eigenspace(equal_strands(9, 3), 3) is None
+def test_a_wide_eigenspace_of_a_large_graph_is_left(monkeypatch):
+    graph = equal_strands(40, 3)
+    whole = spectral.eigenspace(graph, 3)
+    assert whole.shape == (120, 40)
+    monkeypatch.setattr(spectral, "WHOLE_LIMIT", 100)
+    np.testing.assert_allclose(spectral.eigenspace(graph, 3), whole, atol=1e-9)
+    monkeypatch.setattr(spectral, "WIDEST", 30)
+    assert spectral.eigenspace(graph, 3) is None
+    monkeypatch.setattr(spectral, "WIDEST", 100)
+    assert spectral.eigenspace(all_ones(40, 40, 40), 3) is None  # the null space

@@ -5,6 +5,7 @@ Source: Understanding the Dynamics of DNNs Using Graph Modularity, section 5.2 a
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,17 +51,19 @@ def cost(network: str | nn.Module, image_shape: Sequence[int] = (3, 32, 32), **o
     """Parameters and operations for one image.
 
     Args:
-        network: a module, or a name for ``cifar_networks.build`` (with its ``options``), which
-            then is built without weights.
+        network: a module, or a name for ``cifar_networks.build`` (with its ``options``).
         image_shape: (C, H, W) of one image.
 
     >>> layer_pruning.cost("vgg11", width=4)
     Cost(parameters=39066, torch=1405568, thop=731200, thop_new=740672)
     """
+    # torch's counter sees any product, but makes torch import its compiler (4 s), which the
+    # networks built here do not need: all their products are layers'.
+    counter = None if isinstance(network, str) else FlopCounterMode(display=False)
     if isinstance(network, str):
-        with torch.device("meta"):
-            image_shape = _checks.shape(image_shape, "image_shape")
-            network = cifar_networks.build(network, image_shape, seed=0, **options)
+        image_shape = _checks.shape(image_shape, "image_shape")
+        # Not on the meta device: drawing weights there imports the compiler, too.
+        network = cifar_networks.build(network, image_shape, seed=0, **options)
     device = next(_checks.module(network).parameters()).device
     heard: dict[str, int] = {"multiplied": 0, "biases": 0, "normed": 0}
 
@@ -76,9 +79,8 @@ def cost(network: str | nn.Module, image_shape: Sequence[int] = (3, 32, 32), **o
     kinds = nn.Conv2d | nn.Linear | nn.BatchNorm2d
     hooks = [m.register_forward_hook(hear) for m in network.modules() if isinstance(m, kinds)]
     was_training = network.training
-    counter = FlopCounterMode(display=False)
     try:
-        with torch.no_grad(), counter:
+        with torch.no_grad(), counter or contextlib.nullcontext():
             network.eval()(torch.zeros(1, *image_shape, device=device))
     finally:
         network.train(was_training)
@@ -86,7 +88,7 @@ def cost(network: str | nn.Module, image_shape: Sequence[int] = (3, 32, 32), **o
             hook.remove()
     return Cost(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        torch=counter.get_total_flops(),
+        torch=counter.get_total_flops() if counter else 2 * heard["multiplied"],
         thop=heard["multiplied"] + heard["biases"] + 2 * heard["normed"],
         thop_new=heard["multiplied"] + 4 * heard["normed"],
     )

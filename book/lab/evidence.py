@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import pandas as pd
 
@@ -24,6 +25,8 @@ __all__ = [
     "once",
     "one_per_seed",
     "part",
+    "remembered",
+    "remembering",
     "standard_error",
 ]
 
@@ -90,6 +93,33 @@ def experiment_table(results: Results, experiment: str, columns: list[str]) -> p
             "the experiment makes of its records"
         )
     return table
+
+
+@contextmanager
+def remembering() -> Iterator[None]:
+    """Within, rows are selected once for each question; no table may change meanwhile."""
+    global _REMEMBERED
+    before, _REMEMBERED = _REMEMBERED, {}
+    try:
+        yield
+    finally:
+        _REMEMBERED = before
+
+
+def remembered(table: pd.DataFrame, key: tuple, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """``make()``, within ``remembering`` once for each table and key.
+
+    Claims ask for the same few rows of a table hundreds of times.
+    """
+    if _REMEMBERED is None:
+        return make()
+    known = _REMEMBERED.setdefault(id(table), (table, {}))[1]  # holds the table, and so its id
+    if key not in known:
+        known[key] = make()
+    return known[key].copy(deep=False)
+
+
+_REMEMBERED: dict[int, tuple[pd.DataFrame, dict[tuple, pd.DataFrame]]] | None = None
 
 
 def one_per_seed(rows: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 from book.lab import registry
 from book.lab.claims import criteria_of, load_claims
 from book.lab.criteria import MISSING, NOT_RUN_YET, REPRODUCED, Criterion, Part, combine, judge
-from book.lab.evidence import Results
+from book.lab.evidence import Results, remembering
 
 __all__ = ["UNAVAILABLE", "describe", "load_results", "verdicts"]
 
@@ -68,9 +68,9 @@ def verdicts(
             raise ValueError(f"no claim is tested in {section!r}; sections with claims: {known}")
     results = _with_keys(load_results() if results is None else results)
     origins = _origins(results)
-    return pd.DataFrame(
-        [_verdict(claim, results, origins) for claim in claims.itertuples(index=False)]
-    )
+    with remembering():
+        lines = [_verdict(claim, results, origins) for claim in claims.itertuples(index=False)]
+    return pd.DataFrame(lines)
 
 
 def describe(part: Part, criterion: Criterion) -> str:

@@ -7,10 +7,6 @@ vectors of one block B, and an eigen-decomposition of the smaller Gram matrix B 
 for the papers' MLP of 1,818 nodes) gives them all. Larger Gram matrices (VGG-16: 1,984) and other
 graphs go through ARPACK, which multiplies by the blocks between layers: no Gram matrix and no
 sparse adjacency is ever made of a layered graph.
-
-One eigenvalue more than asked for is computed each time: where it equals the k-th, the k leading
-eigenvectors are any k of a larger eigenspace, and which ones come out is decided by the rounding
-of the linear algebra at hand. ``eigenspace`` gives the whole of it there.
 """
 
 from __future__ import annotations
@@ -25,25 +21,12 @@ import torch
 
 from modgraph_lib.graphs import LayeredGraph
 
-__all__ = [
-    "BipartitePlan",
-    "eigenspace",
-    "embedding",
-    "embeddings",
-    "embeddings_on_device",
-    "is_cut",
-    "is_symmetric",
-    "leading",
-]
+__all__ = ["BipartitePlan", "embedding", "embeddings", "embeddings_on_device"]
 
 DENSE_LIMIT = 400  # nodes of a graph that is decomposed whole
 GRAM_LIMIT = 800  # nodes of a Gram matrix that is decomposed whole
 SPARSE = 0.2  # share of non-zero weights below which a block is multiplied as a sparse one
 SMALLEST_SINGULAR_VALUE = 1e-5
-MULTIPLE = 1e-10  # eigenvalues nearer than this are one multiple eigenvalue
-APART = 1e-6  # eigenvalues from 1 less this on belong to separate parts
-WHOLE_LIMIT = 800  # nodes of a graph all of whose eigenvectors are computed for an eigenspace
-WIDEST = 100  # dimensions of the largest eigenspace that is looked for in a larger graph
 
 
 class BipartitePlan:
@@ -92,13 +75,6 @@ def embedding(graph: LayeredGraph | scipy.sparse.sparray, k: int, *, seed: int =
     Raises:
         ValueError: k is not between 1 and the number of nodes that have an edge.
     """
-    return leading(graph, k, seed=seed)[0]
-
-
-def leading(
-    graph: LayeredGraph | scipy.sparse.sparray, k: int, *, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """``embedding``, and the k + 1 largest eigenvalues, falling (k where there are no more)."""
     if not isinstance(graph, LayeredGraph):
         degrees = np.asarray(graph.sum(1)).ravel()
         _check(k, degrees)
@@ -111,105 +87,31 @@ def leading(
     inner, kept = graph.without_isolated()
     points = np.zeros((graph.nodes, k))
     if inner.nodes <= DENSE_LIMIT or k >= inner.nodes // 2:
-        points[kept], values = _general(inner.adjacency(), inner.degrees(), k, seed)
+        points[kept] = _general(inner.adjacency(), inner.degrees(), k, seed)
     else:
-        points[kept], values = _layered(inner, k, seed)
-    return points, values
-
-
-def is_cut(values: np.ndarray, k: int) -> bool:
-    """Whether the first k of these falling eigenvalues end within a multiple eigenvalue.
-
-    Not so for k = 1: one cluster holds everything, however many parts there are.
-    """
-    return 1 < k < len(values) and bool(values[k - 1] - values[k] <= MULTIPLE)
-
-
-def is_symmetric(values: np.ndarray, k: int) -> bool:
-    """Whether one of the first k falling eigenvalues below 1 is multiple, or k cuts one.
-
-    1 is multiple in any graph of separate parts, which need not have any symmetry.
-    """
-    inside = -np.diff(values[:k]) <= MULTIPLE
-    return is_cut(values, k) or bool((inside & (values[1:k] < 1 - APART)).any())
-
-
-def eigenspace(
-    graph: LayeredGraph | scipy.sparse.sparray, k: int, *, seed: int = 0
-) -> np.ndarray | None:
-    """(N, m) spectral embedding by all eigenvectors whose eigenvalue is at least the k-th.
-
-    In a basis that the eigenspace alone decides: whatever basis an eigensolver returns, these are
-    the same numbers up to rounding, and distances between rows do not depend on a basis at all.
-    None where a graph of more than ``WHOLE_LIMIT`` nodes has an eigenspace of more than ``WIDEST``
-    dimensions, as the null space of a graph of few different weights is.
-    """
-    degrees = graph.degrees() if isinstance(graph, LayeredGraph) else np.asarray(graph.sum(1))
-    degrees = degrees.ravel()
-    count, m = int((degrees > 0).sum()), k
-    points, values = leading(graph, m, seed=seed)
-    level = values[k - 1]
-    while is_cut(values, m):
-        if count <= WHOLE_LIMIT:
-            whole = graph.adjacency() if isinstance(graph, LayeredGraph) else graph
-            points, values = _general(whole, degrees, count, seed)
-        elif level < MULTIPLE or 2 * m + 8 > min(WIDEST, count):
-            return None
-        else:
-            try:
-                points, values = leading(graph, 2 * m + 8, seed=seed)
-            except scipy.sparse.linalg.ArpackError:
-                return None
-        # All that equal the k-th, and no more.
-        m = max(k, int((values[: points.shape[1]] >= level - MULTIPLE).sum()))
-        points, values = points[:, :m], values[: m + 1]
-    return _own_basis(points * np.sqrt(degrees)[:, None]) * _inverse_root(degrees)[:, None]
-
-
-def _own_basis(vectors: np.ndarray) -> np.ndarray:
-    """The basis (N, m) of the span of orthogonal columns that some of its projected axes give.
-
-    Gram and Schmidt on the columns of the projector V V^T, in their order; one that lies nearly
-    in the span of those before it is passed over, which keeps the basis well conditioned.
-    """
-    lengths = np.linalg.norm(vectors, axis=0)
-    unit = vectors / lengths
-    left = (unit**2).sum(1)  # squared length of each column of the projector, less its projections
-    basis = np.zeros_like(unit)
-    for column in range(unit.shape[1]):
-        # No simple fraction: ratios of symmetric graphs are, and would decide by rounding.
-        first = int(np.argmax(left >= 0.3217 * left.max()))
-        new = unit @ unit[first]
-        for _ in range(2):
-            new -= basis[:, :column] @ (basis[:, :column].T @ new)
-        basis[:, column] = new / np.linalg.norm(new)
-        left = left - basis[:, column] ** 2
-    return basis * lengths[0]
+        points[kept] = _layered(inner, k, seed)
+    return points
 
 
 def embeddings(
     graphs: Sequence[LayeredGraph], k: int, *, device: str = "cpu", seed: int = 0
-) -> tuple[torch.Tensor, list[np.ndarray]]:
-    """(S, N, k) float32 embeddings of equally layered graphs, on ``device``, and eigenvalues.
+) -> torch.Tensor:
+    """(S, N, k) float32 embeddings of equally layered graphs, on ``device``.
 
-    On an accelerator bipartite graphs are decomposed in one batch; elsewhere one by one. Of the
-    eigenvalues each graph has k + 1, falling, or k where there are no more.
+    On an accelerator bipartite graphs are decomposed in one batch; elsewhere one by one.
     """
     if device != "cpu" and all(g.is_bipartite for g in graphs):
-        batch, values = embeddings_on_device(graphs, k, torch.device(device))
-        return batch.float(), values
-    found = [leading(graph, k, seed=seed) for graph in graphs]
-    points = np.stack([one for one, _ in found])
-    return torch.from_numpy(points.astype(np.float32)).to(device), [values for _, values in found]
+        return embeddings_on_device(graphs, k, torch.device(device)).float()
+    points = np.stack([embedding(graph, k, seed=seed) for graph in graphs])
+    return torch.from_numpy(points.astype(np.float32)).to(device)
 
 
 def embeddings_on_device(
     graphs: Sequence[LayeredGraph], k: int, device: torch.device
-) -> tuple[torch.Tensor, list[np.ndarray]]:
+) -> torch.Tensor:
     """(S, N, k) embeddings of bipartite graphs by one batched eigen-decomposition.
 
-    In double precision where the device has it; k may not exceed the smaller side. And the k + 1
-    largest eigenvalues of each graph.
+    In double precision where the device has it; k may not exceed the smaller side.
     """
     for graph in graphs:
         _check(k, graph.degrees())
@@ -230,20 +132,14 @@ def embeddings_on_device(
     right = (batch.mT @ left) / roots[:, None, :]
     points = torch.cat([left * row_scale[..., None], right * column_scale[..., None]], 1)
     points *= total.sqrt()[:, None, None]
-    squares = values[:, -k - 1 :].flip(-1).cpu().numpy().astype(float)
-    return points[:, torch.from_numpy(plan.order).to(device)], list(map(_singular, squares))
-
-
-def _singular(squares: np.ndarray) -> np.ndarray:
-    """Singular values from the falling eigenvalues of a Gram matrix."""
-    return np.sqrt(np.clip(squares, 0, None))
+    return points[:, torch.from_numpy(plan.order).to(device)]
 
 
 def bipartite_embedding(matrix: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Embedding (R + C, k) of a bipartite graph given by its (R, C) block, R <= C.
 
-    ``matrix`` is overwritten by its normalised form. Also returns the k + 1 largest eigenvalues;
-    None when fewer than k singular values are distinguishable from zero.
+    ``matrix`` is overwritten by its normalised form. Also returns the degrees (R + C,); None
+    when fewer than k singular values are distinguishable from zero.
     """
     rows, columns = matrix.sum(1), matrix.sum(0)
     row_scale, column_scale = _inverse_root(rows), _inverse_root(columns)
@@ -254,24 +150,24 @@ def bipartite_embedding(matrix: np.ndarray, k: int) -> tuple[np.ndarray, np.ndar
         return None
     # B B^T through BLAS's symmetric update: half the work of a full product.
     gram = scipy.linalg.blas.dsyrk(1.0, matrix.T, trans=1, lower=1)
-    squares, left = scipy.linalg.eigh(
+    values, left = scipy.linalg.eigh(
         gram,
-        subset_by_index=[max(0, size - k - 1), size - 1],
+        subset_by_index=[size - k, size - 1],
         driver="evr",
         check_finite=False,
         overwrite_a=True,
     )
-    squares, left = squares[::-1], left[:, ::-1][:, :k]
-    if squares[k - 1] < SMALLEST_SINGULAR_VALUE**2:
+    values, left = values[::-1], left[:, ::-1]
+    if values[-1] < SMALLEST_SINGULAR_VALUE**2:
         return None
-    right = (matrix.T @ left) / np.sqrt(squares[:k])
+    right = (matrix.T @ left) / np.sqrt(values)
     points = np.concatenate([left * row_scale[:, None], right * column_scale[:, None]])
     # Scaled so that the constant eigenvector is 1 whatever the weights' unit.
     points *= np.sqrt(rows.sum())
-    return points, _singular(squares)
+    return points, np.concatenate([rows, columns])
 
 
-def _bipartite(graph: LayeredGraph, k: int, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
+def _bipartite(graph: LayeredGraph, k: int, seed: int) -> np.ndarray | None:
     plan = BipartitePlan(graph)
     if plan.shape[0] > max(GRAM_LIMIT, 4 * k):
         inner, kept = graph.without_isolated()
@@ -279,18 +175,16 @@ def _bipartite(graph: LayeredGraph, k: int, seed: int) -> tuple[np.ndarray, np.n
         if found is None:
             return None
         points = np.zeros((graph.nodes, k))
-        points[kept] = found[0]
-        return points, found[1]
+        points[kept] = found
+        return points
     matrix = np.zeros(plan.shape)
     for pair, block in graph.blocks.items():
         plan.fill(matrix, pair, block)
     both = bipartite_embedding(matrix, k)
-    return None if both is None else (both[0][plan.order], both[1])
+    return None if both is None else both[0][plan.order]
 
 
-def _bipartite_lanczos(
-    graph: LayeredGraph, k: int, seed: int
-) -> tuple[np.ndarray, np.ndarray] | None:
+def _bipartite_lanczos(graph: LayeredGraph, k: int, seed: int) -> np.ndarray | None:
     """Leading eigenvectors of B B^T on the smaller side, and from them those of the graph.
 
     Squaring the spectrum puts its ends twice as far apart: half as many steps as on the graph.
@@ -307,22 +201,21 @@ def _bipartite_lanczos(
             whole = scale * times(scale * whole)
         return whole[ours]
 
-    squares, left = _lanczos(gram, plan.shape[0], k, seed)
-    if squares[k - 1] < SMALLEST_SINGULAR_VALUE**2:
+    values, left = _lanczos(gram, plan.shape[0], k, seed)
+    if values[-1] < SMALLEST_SINGULAR_VALUE**2:
         return None
     vectors = np.zeros((graph.nodes, k))
     vectors[ours] = left
-    for column, value in zip(vectors.T, squares[:k], strict=True):
+    for column, value in zip(vectors.T, values, strict=True):
         column += scale * times(scale * column) / np.sqrt(value)
-    points = vectors * scale[:, None] * np.sqrt(graph.degrees()[ours].sum())
-    return points, _singular(squares)
+    return vectors * scale[:, None] * np.sqrt(graph.degrees()[ours].sum())
 
 
-def _layered(graph: LayeredGraph, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _layered(graph: LayeredGraph, k: int, seed: int) -> np.ndarray:
     """A graph with skip connections and without isolated nodes, multiplied block by block."""
     times, scale = _multiplier(graph), _inverse_root(graph.degrees())
-    values, vectors = _lanczos(lambda x: scale * times(scale * x.ravel()), graph.nodes, k, seed)
-    return vectors * scale[:, None] * np.sqrt(graph.degrees().sum()), values
+    _, vectors = _lanczos(lambda x: scale * times(scale * x.ravel()), graph.nodes, k, seed)
+    return vectors * scale[:, None] * np.sqrt(graph.degrees().sum())
 
 
 def _multiplier(graph: LayeredGraph) -> Callable[[np.ndarray], np.ndarray]:
@@ -357,7 +250,7 @@ def _lanczos(
     k: int,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k + 1 largest eigenvalues, falling, and eigenvectors (count, k) of an operator.
+    """The k largest eigenvalues, falling, and eigenvectors (count, k) of a symmetric operator.
 
     ARPACK's usual basis of 2k + 1 vectors restarts so often on a network's flat spectrum that
     it takes up to thirty times the products; with 4k + 12 vectors k from 2 to 24 came within a
@@ -368,14 +261,12 @@ def _lanczos(
         shape = (count, count)
         product = scipy.sparse.linalg.LinearOperator(shape, matvec=product, dtype=float)
     basis = min(count, 4 * k + 12)
-    values, vectors = scipy.sparse.linalg.eigsh(product, k + 1, which="LA", ncv=basis, v0=start)
+    values, vectors = scipy.sparse.linalg.eigsh(product, k, which="LA", ncv=basis, v0=start)
     order = np.argsort(-values, kind="stable")
-    return values[order], vectors[:, order[:k]]
+    return values[order], vectors[:, order]
 
 
-def _general(
-    adjacency: scipy.sparse.sparray, degrees: np.ndarray, k: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _general(adjacency, degrees: np.ndarray, k: int, seed: int) -> np.ndarray:
     present = np.flatnonzero(degrees > 0)
     inner = scipy.sparse.csr_array(adjacency)[present][:, present]
     scale = _inverse_root(degrees[present])
@@ -383,14 +274,13 @@ def _general(
     count = len(present)
     if count <= DENSE_LIMIT or k >= count // 2:
         dense = normalised.toarray()
-        wanted = [max(0, count - k - 1), count - 1]
-        values, vectors = scipy.linalg.eigh(dense, subset_by_index=wanted)
-        values, vectors = values[::-1], vectors[:, ::-1][:, :k]
+        _, vectors = scipy.linalg.eigh(dense, subset_by_index=[count - k, count - 1])
+        vectors = vectors[:, ::-1]
     else:
-        values, vectors = _lanczos(normalised, count, k, seed)
+        _, vectors = _lanczos(normalised, count, k, seed)
     points = np.zeros((len(degrees), k))
     points[present] = vectors * scale[:, None] * np.sqrt(degrees.sum())
-    return points, values
+    return points
 
 
 def _inverse_root(degrees: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, part
+from book.lab.evidence import Results, part, remembered
 from book.papers.community_modularity.rows import curve, curves
 
 __all__ = [
@@ -55,7 +55,10 @@ def arrays(wide: pd.DataFrame) -> np.ndarray:
 
 def of_seeds(results: Results, network: str, **options) -> pd.DataFrame:
     """One row a seed: Q of each layer, scale and key; empty if there are none."""
-    return curve(curves(results, network=network, **options))
+    rows = curves(results, network=network, **options)
+    table = results.get(options.get("experiment", "community_curves"), rows)
+    asked = ("of_seeds", network, *sorted(options.items()))
+    return remembered(table, asked, lambda: curve(rows))
 
 
 def of_networks(results: Results, networks: Sequence[str], **options) -> dict[str, pd.DataFrame]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from book.lab.evidence import Results, experiment_table
+from book.lab.evidence import Results, experiment_table, remembered
 from book.papers.community_modularity.settings import SAMPLES, SHORT
 
 __all__ = ["RUNS", "accuracies", "at_best_scale", "curve", "curves"]
@@ -51,10 +51,31 @@ def curves(
         Columns of ``curves.table``, and ``scale``: empty for the paper's, else words.
     """
     table = experiment_table(results, experiment, CURVE_COLUMNS)
+    asked = (network, data, runs, k, samples, stage, similarity, symmetrise, layers, sampling)
+    return remembered(table, ("curves", *asked), lambda: _curves(table, *asked))
+
+
+def _curves(
+    table: pd.DataFrame,
+    network: str,
+    data: str,
+    runs: int,
+    k: int,
+    samples: int,
+    stage: str,
+    similarity: str,
+    symmetrise: str,
+    layers: str,
+    sampling: str,
+) -> pd.DataFrame:
+    every = table
+    table = remembered(
+        every,
+        ("of_network", network, data),
+        lambda: every[(every["network"] == network) & (every["data"] == data)],
+    )
     keep = (
-        (table["network"] == network)
-        & (table["data"] == data)
-        & (table["seed"] < runs)
+        (table["seed"] < runs)
         & (table["images"] == 0)
         & (table["k"] == k)
         & (table["samples"] == (samples or SAMPLES.get(data, 500)))

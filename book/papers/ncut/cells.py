@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from book.lab.evidence import Results, experiment_table, one_per_seed
+from book.lab.evidence import Results, experiment_table, one_per_seed, remembered
 from book.papers.ncut import settings
 from modgraph_lib import statistics
 from modgraph_lib.datasets.names import data_name
@@ -67,17 +67,40 @@ def cell(
         KeyError: k is no setting of these papers.
     """
     table = experiment_table(results, "mlp_ncut", CELL_COLUMNS)
+    asked = (data, regularizer, stage, k, runs, dropout, variant, method, epochs)
+    return remembered(table, ("cell", *asked), lambda: _cell(table, *asked))
+
+
+def _cell(
+    table: pd.DataFrame,
+    data: str,
+    regularizer: str,
+    stage: str,
+    k: int,
+    runs: int,
+    dropout: float | None,
+    variant: str,
+    method: str,
+    epochs: int | None,
+) -> pd.DataFrame:
     usual = settings.of(data)
     rate = usual.dropout if regularizer == "dropout" else 0.0
     if epochs is None:
         epochs = usual.epochs
         if variant == "published":
             epochs = settings.published_epochs(data, dropout=regularizer == "dropout")
+    of_data = ("of_data", data, regularizer, stage)
+    table = remembered(
+        table,
+        of_data,
+        lambda: table[
+            (table["data"] == data)
+            & (table["regularizer"] == regularizer)
+            & (table["stage"] == stage)
+        ],
+    )
     keep = (
-        (table["data"] == data)
-        & (table["regularizer"] == regularizer)
-        & (table["stage"] == stage)
-        & (table["k"] == k)
+        (table["k"] == k)
         & (table["seed"] < runs)
         & (table["variant"] == variant)
         & (table["epochs"] == epochs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from book.lab.evidence import Results, experiment_table
+from book.lab.evidence import Results, experiment_table, remembered
 from book.papers.community_modularity import shapes
 from book.papers.community_modularity.rows import FULL_EPOCHS, RUNS
 from book.papers.community_modularity.s05_layer_pruning.experiment import FINE_TUNING
@@ -44,6 +44,11 @@ def pruned(
         best_accuracy, start_accuracy (shares), key, scale (empty for the paper's, else words).
     """
     table = experiment_table(results, "community_pruning", COLUMNS)
+    asked = (family, data, runs, reading)
+    return remembered(table, ("pruned", *asked), lambda: _pruned(table, *asked))
+
+
+def _pruned(table: pd.DataFrame, family: str, data: str, runs: int, reading: str) -> pd.DataFrame:
     keep = (
         (table["family"] == family)
         & (table["data"] == data)

@@ -181,7 +181,8 @@ class TestInterpreter:
 
         def run(*arguments, **variables):
             path = f"{checkout}{os.pathsep}{os.environ['PATH']}"
-            clean = {k: v for k, v in os.environ.items() if k not in ("PYTHON", "MAKEFLAGS")}
+            hidden = ("PYTHON", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # of a make around the tests
+            clean = {k: v for k, v in os.environ.items() if k not in hidden}
             done = subprocess.run(
                 ["make", "env", *arguments],
                 cwd=checkout,

@@ -45,6 +45,14 @@ def test_what_is_right_passes(arguments):
     assert known.problem(SECTION, "paper", arguments) == ""
 
 
+# Without what a make around these tests would tell the one inside them.
+CLEAN = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ("PYTHON", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+}
+
+
 @pytest.fixture
 def checkout(tmp_path):
     """The Makefile and one notebook; the environment would fail."""
@@ -66,9 +74,8 @@ def checkout(tmp_path):
     ],
 )
 def test_make_says_it_before_it_installs(checkout, target, arguments):
-    clean = {name: value for name, value in os.environ.items() if name != "MAKEFLAGS"}
     done = subprocess.run(
-        ["make", target, *arguments], cwd=checkout, env=clean, capture_output=True, text=True
+        ["make", target, *arguments], cwd=checkout, env=CLEAN, capture_output=True, text=True
     )
     assert done.returncode == 2 and "installing" not in done.stdout
     line, last = done.stderr.splitlines()
@@ -77,11 +84,10 @@ def test_make_says_it_before_it_installs(checkout, target, arguments):
 
 def test_quotes_in_arguments_survive_make(checkout):
     """They reach the check, and papermill, as they were typed."""
-    clean = {name: value for name, value in os.environ.items() if name != "MAKEFLAGS"}
     arguments = "-y '{seeds: 2}' -p seeds \"it's\""
     done = subprocess.run(
         ["make", "-n", "run", f"SECTION={SECTION}", f"ARGS={arguments}"],
-        cwd=checkout, env=clean, capture_output=True, text=True,
+        cwd=checkout, env=CLEAN, capture_output=True, text=True,
     )  # fmt: skip
     assert done.stdout.rstrip().endswith(arguments)
     check = done.stdout.splitlines()[0].replace("known.py", "-c 'import sys, json; "

@@ -89,7 +89,7 @@ FACE = {
     "models": ("mlp", "small_cnn", "vgg"),
     "models.cifar_networks": ("build", "measured_layers", "plan_of"),
     "training": ("trained", "train_many", "TrainConfig", "SgdConfig"),
-    "layer_pruning": ("choose", "cost", "Cost", "removals", "matching"),
+    "layer_pruning": ("choose", "cost", "Cost"),
     "toys": ("two_triangles", "strands", "relay"),
     "cache": ("cache_root", "canonical", "config_key", "write_atomically"),
 }

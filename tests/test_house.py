@@ -14,19 +14,13 @@ FILES = [
     for path in sorted((ROOT / package).rglob("*.py"))
 ]
 FILE_LINES = 400
-# Ratchets: as long as the code was on 2026-11-28, to be lowered with it. The goal is 14,000 lines
-# for the library (700 of them are examples in docstrings), 25,500 for all, and no long file.
-LIBRARY_LINES, CODE_LINES = 15_000, 35_600
+# The library's limit is reached (700 of its lines are examples in docstrings). The others are
+# ratchets: as long as the code was on 2026-11-28, to be lowered with it to 25,500 and no long file.
+LIBRARY_LINES, CODE_LINES = 14_000, 35_600
 STILL_LONG = {
-    "modgraph_lib/lesions/__init__.py",
-    "modgraph_lib/lesions/_passes.py",
-    "modgraph_lib/report.py",
-    "modgraph_lib/training/sgd.py",
     "tests/unit/test_community_curves.py",
-    "tests/unit/test_datasets.py",
     "tests/unit/test_learning_or_topology.py",
     "tests/unit/test_ledger.py",
-    "tests/unit/test_lesions.py",
     "tests/unit/test_tracing.py",
 }
 # Draw for a reader, so that they are imported only where something is drawn.

@@ -6,9 +6,9 @@ them. Source: Understanding the Dynamics of DNNs Using Graph Modularity, section
 equation 1. Works on any torch module and any features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ __all__ = [
 Similarity = Literal["cosine", "pearson"]
 Symmetrise = Literal["mean", "union", "mutual"]
 ZeroNorm = Literal["error", "isolate"]
+Result = TypeVar("Result")
 
 
 # --- the graph of one layer -----------------------------------------------------------------
@@ -224,18 +225,20 @@ def _shares(adjacency: Any, labels: Any) -> tuple[float, float]:
 # --- a curve over layers --------------------------------------------------------------------
 
 
+class Options(TypedDict, total=False):
+    """How layers become graphs: the arguments of ``modularity_curve`` after k."""
+
+    layers: Sequence[str] | None
+    similarity: Similarity
+    symmetrise: Symmetrise
+    zero_norm: ZeroNorm
+    batch_size: int
+    memory: float
+    device: str
+
+
 def layer_graphs(
-    model: nn.Module,
-    images: torch.Tensor,
-    *,
-    layers: Sequence[str] | None = None,
-    k: int = 3,
-    similarity: Similarity = "cosine",
-    symmetrise: Symmetrise = "mean",
-    zero_norm: ZeroNorm = "error",
-    batch_size: int = 100,
-    memory: float = 1.0,
-    device: str = "auto",
+    model: nn.Module, images: torch.Tensor, *, k: int = 3, **options: Unpack[Options]
 ) -> dict[str, sparse.csr_array]:
     """The graph of samples after each layer, (N, N) by name, as ``modularity_curve`` builds it.
 
@@ -246,12 +249,32 @@ def layer_graphs(
     >>> {name: graph.shape for name, graph in found.items()}
     {'1': (4, 4), '3': (4, 4)}
     """
+    found = _each_graph(model, images, (k,), lambda graph: graph, **options)
+    return {name: graph for name, (graph,) in found.items()}
+
+
+def _each_graph(
+    model: nn.Module,
+    images: torch.Tensor,
+    counts: Sequence[int],
+    look: Callable[[sparse.csr_array], Result],
+    *,
+    layers: Sequence[str] | None = None,
+    similarity: Similarity = "cosine",
+    symmetrise: Symmetrise = "mean",
+    zero_norm: ZeroNorm = "error",
+    batch_size: int = 100,
+    memory: float = 1.0,
+    device: str = "auto",
+) -> dict[str, list[Result]]:
+    """By layer: what ``look`` makes of its graph for each number of neighbours."""
     images = _checks.tensor(images, "images")
-    _check_options(k, len(images), similarity, symmetrise, zero_norm)
+    for k in counts:
+        _check_options(k, len(images), similarity, symmetrise, zero_norm)
     return each_layer(
         model,
         images,
-        lambda products: _nearest(products, k, symmetrise),
+        lambda products: [look(_nearest(products, k, symmetrise)) for k in counts],
         lambda output, name: _unit_rows(output, similarity, zero_norm, f"layer {name!r}"),
         layers=layers,
         batch_size=batch_size,
@@ -290,14 +313,8 @@ def modularity_curve(
     images: torch.Tensor,
     labels: torch.Tensor | np.ndarray | Sequence[int],
     *,
-    layers: Sequence[str] | None = None,
     k: int = 3,
-    similarity: Similarity = "cosine",
-    symmetrise: Symmetrise = "mean",
-    zero_norm: ZeroNorm = "error",
-    batch_size: int = 100,
-    memory: float = 1.0,
-    device: str = "auto",
+    **options: Unpack[Options],
 ) -> ModularityCurve:
     """Modularity of the true classes in each layer's graph of samples.
 
@@ -305,13 +322,13 @@ def modularity_curve(
         model: any torch module, in evaluation mode; it is left as it was, on its device.
         images: (N, ...) what the model takes; uint8 is turned into 0..1 first.
         labels: (N,) classes, at least two different ones.
+        k: neighbours, as in ``knn_graph``, and so are similarity, symmetrise and zero_norm.
         layers: module names as in ``model.named_modules()``; None for ``default_layers``.
-        k, similarity, symmetrise, zero_norm: as in ``knn_graph``.
-        batch_size: images a forward pass.
-        memory: GiB of features held at once. Wider networks take more forward passes, not more
-            memory; besides, a few matrices of 8 N^2 bytes exist at a time. 5,000 images on a
-            ResNet18 of full width came to 3.2 GiB in all.
-        device: "auto" is cuda, then mps, then cpu.
+        batch_size: images a forward pass, by default 100.
+        memory: GiB of features held at once, by default 1. Wider networks take more forward
+            passes, not more memory; besides, a few matrices of 8 N^2 bytes exist at a time. 5,000
+            images on a ResNet18 of full width came to 3.2 GiB in all.
+        device: "auto" (the default) is cuda, then mps, then cpu.
 
     The paper takes k = 3 and N = 500 (1,000 for CIFAR-100). Raises ValueError for a model in
     training mode, an unknown layer, one that never runs or runs twice a pass, a single class,
@@ -323,19 +340,7 @@ def modularity_curve(
     >>> dict(zip(curve.layers, curve.q.round(2).tolist()))
     {'1': 0.02, '3': -0.13, '5': -0.26}
     """
-    return modularity_curves(
-        model,
-        images,
-        labels,
-        layers=layers,
-        k=(k,),
-        similarity=similarity,
-        symmetrise=symmetrise,
-        zero_norm=zero_norm,
-        batch_size=batch_size,
-        memory=memory,
-        device=device,
-    )[k]
+    return modularity_curves(model, images, labels, k=(k,), **options)[k]
 
 
 def modularity_curves(
@@ -344,13 +349,7 @@ def modularity_curves(
     labels: torch.Tensor | np.ndarray | Sequence[int],
     *,
     k: Sequence[int],
-    layers: Sequence[str] | None = None,
-    similarity: Similarity = "cosine",
-    symmetrise: Symmetrise = "mean",
-    zero_norm: ZeroNorm = "error",
-    batch_size: int = 100,
-    memory: float = 1.0,
-    device: str = "auto",
+    **options: Unpack[Options],
 ) -> dict[int, ModularityCurve]:
     """``modularity_curve`` for several numbers of neighbours, from the same similarities.
 
@@ -367,27 +366,9 @@ def modularity_curves(
         raise TypeError(f"k is a list of numbers here, got {k}; modularity_curve takes one")
     if not k:
         raise ValueError("k is empty: give at least one number of neighbours")
-    for neighbours in k:
-        _check_options(neighbours, len(images), similarity, symmetrise, zero_norm)
     if len(np.unique(labels)) < 2:
         raise ValueError("all images have one class: modularity would be 0 for every layer")
-
-    def unit_rows(output: torch.Tensor, name: str) -> torch.Tensor:
-        return _unit_rows(output, similarity, zero_norm, f"layer {name!r}")
-
-    def look(matrix: torch.Tensor) -> list[tuple[float, float]]:
-        return [_shares(_nearest(matrix, count, symmetrise), labels) for count in k]
-
-    shares = each_layer(
-        model,
-        images,
-        look,
-        unit_rows,
-        layers=layers,
-        batch_size=batch_size,
-        memory=memory,
-        device=device,
-    )
+    shares = _each_graph(model, images, k, lambda graph: _shares(graph, labels), **options)
     found = np.array(list(shares.values()))  # (L, K, 2)
     inside, expected = found[..., 0], found[..., 1]
     return {

@@ -14,7 +14,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import nn
@@ -30,9 +29,6 @@ from modgraph_lib.lesions._accuracies import (
 )
 from modgraph_lib.lesions.importance import IMPORTANCES, RULES, Rules, classify, lowest, rules_of
 
-if TYPE_CHECKING:
-    import networkx as nx
-
 __all__ = [
     "IMPORTANCES",
     "KINDS",
@@ -43,7 +39,6 @@ __all__ = [
     "SingleLesion",
     "Submodule",
     "classify",
-    "dependency_graph",
     "double_lesions",
     "lesion_accuracies",
     "pairs_across_layers",
@@ -349,38 +344,6 @@ def double_lesions(
         for (x, y), row in zip(pairs, rows, strict=True)
         for a, b in [np.split(row[3:], 2)]
     ]
-
-
-def dependency_graph(found: Iterable[DoubleLesion], *, variant: str = "described") -> nx.DiGraph:
-    """Sub-modules by name, an edge from the earlier to the later one where one depends.
-
-    Edges carry ``delta_x``, ``delta_y`` and ``important`` (X given Y, Y given X); nodes carry
-    ``depth`` and ``module``.
-
-    Source: section 4.2: information flows between two important sub-modules if one of them is
-    unimportant once the other is lesioned.
-
-    >>> r = toys.relay(3, units=2)
-    >>> pairs = [(r.parts[0], r.parts[3]), (r.parts[0], r.parts[4])]
-    >>> found = lesions.double_lesions(r.model, pairs, r.images, r.labels, controls=30)
-    >>> list(lesions.dependency_graph(found).edges)
-    [('1-0', '2-0'), ('1-0', '2-1')]
-    """
-    import networkx as nx  # slow to import
-
-    graph = nx.DiGraph()
-    for pair in found:
-        for part in (pair.x, pair.y):
-            graph.add_node(part.name, depth=part.depth, module=part.module)
-        if pair.depends(variant):
-            graph.add_edge(
-                pair.x.name,
-                pair.y.name,
-                delta_x=pair.delta_x,
-                delta_y=pair.delta_y,
-                important=pair.important(variant),
-            )
-    return graph
 
 
 def _check_parts(parts: Sequence[Submodule], controls: int) -> None:

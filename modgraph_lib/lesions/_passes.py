@@ -20,27 +20,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import fx, nn
-from torch.nn import functional
 
 from modgraph_lib.lesions._branches import ON_ACCELERATORS, Branches, Changed, Masks, Room, Site
-from modgraph_lib.lesions._whole import KERNELS, Hooked, decided
+from modgraph_lib.lesions._steps import Tracer, activation_of, is_elementwise, is_relu_of_kernel
+from modgraph_lib.lesions._whole import Hooked, decided
 
 __all__ = ["Traced", "passes"]
 
 Intact = dict[fx.Node, Any]  # step -> its value without a lesion
 Values = dict[fx.Node, tuple[Any, int]]  # step -> its value, and the level of its branches
 
-ACTIVATIONS = (
-    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish,
-    nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Hardswish, nn.Hardtanh,
-)  # fmt: skip
-ACTIVATION_FUNCTIONS = {
-    functional.relu, functional.relu_, functional.gelu, functional.silu, functional.elu,
-    functional.leaky_relu, torch.relu, torch.relu_, torch.sigmoid, torch.tanh, functional.sigmoid,
-    functional.tanh,
-}  # fmt: skip
-ACTIVATION_METHODS = {"relu", "relu_", "sigmoid", "tanh"}
-IDENTITIES = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.Identity)
 # Rows that walk together once nothing branches any more: what stays in a processor's second cache.
 ROWS_TO_THE_END = {"cpu": 4096}
 # A product with fewer columns than this is twice as fast the other way round.
@@ -85,13 +74,15 @@ class Traced:
     def __init__(self, model: nn.Module, where: Mapping[str, Site]) -> None:
         self.model = model
         self.modules = dict(model.named_modules())
-        self.nodes = list(_Tracer(set(where)).trace(model).nodes)
+        self.nodes = list(Tracer(set(where)).trace(model).nodes)
         self.place = {node: place for place, node in enumerate(self.nodes)}
         self.sites: dict[fx.Node, Site] = {}
         for node in self.nodes:
             if node.op == "call_module" and node.target in where:
                 site = where[node.target]
-                self.sites[self._activation(node) if site.after_activation else node] = site
+                self.sites[activation_of(node, self.modules) if site.after_activation else node] = (
+                    site
+                )
         if len(self.sites) != len(where):
             raise ValueError("a layer that runs never, or more than once")
         # in the order in which they run: an activation may come later than its kernel
@@ -233,14 +224,14 @@ class Traced:
         inputs = node.all_input_nodes
         found, level = values.get(inputs[0], (None, 0))
         if len(inputs) == 1 and isinstance(found, Changed) and level == branches.level:
-            if self._is_elementwise(node):
+            if is_elementwise(node, self.modules):
                 fill = self._run(node, lambda _: found.fill, block.images)
                 return found.mapped(self._of_parents(node, found, block), fill)
             module = self.modules.get(node.target) if node.op == "call_module" else None
             if found.narrows(module):
                 whole = self._of_parents(node, found, block)
                 return found.through(module, whole, self._room(node))
-        if level == branches.level and self._is_relu_of_kernel(node):
+        if level == branches.level and is_relu_of_kernel(node, self.modules):
             return found.relu_()  # nobody else reads it, and new memory costs more than this
 
         def value(arg: fx.Node) -> Any:
@@ -315,7 +306,7 @@ class Traced:
             reader: fx.Node | None = None
             while len(chain[-1].users) == 1:
                 (reader,) = chain[-1].users
-                if not self._is_elementwise(reader):
+                if not is_elementwise(reader, self.modules):
                     break
                 chain.append(reader)
             if reader is None or uses.get(reader.target) != 1:
@@ -341,46 +332,6 @@ class Traced:
             values[node] = self._run(node, values.__getitem__, probe)
             if versions != [v._version for v in inputs]:
                 self.mutating.add(node)
-
-    def _activation(self, node: fx.Node) -> fx.Node:
-        """The activation function that follows a kernel as its only user, or the node itself."""
-        if not isinstance(self.modules[node.target], KERNELS) or len(node.users) != 1:
-            return node
-        (user,) = node.users
-        return user if self._is_elementwise(user, ACTIVATIONS) else node
-
-    def _is_relu_of_kernel(self, node: fx.Node) -> bool:
-        """Whether this ReLU is the only one to read what a kernel has just computed."""
-        if node.op == "call_module":
-            relu = type(self.modules[node.target]) is nn.ReLU
-        else:
-            relu = node.op == "call_function" and node.target in (functional.relu, torch.relu)
-        if not relu:
-            return False
-        (before,) = node.all_input_nodes
-        kernel = before.op == "call_module" and isinstance(self.modules[before.target], KERNELS)
-        return kernel and len(before.users) == 1
-
-    def _is_elementwise(
-        self, node: fx.Node, modules: tuple[type, ...] = (*ACTIVATIONS, *IDENTITIES)
-    ) -> bool:
-        match node.op:
-            case "call_module":
-                return isinstance(self.modules[node.target], modules)
-            case "call_function":
-                return node.target in ACTIVATION_FUNCTIONS
-        return node.op == "call_method" and node.target in ACTIVATION_METHODS
-
-
-class _Tracer(fx.Tracer):
-    """Traces down to torch's own modules, and stops at the layers to be lesioned."""
-
-    def __init__(self, layers: set[str]) -> None:
-        super().__init__()
-        self.layers = layers
-
-    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
-        return name in self.layers or super().is_leaf_module(module, name)
 
 
 def _linear(

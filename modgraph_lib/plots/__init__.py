@@ -1,4 +1,4 @@
-"""Pictures of networks, nulls and conditions; every public function returns a Figure.
+"""Pictures of networks and nulls; every public function returns a Figure.
 
 Choices that hold for all of them: an opaque white background with padding (a figure reads the
 same on a light page, a dark page and in print), one palette per role (`style`), colour always
@@ -7,28 +7,19 @@ paired with a marker or a position, widths that fit the text column of the book.
 
 from modgraph_lib.plots.clusters import cluster_profiles, clusters_by_layer
 from modgraph_lib.plots.layers import layer_state, layer_states
-from modgraph_lib.plots.lesions import class_bars, lesion_maps, lesion_null, two_kinds
 from modgraph_lib.plots.networks import block_matrices, layered_layout, small_graph
-from modgraph_lib.plots.nulls import initial_ncuts, null_against_networks, null_histogram
-from modgraph_lib.plots.states import State, state_grid
+from modgraph_lib.plots.nulls import initial_ncuts, null_histogram
 from modgraph_lib.plots.style import png
 
 __all__ = [
-    "State",
     "block_matrices",
-    "class_bars",
     "cluster_profiles",
     "clusters_by_layer",
     "initial_ncuts",
     "layer_state",
     "layer_states",
     "layered_layout",
-    "lesion_maps",
-    "lesion_null",
-    "null_against_networks",
     "null_histogram",
     "png",
     "small_graph",
-    "state_grid",
-    "two_kinds",
 ]

@@ -1,20 +1,23 @@
-"""What a training run is: one frozen, hashable description that its cache key is made from."""
+"""What a training run is: a frozen, hashable description that its cache key is made from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from modgraph_lib import _checks, cache
-from modgraph_lib.training.augment import AUGMENTATIONS
+from modgraph_lib.models import cifar_networks
+from modgraph_lib.training.augment import AUGMENTATIONS, check_augmentation
+from modgraph_lib.training.inherit import check_kept
 from modgraph_lib.training.pruning import PruningSchedule
 
-__all__ = ["ARCHITECTURES", "LOSSES", "TrainConfig"]
+__all__ = ["ARCHITECTURES", "LOSSES", "SCHEDULES", "SgdConfig", "TrainConfig"]
 
 ARCHITECTURES = ("mlp", "small_cnn", "vgg")
 # Their batch norms keep running statistics, which one vmapped pass cannot update.
 BATCH_NORMED = ("vgg",)
 LOSSES = ("cross_entropy", "mse")
+SCHEDULES = ("steps", "one_cycle", "constant")
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,79 @@ class TrainConfig:
 
     def without_seed(self) -> TrainConfig:
         """The same run with seed 0: what members of one ensemble have in common."""
+        return replace(self, seed=0)
+
+
+@dataclass(frozen=True)
+class SgdConfig:
+    """One image classifier and how it is trained; the defaults are the community paper's.
+
+    Attributes:
+        data: name of ``datasets.load``.
+        network: name of ``cifar_networks.build``.
+        seed: fixes initial weights, batch order and random crops.
+        width: channels of the first stage; 0 is the paper's.
+        schedule: "steps" divides the rate by ten after a third and two thirds of the epochs
+            (the released code's 50 and 100 of 150), "one_cycle" rises for a third and falls to
+            nothing (linear; made for short runs), "constant" is the paper's text, which names an
+            initial rate and nothing else.
+        augmentation: "crop_flip" or any other of ``training.augment``.
+        precision: "float32" or "bfloat16" (autocast, channels-last).
+        images: train on the first that many images only (0: all).
+        parent: the run whose trained weights this one starts from, as far as they fit
+            (``training.inherit``); None starts fresh.
+        kept: units of each of the parent's stages that this network consists of, from 0; empty:
+            the first ones, so that units go from the back.
+    """
+
+    data: str
+    network: str
+    seed: int
+    width: int = 0
+    epochs: int = 150
+    batch_size: int = 256
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.005
+    schedule: str = "steps"
+    augmentation: str = "crop_flip"
+    precision: str = "float32"
+    images: int = 0
+    parent: SgdConfig | None = field(default=None, metadata=cache.ADDED_LATER)
+    kept: tuple[tuple[int, ...], ...] = field(default=(), metadata=cache.ADDED_LATER)
+
+    def __post_init__(self) -> None:
+        cifar_networks.plan_of(self.network)
+        self._check_parent()
+        check_augmentation(self.augmentation)
+        _one_of("schedule", self.schedule, SCHEDULES)
+        _one_of("precision", self.precision, ("float32", "bfloat16"))
+        for name in ("epochs", "batch_size"):
+            _checks.whole(getattr(self, name), name, least=1)
+        for name in ("width", "images", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} cannot be negative, got {getattr(self, name)}")
+        if self.learning_rate <= 0 or not 0 <= self.momentum < 1:
+            raise ValueError(
+                "learning_rate must be positive and momentum in [0, 1); got "
+                f"{self.learning_rate} and {self.momentum}"
+            )
+
+    def _check_parent(self) -> None:
+        if isinstance(self.parent, Mapping):  # as a record holds it
+            object.__setattr__(self, "parent", SgdConfig(**self.parent))
+        object.__setattr__(self, "kept", tuple(tuple(units) for units in self.kept))
+        if self.parent is None:
+            if self.kept:
+                raise ValueError("kept names units of a parent, and there is no parent")
+            return
+        if self.parent.data != self.data:
+            raise ValueError(f"a network for {self.data} cannot inherit from {self.parent.data}")
+        check_kept(self.network, self.parent.network, self.kept)
+
+    def without_seed(self) -> SgdConfig:
+        """The same run with seed 0."""
         return replace(self, seed=0)
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from modgraph_lib import _checks, cache, provenance
+from modgraph_lib import cache, provenance
 from modgraph_lib.datasets import Dataset
 from modgraph_lib.models import cifar_networks
 from modgraph_lib.pixels import with_channels
 from modgraph_lib.training import checkpoints
-from modgraph_lib.training.augment import check_augmentation
+from modgraph_lib.training.config import SCHEDULES, SgdConfig
 from modgraph_lib.training.forward import autocast, evaluate, training_batch
-from modgraph_lib.training.inherit import check_kept, inherit
+from modgraph_lib.training.inherit import inherit
 from modgraph_lib.training.seeds import derived
 from modgraph_lib.training.sets import pair
 
@@ -34,84 +34,8 @@ __all__ = [
     "untrained",
 ]  # fmt: skip
 
-SCHEDULES = ("steps", "one_cycle", "constant")
 SCHEMA = 1
 AfterEpoch = Callable[[nn.Module, int, dict[str, float]], None]
-
-
-@dataclass(frozen=True)
-class SgdConfig:
-    """One image classifier and how it is trained; the defaults are the community paper's.
-
-    Attributes:
-        data: name of ``datasets.load``.
-        network: name of ``cifar_networks.build``.
-        seed: fixes initial weights, batch order and random crops.
-        width: channels of the first stage; 0 is the paper's.
-        schedule: "steps" divides the rate by ten after a third and two thirds of the epochs
-            (the released code's 50 and 100 of 150), "one_cycle" rises for a third and falls to
-            nothing (linear; made for short runs), "constant" is the paper's text, which names an
-            initial rate and nothing else.
-        augmentation: "crop_flip" or any other of ``training.augment``.
-        precision: "float32" or "bfloat16" (autocast, channels-last).
-        images: train on the first that many images only (0: all).
-        parent: the run whose trained weights this one starts from, as far as they fit
-            (``training.inherit``); None starts fresh.
-        kept: units of each of the parent's stages that this network consists of, from 0; empty:
-            the first ones, so that units go from the back.
-    """
-
-    data: str
-    network: str
-    seed: int
-    width: int = 0
-    epochs: int = 150
-    batch_size: int = 256
-    learning_rate: float = 0.01
-    momentum: float = 0.9
-    nesterov: bool = False
-    weight_decay: float = 0.005
-    schedule: str = "steps"
-    augmentation: str = "crop_flip"
-    precision: str = "float32"
-    images: int = 0
-    parent: SgdConfig | None = field(default=None, metadata=cache.ADDED_LATER)
-    kept: tuple[tuple[int, ...], ...] = field(default=(), metadata=cache.ADDED_LATER)
-
-    def __post_init__(self) -> None:
-        cifar_networks.plan_of(self.network)
-        self._check_parent()
-        check_augmentation(self.augmentation)
-        for name, allowed in (("schedule", SCHEDULES), ("precision", ("float32", "bfloat16"))):
-            if getattr(self, name) not in allowed:
-                given = getattr(self, name)
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {given!r}")
-        for name in ("epochs", "batch_size"):
-            _checks.whole(getattr(self, name), name, least=1)
-        for name in ("width", "images", "weight_decay"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} cannot be negative, got {getattr(self, name)}")
-        if self.learning_rate <= 0 or not 0 <= self.momentum < 1:
-            raise ValueError(
-                "learning_rate must be positive and momentum in [0, 1); got "
-                f"{self.learning_rate} and {self.momentum}"
-            )
-
-    def _check_parent(self) -> None:
-        if isinstance(self.parent, Mapping):  # as a record holds it
-            object.__setattr__(self, "parent", SgdConfig(**self.parent))
-        object.__setattr__(self, "kept", tuple(tuple(units) for units in self.kept))
-        if self.parent is None:
-            if self.kept:
-                raise ValueError("kept names units of a parent, and there is no parent")
-            return
-        if self.parent.data != self.data:
-            raise ValueError(f"a network for {self.data} cannot inherit from {self.parent.data}")
-        check_kept(self.network, self.parent.network, self.kept)
-
-    def without_seed(self) -> SgdConfig:
-        """The same run with seed 0."""
-        return replace(self, seed=0)
 
 
 @dataclass(frozen=True, eq=False)

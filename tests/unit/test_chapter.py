@@ -5,9 +5,8 @@ import pandas as pd
 import pytest
 
 from book.lab import ledger
-from book.papers.ncut import mlps
+from book.papers.ncut import mlps, nulls
 from book.papers.ncut import page as chapter
-from modgraph_lib import plots
 
 SECTION = "surprisingly_modular/01_clusterability"
 DATA = ("mnist", "fashion_mnist", "cifar10_grey")
@@ -66,7 +65,7 @@ def test_everything_can_be_shown_before_anything_is_run(nothing):
         chapter.accuracies(rows, name="c"),
         chapter.lowest(rows, "l2"),
         chapter.initial_range(chapter.initial_rows(k=4, runs=200), rows),
-        chapter.drawn(rows, plots.null_against_networks),
+        chapter.drawn(rows, nulls.null_against_networks),
     ):
         assert "Not run yet" in shown.data
 

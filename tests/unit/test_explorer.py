@@ -5,7 +5,8 @@ import pytest
 
 from book.papers.ncut import explorer
 from book.papers.ncut.mlps import NcutConfig, condition
-from modgraph_lib import graphs, plots, toys
+from book.papers.ncut.state_pictures import state_grid
+from modgraph_lib import graphs, toys
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def test_states_agree_with_the_live_choices(networks):
     for state in found:
         assert set(state.shuffled) == {"layer", "layer_nonzero"}
         assert state.ncut == choices.test(state.name, state.k, "layer").ncut
-    figure = plots.state_grid(found, columns=2)
+    figure = state_grid(found, columns=2)
     assert sum(axes.get_visible() for axes in figure.axes) == 4
 
 
@@ -75,4 +76,4 @@ def test_bad_choices(arguments, message):
 
 def test_no_states_is_an_error():
     with pytest.raises(ValueError, match="at least one state"):
-        plots.state_grid([], columns=2)
+        state_grid([], columns=2)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from book.lab import ledger
+from book.papers.community_modularity.s05_layer_pruning import reductions
 from modgraph_lib import layer_pruning
 from modgraph_lib._torchvision import torchvision
 from modgraph_lib.models import cifar_networks
@@ -189,7 +190,7 @@ _found = []
 
 def removals():
     if not _found:
-        _found.append(layer_pruning.removals())
+        _found.append(reductions.removals())
     return _found[0]
 
 
@@ -197,7 +198,7 @@ def test_matching_finds_a_plan_that_was_printed():
     plans = removals()
     assert len(plans) == 729 and plans["parameters"].min() == 0
     true = plans.iloc[400]
-    best = layer_pruning.matching(
+    best = reductions.matching(
         plans, round(true["parameters"], 2), round(true["thop"], 2), count="thop"
     )
     assert best.loc[0, "exact"] and best.loc[0, "distance"] <= 0.005
@@ -205,11 +206,11 @@ def test_matching_finds_a_plan_that_was_printed():
         true[["stage_1", "stage_2", "stage_3"]]
     )
     assert (np.diff(best["distance"]) >= 0).all()
-    only = layer_pruning.matching(plans, None, 53.41)
+    only = reductions.matching(plans, None, 53.41)
     assert only.loc[0, "distance"] == pytest.approx((plans["torch"] - 53.41).abs().min())
     for wrong in ({"count": "macs"}, {"operations": None}):
         with pytest.raises(ValueError, match=r"count must|nothing printed"):
-            layer_pruning.matching(plans, **{"parameters": None, "operations": 1.0, **wrong})
+            reductions.matching(plans, **{"parameters": None, "operations": 1.0, **wrong})
 
 
 # --- which blocks -----------------------------------------------------------------------------

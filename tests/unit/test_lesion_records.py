@@ -11,11 +11,15 @@ import pytest
 
 from book.lab import ledger, parameters, store
 from book.papers.ncut import mlps
-from book.papers.surprisingly_modular.s04_lesions import experiment, pictures
+from book.papers.surprisingly_modular.s04_lesions import (
+    experiment,
+    explorer,
+    map_pictures,
+    pictures,
+)
 from book.papers.surprisingly_modular.s04_lesions import page as tables
 from book.papers.surprisingly_modular.s04_lesions.measures import lesion_pairs, lesion_rows
-from modgraph_lib import cache, lesions, plots, provenance, toys
-from modgraph_lib.widgets import lesion_explorer
+from modgraph_lib import cache, lesions, provenance, toys
 
 matplotlib.use("Agg")
 SECTION = "surprisingly_modular/04_lesions"
@@ -260,7 +264,7 @@ def test_pictures():
     results = results_of(record(0), record(0, kind="weights_and_biases"))
     singles, pairs = lesion_rows(results), lesion_pairs(results)
     panels = {"paper": tables.printed_submodules(), "ours": singles}
-    texts = {t.get_text() for t in plots.lesion_maps(panels).axes[0].texts}
+    texts = {t.get_text() for t in map_pictures.lesion_maps(panels).axes[0].texts}
     assert {"1-3", "4-9"} <= texts and len(texts) == 9
     graph = pictures.dependency_graphs(tables.graph_panels(pairs, singles))
     assert len([p for p in graph.axes[0].patches if hasattr(p, "get_arrowstyle")]) == 17
@@ -268,24 +272,24 @@ def test_pictures():
     matrix = pictures.pair_matrix({"paper": tables.printed_pairs(), "ours": pairs})
     assert len(matrix.axes[0].texts) == 56
     assert "16.6 ✓" in {t.get_text() for t in matrix.axes[0].texts}
-    plots.two_kinds(singles, lesion_rows(results, kind="weights_and_biases"))
-    plots.lesion_null(0.5, [0.8, 0.9], name="1-0")
+    map_pictures.two_kinds(singles, lesion_rows(results, kind="weights_and_biases"))
+    map_pictures.lesion_null(0.5, [0.8, 0.9], name="1-0")
     live = experiment.pairs_table([record()])
     live = live[live["rules"] == "described"].assign(lowest=1 / 51)
     stars = {t.get_text() for t in pictures.all_pairs(singles["name"], singles, live).axes[0].texts}
     assert stars == {"*"}
-    for draw in (plots.lesion_maps, pictures.pair_matrix, pictures.dependency_graphs):
+    for draw in (map_pictures.lesion_maps, pictures.pair_matrix, pictures.dependency_graphs):
         with pytest.raises(ValueError, match="at least one panel"):
             draw({})
     with pytest.raises(ValueError, match="10 accuracies"):
-        plots.class_bars({"one": np.zeros(9)}, np.zeros(10), [str(c) for c in range(10)])
+        map_pictures.class_bars({"one": np.zeros(9)}, np.zeros(10), [str(c) for c in range(10)])
 
 
 @pytest.fixture
 def chart():
     relay = toys.relay(4, units=6)
     classes = ["a", "b", "c", "d"]
-    return lesion_explorer.LesionMap(relay.model, relay.parts, relay.images, relay.labels, classes)
+    return explorer.LesionMap(relay.model, relay.parts, relay.images, relay.labels, classes)
 
 
 def test_lesion_map(chart):
@@ -300,10 +304,10 @@ def test_lesion_map(chart):
     assert chart.describe([]) == "Nothing lesioned: 100.0% right."
     with pytest.raises(ValueError, match="no sub-module 9-9"):
         chart.lesion(["9-9"])
-    shown, intact = lesion_explorer.states(chart, [["1-0"], ["1-0", "2-1"]])
+    shown, intact = explorer.states(chart, [["1-0"], ["1-0", "2-1"]])
     assert list(shown) == ["without 1-0", "without 1-0 and 2-1"]
     assert intact.tolist() == [1] * 4
-    plots.class_bars(shown, intact, chart.classes)
+    map_pictures.class_bars(shown, intact, chart.classes)
 
 
 def test_live_explorer_follows_its_menus(chart):
@@ -311,9 +315,9 @@ def test_live_explorer_follows_its_menus(chart):
     singles = lesions.single_lesions(
         relay.model, relay.parts, relay.images, relay.labels, controls=3, device="cpu"
     )
-    rows = lesion_explorer.map_rows(singles)
+    rows = explorer.map_rows(singles)
     assert isinstance(rows, pd.DataFrame) and len(rows) == 12
-    box = lesion_explorer.explore(chart, rows)
+    box = explorer.explore(chart, rows)
     menus, sentence, pictures = box.children
     assert "Nothing lesioned" in sentence.value and len(pictures.children) == 2
     menus.children[0].value = ("1-2",)

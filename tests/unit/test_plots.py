@@ -11,9 +11,9 @@ import scipy.sparse
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 
-from book.papers.ncut import pictures
+from book.papers.ncut import nulls, pictures
 from modgraph_lib import plots
-from modgraph_lib.plots import networks, nulls, style
+from modgraph_lib.plots import networks, style
 
 TRIANGLES = np.zeros((6, 6))
 for one, two in [(0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5), (2, 3)]:
@@ -159,7 +159,7 @@ def test_bad_input_is_named(call, message):
 
 def test_tables_of_several_k_or_no_rows_are_refused(table):
     mixed = pd.concat([table, table.assign(k=7)])
-    for function in (pictures.ncut_against_accuracy, plots.null_against_networks):
+    for function in (pictures.ncut_against_accuracy, nulls.null_against_networks):
         with pytest.raises(ValueError, match="different k"):
             function(mixed)
         with pytest.raises(ValueError, match="nothing has been run"):
@@ -180,7 +180,7 @@ def test_null_against_networks_shows_every_network_and_the_paper(table):
             "shuffle_ncut_std": [0.017],
         }
     )
-    first, second = plots.null_against_networks(rows, paper).axes
+    first, second = nulls.null_against_networks(rows, paper).axes
     assert first.get_title(loc="left") == "MNIST"
     shown = sorted(points(first)[:, 0])
     assert shown == pytest.approx(sorted(rows.loc[rows["data"] == "mnist", "ncut"]))

@@ -1,7 +1,7 @@
 """Choose a network, a number of clusters and a kind of shuffle, and look.
 
 `explore` is the live widget for Jupyter; `states` computes the same choices once for
-`plots.state_grid`, so that a static page shows what the widget would.
+`state_grid`, so that a static page shows what the widget would.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from book.papers.ncut.mlps import NcutConfig
+from book.papers.ncut.state_pictures import METHOD_WORDS, State
 from modgraph_lib import plots, training
 from modgraph_lib.clustering import SHUFFLE_METHODS, ShuffleTest, shuffle_graph, shuffle_tests
 from modgraph_lib.datasets.names import data_name
 from modgraph_lib.graphs import LayeredGraph, weight_graph
 from modgraph_lib.plots import style
-from modgraph_lib.plots.states import METHOD_WORDS
 
 Networks = Mapping[str, LayeredGraph | Callable[[], LayeredGraph]]
 
@@ -87,7 +87,7 @@ def states(
     shuffles: int = 20,
     methods: Sequence[str] = SHUFFLE_METHODS,
     seed: int = 0,
-) -> list[plots.State]:
+) -> list[State]:
     """Every network at every k, with the null of every kind of shuffle."""
     choices = Choices(networks, ks=ks, shuffles=shuffles, seed=seed)
     found = []
@@ -97,7 +97,7 @@ def states(
             first = next(iter(tests.values()))
             nulls = {method: test.shuffled for method, test in tests.items()}
             graph = choices.graph(name)
-            found.append(plots.State(name, k, graph, first.labels, first.ncut, nulls))
+            found.append(State(name, k, graph, first.labels, first.ncut, nulls))
     return found
 
 

@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from book.papers.ncut.nulls import draw_violin, single_k
 from modgraph_lib.datasets.names import data_name
 from modgraph_lib.plots import style
-from modgraph_lib.plots.nulls import draw_violin, single_k
 
 
 def ncut_against_accuracy(table: pd.DataFrame) -> Figure:

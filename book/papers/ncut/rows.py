@@ -53,7 +53,7 @@ def initial_rows(*, k: int, runs: int) -> pd.DataFrame:
 
 
 def bands(*names: str) -> pd.DataFrame:
-    """The printed means and deviations of tables, as `plots.null_against_networks` takes them."""
+    """The printed means and deviations of tables, as `null_against_networks` takes them."""
     known = {"MNIST": "mnist", "Fashion-MNIST": "fashion_mnist", "CIFAR-10": "cifar10_grey"}
     frames = []
     for name in names:

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from book.papers.ncut.nulls import single_k
 from book.papers.ncut.pictures import condition_handles, draw_columns
 from modgraph_lib.datasets.names import PAIR, data_name
 from modgraph_lib.plots import style
-from modgraph_lib.plots.nulls import single_k
 
 KINDS = ("same", "diff")
 

@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from scipy import stats
 
+from book.papers.ncut.nulls import draw_violin, single_k
 from modgraph_lib.datasets.names import data_name
 from modgraph_lib.plots import style
-from modgraph_lib.plots.nulls import draw_violin, single_k
 
 HATCH = "////"
 APART = 0.22  # half the distance between a network's two violins

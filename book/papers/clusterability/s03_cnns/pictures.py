@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from book.papers.ncut.nulls import draw_violin, single_k
 from modgraph_lib.datasets import Dataset
 from modgraph_lib.datasets.names import data_name
 from modgraph_lib.plots import style
-from modgraph_lib.plots.nulls import draw_violin, single_k
 
 
 def stacked_images(*sets: Dataset, label: int, count: int = 5) -> Figure:

@@ -248,11 +248,12 @@ def nearest_reduction(results: Results, *, runs: int, of: str) -> list[Part]:
     Args:
         of: "parameters" or "operations".
     """
+    from book.papers.community_modularity.s05_layer_pruning import reductions
     from modgraph_lib import layer_pruning
 
-    plans = layer_pruning.removals(GUIDED)
+    plans = reductions.removals(GUIDED)
     best = {
-        count: layer_pruning.matching(plans, *PRINTED.values(), count=count).iloc[0]
+        count: reductions.matching(plans, *PRINTED.values(), count=count).iloc[0]
         for count in layer_pruning.CONVENTIONS
     }
 

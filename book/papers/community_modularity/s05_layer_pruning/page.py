@@ -16,6 +16,7 @@ from book.lab.show import MISSING, styled
 from book.papers.community_modularity import shapes
 from book.papers.community_modularity.page import NOT_RUN, network_name
 from book.papers.community_modularity.s05_layer_pruning import experiment as pruning
+from book.papers.community_modularity.s05_layer_pruning import reductions
 from book.papers.community_modularity.s05_layer_pruning.rows import (
     one_a_network,
     pruned,
@@ -167,14 +168,14 @@ def nearest_plans(plans: pd.DataFrame, *, name: str, show: int = 1) -> Styler:
     """For each printed row and each way of counting, the plan that comes nearest.
 
     Args:
-        plans: as ``layer_pruning.removals`` gives them.
+        plans: as ``reductions.removals`` gives them.
         show: how many plans of each.
     """
     lines = []
     for row in printed_plans().itertuples():
         parameters = None if np.isnan(row.parameters) else row.parameters
         for count in layer_pruning.CONVENTIONS:
-            found = layer_pruning.matching(plans, parameters, row.operations, count=count)
+            found = reductions.matching(plans, parameters, row.operations, count=count)
             for best in found.head(show).to_dict("records"):
                 gone = ", ".join(f"{best[f'stage_{i}']:.0f}" for i in (1, 2, 3))
                 if parameters is None:  # operations alone do not tell the stages apart

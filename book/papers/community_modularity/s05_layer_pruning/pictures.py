@@ -144,7 +144,7 @@ def removal_plans(plans: pd.DataFrame, printed: pd.DataFrame, count: str = "thop
     """What every way of removing blocks saves, with the printed reductions.
 
     Args:
-        plans: as ``layer_pruning.removals`` gives them.
+        plans: as ``reductions.removals`` gives them.
         printed: columns method, parameters and operations, in percent; a missing number of
             parameters is drawn as a line.
         count: which convention counts the operations.

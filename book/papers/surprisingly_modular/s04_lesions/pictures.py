@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from book.papers.surprisingly_modular.s04_lesions.map_pictures import check_panels
 from modgraph_lib.plots import style
-from modgraph_lib.plots.lesions import check_panels
 
 __all__ = ["all_pairs", "dependency_graphs", "pair_matrix"]
 

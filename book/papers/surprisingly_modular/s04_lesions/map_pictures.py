@@ -40,11 +40,6 @@ def lesion_maps(panels: Mapping[str, pd.DataFrame], *, named: Sequence[str] = ()
 
     Raises:
         ValueError: no panel, or an empty one.
-
-    >>> row = {"name": "1-2", "proportion": 0.1, "loss": 0.2, "importance": "other"}
-    >>> figure = plots.lesion_maps({"ours": pd.DataFrame([row | {"random_mean": 0}])})
-    >>> figure.axes[0].get_title("left")
-    'ours'
     """
     check_panels(panels)
     with style.styled():
@@ -101,11 +96,6 @@ def class_bars(
 
     Raises:
         ValueError: no panel, or one that does not have C numbers.
-
-    >>> shares, intact = np.array([0.1, 0.9]), np.array([0.9, 0.9])
-    >>> figure = plots.class_bars({"without 1-2": shares}, intact, ["cat", "dog"])
-    >>> figure.axes[0].get_title("left")
-    'without 1-2'
     """
     if not panels:
         raise ValueError("class_bars needs at least one panel")
@@ -153,9 +143,6 @@ def lesion_null(accuracy: float, random: Sequence[float], *, name: str) -> Figur
 
     Raises:
         ValueError: no random set.
-
-    >>> plots.lesion_null(0.5, [0.8, 0.9], name="1-2").axes[0].get_xlabel()
-    'accuracy with the lesion, %'
     """
     if not len(random):
         raise ValueError("lesion_null needs at least one random set")
@@ -185,10 +172,6 @@ def two_kinds(weights: pd.DataFrame, zero: pd.DataFrame) -> Figure:
 
     Raises:
         ValueError: no sub-module is in both.
-
-    >>> rows = pd.DataFrame({"seed": [0], "name": ["1-2"], "depth": [1], "loss": [0.1]})
-    >>> plots.two_kinds(rows, rows).axes[0].get_xlabel()
-    'loss with activations at zero, points'
     """
     both = weights.merge(zero, on=["seed", "name", "depth"], suffixes=("_weights", "_zero"))
     if both.empty:

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from book.papers.ncut.nulls import draw_violin
 from modgraph_lib.plots import style
 from modgraph_lib.plots.networks import draw_matrix, ordered_matrix
-from modgraph_lib.plots.nulls import draw_violin
 
 METHOD_WORDS = {"layer": "all weights shuffled", "layer_nonzero": "only non-zero weights shuffled"}
 METHOD_HATCHES = {"layer": None, "layer_nonzero": "////"}
@@ -45,11 +45,6 @@ def state_grid(states: Sequence[State], *, columns: int) -> Figure:
 
     Raises:
         ValueError: no state.
-
-    >>> graph, labels = toys.two_triangles(), np.array([0, 0, 0, 1, 1, 1])
-    >>> state = plots.State("triangles", 2, graph, labels, 0.3, {"layer": [0.6, 0.7]})
-    >>> len(plots.state_grid([state], columns=1).axes)
-    2
     """
     if not states:
         raise ValueError("state_grid needs at least one state")

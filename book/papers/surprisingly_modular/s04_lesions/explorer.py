@@ -1,7 +1,7 @@
 """The lesion map: pick sub-modules, switch them off together, see which classes suffer.
 
 `explore` is the live widget for Jupyter; `states` computes chosen lesions once for
-`plots.class_bars`, so that a static page shows what the widget would.
+`map_pictures.class_bars`, so that a static page shows what the widget would.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from book.papers.surprisingly_modular.s04_lesions import map_pictures
 from modgraph_lib import plots
 from modgraph_lib.lesions import KINDS, LesionAccuracies, SingleLesion, Submodule, lesion_accuracies
 
@@ -94,7 +95,7 @@ class LesionMap:
 
 
 def map_rows(singles: Sequence[SingleLesion], variant: str = "described") -> pd.DataFrame:
-    """Single lesions as ``plots.lesion_maps`` takes them."""
+    """Single lesions as ``map_pictures.lesion_maps`` takes them."""
     return pd.DataFrame(
         {
             "name": one.submodule.name,
@@ -167,6 +168,6 @@ def figures(chart: LesionMap, rows: pd.DataFrame, names: Sequence[str], kind: st
     found = chart.lesion(names, kind)
     bars = {title: found.by_class[0, :count]}
     return [
-        plots.lesion_maps({"each sub-module alone": rows}, named=tuple(names)),
-        plots.class_bars(bars, found.intact_by_class[:count], chart.classes),
+        map_pictures.lesion_maps({"each sub-module alone": rows}, named=tuple(names)),
+        map_pictures.class_bars(bars, found.intact_by_class[:count], chart.classes),
     ]

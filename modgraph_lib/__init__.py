@@ -41,7 +41,14 @@ __version__ = "0.1.0"
 FACE = {
     "report": ("clusterability", "load_model", "load_weights", "fill", "Report"),
     "graphs": ("LayeredGraph", "weight_graph", "input_graph", "kernel_shuffles"),
-    "clustering": ("spectral_clustering", "ncut", "shuffle_test", "ShuffleTest"),
+    "clustering": (
+        "spectral_clustering",
+        "cluster",
+        "Clustering",
+        "ncut",
+        "shuffle_test",
+        "ShuffleTest",
+    ),
     "communities": (
         "knn_graph",
         "modularity",

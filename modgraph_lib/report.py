@@ -50,6 +50,7 @@ class Report:
         graph: the graph, isolated nodes included.
         method: how weights were shuffled.
         seconds: of wall time, for the graph and for the shuffle test.
+        ambiguous: whether k ends within a multiple eigenvalue, see ``clustering.cluster``.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Report:
     graph: LayeredGraph = field(repr=False)
     method: str
     seconds: float
+    ambiguous: bool = False
 
     def summary(self) -> str:
         """The report in words, a few lines."""
@@ -83,10 +85,20 @@ class Report:
                 f"an edge end leaves its cluster with probability {self.ncut / self.k:.2f} on "
                 f"average over clusters; {self.shuffled.mean() / self.k:.2f} in shuffles",
                 f"cluster sizes: {', '.join(str(int(size)) for size in sizes)}",
+                *self._ambiguous(),
                 *self._erased(),
                 f"{self.seconds:.1f} s",
             ]
         )
+
+    def _ambiguous(self) -> list[str]:
+        """A line where another k would say more."""
+        if not self.ambiguous:
+            return []
+        return [
+            f"k = {self.k} is ambiguous: eigenvalues {self.k} and {self.k + 1} are equal (equal "
+            "parts, or more separate ones than k); the clusters are one choice of several"
+        ]
 
     def _erased(self) -> list[str]:
         """A line on units that weight decay has all but erased, if there are any."""
@@ -176,6 +188,7 @@ def clusterability(
         graph=graph,
         method=method,
         seconds=time.perf_counter() - start,
+        ambiguous=test.ambiguous,
     )
 
 
@@ -202,20 +215,17 @@ def _kernel_test(
         raise ValueError("method 'kernel' permutes a module's kernels; pass the module itself")
     if shuffles < 1:
         raise ValueError(f"a shuffle test needs at least 1 shuffle, got {shuffles}")
-    labels = clustering.spectral_clustering(graph, k, n_init=n_init, seed=seed)
+    own = clustering.cluster(graph, k, n_init=n_init, seed=seed)
     seeds = [[seed, index] for index in range(shuffles)]
 
     def ncut(shuffled: LayeredGraph, pair: list[int]) -> float:
         start = clustering.hash_seed(*pair)
-        found = clustering.spectral_clustering(shuffled, k, n_init=n_init, seed=start)
-        return clustering.ncut(shuffled, found)
+        return clustering.cluster(shuffled, k, n_init=n_init, seed=start).ncut
 
     made = kernel_shuffles(network, seeds=seeds, **options)
     tasks = (joblib.delayed(ncut)(*pair) for pair in zip(made, seeds, strict=True))
     null = joblib.Parallel(workers or joblib.cpu_count(), prefer="threads", pre_dispatch=2)(tasks)
-    return clustering.ShuffleTest(
-        k, clustering.ncut(graph, labels), labels, np.array(null), "kernel"
-    )
+    return clustering.ShuffleTest(k, own.ncut, own.labels, np.array(null), "kernel", own.ambiguous)
 
 
 def _by_size(labels: np.ndarray, k: int) -> np.ndarray:

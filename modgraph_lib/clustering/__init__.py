@@ -13,15 +13,17 @@ import scipy.sparse
 import torch
 
 from modgraph_lib import statistics
-from modgraph_lib.clustering import spectral
-from modgraph_lib.clustering.kmeans import kmeans
+from modgraph_lib.clustering import spectral, symmetry
+from modgraph_lib.clustering.kmeans import kmeans, kmeans_restarts
 from modgraph_lib.device import single_thread
 from modgraph_lib.graphs import LayeredGraph
 from modgraph_lib.graphs.plain import plain
 
 __all__ = [
     "SHUFFLE_METHODS",
+    "Clustering",
     "ShuffleTest",
+    "cluster",
     "ncut",
     "shuffle_graph",
     "shuffle_test",
@@ -31,7 +33,26 @@ __all__ = [
 
 Graph: TypeAlias = LayeredGraph | scipy.sparse.sparray | np.ndarray
 SHUFFLE_METHODS = ("layer", "layer_nonzero")
+EQUAL = 1e-6  # inertias that differ by less, relatively, are equally good
 BATCH, BATCH_WEIGHTS = 8, 20_000_000  # shuffles at once, and weights of them all
+
+
+@dataclass(frozen=True, eq=False)
+class Clustering:
+    """Clusters of a graph.
+
+    Attributes:
+        k: number of clusters asked for.
+        labels: (N,) int labels in 0..k-1; -1 for isolated nodes.
+        ncut: n-cut of the labels.
+        ambiguous: whether k ends within a multiple eigenvalue: the graph has more clusters of the
+            same standing than k, or fewer, and other choices of k say more about it.
+    """
+
+    k: int
+    labels: np.ndarray
+    ncut: float
+    ambiguous: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +65,7 @@ class ShuffleTest:
         labels: (N,) clusters of the network; -1 marks isolated nodes.
         shuffled: (S,) n-cut of every shuffle, in the order drawn.
         method: how weights were shuffled.
+        ambiguous: whether the network's k ends within a multiple eigenvalue, see ``cluster``.
     """
 
     k: int
@@ -51,6 +73,7 @@ class ShuffleTest:
     labels: np.ndarray
     shuffled: np.ndarray
     method: str
+    ambiguous: bool = False
 
     @property
     def p_value(self) -> float:
@@ -89,11 +112,51 @@ def spectral_clustering(graph: Graph, k: int, *, n_init: int = 10, seed: int = 0
     >>> clustering.spectral_clustering(toys.two_triangles(), 2)
     array([0, 0, 0, 1, 1, 1])
     """
+    return cluster(graph, k, n_init=n_init, seed=seed).labels
+
+
+def cluster(graph: Graph, k: int, *, n_init: int = 10, seed: int = 0) -> Clustering:
+    """``spectral_clustering`` with its n-cut, and whether k suits the graph.
+
+    Where the k-th and the next eigenvalue are equal (equal strands, copies of one part, more
+    parts than k), the k leading eigenvectors are an arbitrary choice among more. There all of
+    them are used, and the result is marked ambiguous. There, and wherever else eigenvalues show
+    a symmetry, the arithmetic is the same on every machine, and of equally good restarts the one
+    of lowest n-cut is kept.
+
+    Args and errors as in ``spectral_clustering``.
+
+    >>> strands = graphs.weight_graph([np.eye(4), np.eye(4)])
+    >>> [clustering.cluster(strands, k).ambiguous for k in (3, 4)]
+    [True, False]
+    """
     graph = _checked(graph)
-    points = spectral.embedding(graph, k, seed=seed)
+    points, values = spectral.leading(graph, k, seed=seed)
+    ambiguous = symmetry.is_cut(values, k)
+    if symmetry.is_symmetric(values, k):
+        labels = _cluster_symmetric(graph, k, n_init, seed)
+        if labels is not None:
+            return Clustering(k, labels, ncut(graph, labels), ambiguous)
     present = torch.from_numpy(_degrees(graph) > 0)[None]
     batch = torch.from_numpy(points.astype(np.float32))[None]
-    return kmeans(batch, k, present=present, n_init=n_init, seeds=[seed])[0].numpy()
+    labels = kmeans(batch, k, present=present, n_init=n_init, seeds=[seed])[0].numpy()
+    return Clustering(k, labels, ncut(graph, labels), ambiguous)
+
+
+def _cluster_symmetric(
+    graph: LayeredGraph | scipy.sparse.csr_array, k: int, n_init: int, seed: int
+) -> np.ndarray | None:
+    """Labels by the whole eigenspace in which k ends; None where that is too wide."""
+    points = symmetry.eigenspace(graph, k, seed=seed)
+    if points is None:
+        return None
+    present = _degrees(graph) > 0
+    found, inertia = kmeans_restarts(points[present], k, n_init=n_init, seed=seed)
+    good = np.unique(found[inertia <= inertia.min() * (1 + EQUAL)], axis=0)
+    whole = np.full((len(good), len(present)), -1)
+    whole[:, present] = good
+    cuts = [round(ncut(graph, labels), 9) for labels in whole]
+    return whole[int(np.argmin(cuts))]
 
 
 def ncut(graph: Graph, labels: np.ndarray, *, epsilon: float = 0.0) -> float:
@@ -236,7 +299,7 @@ def shuffle_tests(
     if not ks:
         raise ValueError("no number of clusters given")
     graph, kept = graph.without_isolated()
-    labels = {k: spectral_clustering(graph, k, n_init=n_init, seed=seed) for k in ks}
+    own = {k: cluster(graph, k, n_init=n_init, seed=seed) for k in ks}
     weights = sum(block.size for block in graph.blocks.values())
     batch = max(1, min(BATCH, BATCH_WEIGHTS // weights))
     batches = [range(i, min(i + batch, shuffles)) for i in range(0, shuffles, batch)]
@@ -252,9 +315,9 @@ def shuffle_tests(
     whole = {}
     for k in ks:
         full = np.full(len(kept), -1)
-        full[kept] = labels[k]
+        full[kept] = own[k].labels
         null = np.array([value for part in parts for value in part[k]])
-        whole[k] = ShuffleTest(k, ncut(graph, labels[k]), full, null, method)
+        whole[k] = ShuffleTest(k, own[k].ncut, full, null, method, own[k].ambiguous)
     return whole
 
 
@@ -266,12 +329,17 @@ def hash_seed(*parts: int) -> int:
 def _ncuts(graphs, ks, n_init, seeds, device) -> dict[int, list[float]]:
     """n-cuts of a batch of equally shaped graphs for each k, clustered together."""
     widest = max(ks)
-    batch = spectral.embeddings(graphs, widest, device=device)
+    batch, values = spectral.embeddings(graphs, widest, device=device)
     present = torch.from_numpy(np.stack([g.degrees() > 0 for g in graphs])).to(device)
     found = {}
     for k in ks:
         labels = kmeans(batch[:, :, :k], k, present=present, n_init=n_init, seeds=seeds)
-        found[k] = [ncut(g, row) for g, row in zip(graphs, labels.cpu().numpy(), strict=True)]
+        rows = list(labels.cpu().numpy())
+        for index, graph in enumerate(graphs):
+            if symmetry.is_symmetric(values[index], k):
+                whole = _cluster_symmetric(graph, k, n_init, seeds[index])
+                rows[index] = rows[index] if whole is None else whole
+        found[k] = [ncut(g, row) for g, row in zip(graphs, rows, strict=True)]
     return found
 
 

@@ -12,7 +12,9 @@ import math
 import numpy as np
 import torch
 
-__all__ = ["kmeans"]
+__all__ = ["kmeans", "kmeans_restarts"]
+
+GRID = 2.0**20  # steps from the middle of a point set to its farthest coordinate
 
 
 @torch.no_grad()
@@ -68,6 +70,36 @@ def kmeans(
     return torch.where(present, labels, -1)
 
 
+@torch.no_grad()
+def kmeans_restarts(
+    points: np.ndarray, k: int, *, n_init: int = 10, seed: int, max_iterations: int = 300
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and inertia of every restart on one point set, the same on every machine.
+
+    For point sets with symmetries, where distances tie. In floating point a tie is broken by the
+    rounding of the linear algebra at hand; here points and centres lie on a grid of whole numbers,
+    whose products and sums are exact, and a tie goes to the first.
+
+    Args:
+        points: (N, D), N at least k.
+        k: number of clusters.
+        n_init: restarts.
+        seed: of the restarts, as in ``kmeans``.
+        max_iterations: bound of Lloyd iterations.
+
+    Returns:
+        (n_init, N) labels and (n_init,) inertia, in squares of a grid step.
+    """
+    middle = points - points.mean(0)
+    step = np.abs(middle).max() / GRID or 1.0
+    grid = torch.from_numpy(np.rint(middle / step))[None]
+    mass = torch.ones(1, len(points), dtype=grid.dtype)
+    limit = torch.zeros(1, dtype=grid.dtype)
+    centres = _plus_plus(grid, mass, k, n_init, [seed])
+    centres, inertia = _lloyd(grid, mass, centres, limit, max_iterations, whole=True)
+    return _scores(grid, centres)[0].argmax(1).numpy(), inertia[0].numpy()
+
+
 def _scores(points: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     """(S, R, k, N) of x.c - |c|^2/2: largest for the nearest centre."""
     sets, restarts, k, width = centres.shape
@@ -76,8 +108,10 @@ def _scores(points: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     return torch.baddbmm(half, flat, points.mT, beta=-1).view(sets, restarts, k, -1)
 
 
-def _lloyd(points, mass, centres, limit, max_iterations):
+def _lloyd(points, mass, centres, limit, max_iterations, *, whole=False):
     """Lloyd iterations of all restarts; returns centres (S, R, k, D) and inertia (S, R).
+
+    ``whole`` keeps the centres on whole numbers.
 
     A restart that has converged is frozen, and leaves the computation once it has converged in
     every set: the slowest of ten restarts often takes three times the median.
@@ -88,6 +122,7 @@ def _lloyd(points, mass, centres, limit, max_iterations):
     for _ in range(max_iterations):
         current = centres[:, alive]
         moved = _means(points, mass, current)
+        moved = moved.round() if whole else moved
         shift = (moved - current).square().sum((2, 3))
         frozen = done[:, alive]
         centres[:, alive] = torch.where(frozen[..., None, None], current, moved)

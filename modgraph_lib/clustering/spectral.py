@@ -7,6 +7,9 @@ vectors of one block B, and an eigen-decomposition of the smaller Gram matrix B 
 for the papers' MLP of 1,818 nodes) gives them all. Larger Gram matrices (VGG-16: 1,984) and other
 graphs go through ARPACK, which multiplies by the blocks between layers: no Gram matrix and no
 sparse adjacency is ever made of a layered graph.
+
+One eigenvalue more than asked for is computed each time, to see whether it equals the k-th
+(``clustering.symmetry``).
 """
 
 from __future__ import annotations
@@ -21,7 +24,13 @@ import torch
 
 from modgraph_lib.graphs import LayeredGraph
 
-__all__ = ["BipartitePlan", "embedding", "embeddings", "embeddings_on_device"]
+__all__ = [
+    "BipartitePlan",
+    "embedding",
+    "embeddings",
+    "embeddings_on_device",
+    "leading",
+]
 
 DENSE_LIMIT = 400  # nodes of a graph that is decomposed whole
 GRAM_LIMIT = 800  # nodes of a Gram matrix that is decomposed whole
@@ -75,6 +84,13 @@ def embedding(graph: LayeredGraph | scipy.sparse.sparray, k: int, *, seed: int =
     Raises:
         ValueError: k is not between 1 and the number of nodes that have an edge.
     """
+    return leading(graph, k, seed=seed)[0]
+
+
+def leading(
+    graph: LayeredGraph | scipy.sparse.sparray, k: int, *, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """``embedding``, and the k + 1 largest eigenvalues, falling (k where there are no more)."""
     if not isinstance(graph, LayeredGraph):
         degrees = np.asarray(graph.sum(1)).ravel()
         _check(k, degrees)
@@ -87,31 +103,35 @@ def embedding(graph: LayeredGraph | scipy.sparse.sparray, k: int, *, seed: int =
     inner, kept = graph.without_isolated()
     points = np.zeros((graph.nodes, k))
     if inner.nodes <= DENSE_LIMIT or k >= inner.nodes // 2:
-        points[kept] = _general(inner.adjacency(), inner.degrees(), k, seed)
+        points[kept], values = _general(inner.adjacency(), inner.degrees(), k, seed)
     else:
-        points[kept] = _layered(inner, k, seed)
-    return points
+        points[kept], values = _layered(inner, k, seed)
+    return points, values
 
 
 def embeddings(
     graphs: Sequence[LayeredGraph], k: int, *, device: str = "cpu", seed: int = 0
-) -> torch.Tensor:
-    """(S, N, k) float32 embeddings of equally layered graphs, on ``device``.
+) -> tuple[torch.Tensor, list[np.ndarray]]:
+    """(S, N, k) float32 embeddings of equally layered graphs, on ``device``, and eigenvalues.
 
-    On an accelerator bipartite graphs are decomposed in one batch; elsewhere one by one.
+    On an accelerator bipartite graphs are decomposed in one batch; elsewhere one by one. Of the
+    eigenvalues each graph has k + 1, falling, or k where there are no more.
     """
     if device != "cpu" and all(g.is_bipartite for g in graphs):
-        return embeddings_on_device(graphs, k, torch.device(device)).float()
-    points = np.stack([embedding(graph, k, seed=seed) for graph in graphs])
-    return torch.from_numpy(points.astype(np.float32)).to(device)
+        batch, values = embeddings_on_device(graphs, k, torch.device(device))
+        return batch.float(), values
+    found = [leading(graph, k, seed=seed) for graph in graphs]
+    points = np.stack([one for one, _ in found])
+    return torch.from_numpy(points.astype(np.float32)).to(device), [values for _, values in found]
 
 
 def embeddings_on_device(
     graphs: Sequence[LayeredGraph], k: int, device: torch.device
-) -> torch.Tensor:
+) -> tuple[torch.Tensor, list[np.ndarray]]:
     """(S, N, k) embeddings of bipartite graphs by one batched eigen-decomposition.
 
-    In double precision where the device has it; k may not exceed the smaller side.
+    In double precision where the device has it; k may not exceed the smaller side. And the k + 1
+    largest eigenvalues of each graph.
     """
     for graph in graphs:
         _check(k, graph.degrees())
@@ -132,14 +152,20 @@ def embeddings_on_device(
     right = (batch.mT @ left) / roots[:, None, :]
     points = torch.cat([left * row_scale[..., None], right * column_scale[..., None]], 1)
     points *= total.sqrt()[:, None, None]
-    return points[:, torch.from_numpy(plan.order).to(device)]
+    squares = values[:, -k - 1 :].flip(-1).cpu().numpy().astype(float)
+    return points[:, torch.from_numpy(plan.order).to(device)], list(map(_singular, squares))
+
+
+def _singular(squares: np.ndarray) -> np.ndarray:
+    """Singular values from the falling eigenvalues of a Gram matrix."""
+    return np.sqrt(np.clip(squares, 0, None))
 
 
 def bipartite_embedding(matrix: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Embedding (R + C, k) of a bipartite graph given by its (R, C) block, R <= C.
 
-    ``matrix`` is overwritten by its normalised form. Also returns the degrees (R + C,); None
-    when fewer than k singular values are distinguishable from zero.
+    ``matrix`` is overwritten by its normalised form. Also returns the k + 1 largest eigenvalues;
+    None when fewer than k singular values are distinguishable from zero.
     """
     rows, columns = matrix.sum(1), matrix.sum(0)
     row_scale, column_scale = _inverse_root(rows), _inverse_root(columns)
@@ -150,24 +176,24 @@ def bipartite_embedding(matrix: np.ndarray, k: int) -> tuple[np.ndarray, np.ndar
         return None
     # B B^T through BLAS's symmetric update: half the work of a full product.
     gram = scipy.linalg.blas.dsyrk(1.0, matrix.T, trans=1, lower=1)
-    values, left = scipy.linalg.eigh(
+    squares, left = scipy.linalg.eigh(
         gram,
-        subset_by_index=[size - k, size - 1],
+        subset_by_index=[max(0, size - k - 1), size - 1],
         driver="evr",
         check_finite=False,
         overwrite_a=True,
     )
-    values, left = values[::-1], left[:, ::-1]
-    if values[-1] < SMALLEST_SINGULAR_VALUE**2:
+    squares, left = squares[::-1], left[:, ::-1][:, :k]
+    if squares[k - 1] < SMALLEST_SINGULAR_VALUE**2:
         return None
-    right = (matrix.T @ left) / np.sqrt(values)
+    right = (matrix.T @ left) / np.sqrt(squares[:k])
     points = np.concatenate([left * row_scale[:, None], right * column_scale[:, None]])
     # Scaled so that the constant eigenvector is 1 whatever the weights' unit.
     points *= np.sqrt(rows.sum())
-    return points, np.concatenate([rows, columns])
+    return points, _singular(squares)
 
 
-def _bipartite(graph: LayeredGraph, k: int, seed: int) -> np.ndarray | None:
+def _bipartite(graph: LayeredGraph, k: int, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
     plan = BipartitePlan(graph)
     if plan.shape[0] > max(GRAM_LIMIT, 4 * k):
         inner, kept = graph.without_isolated()
@@ -175,16 +201,18 @@ def _bipartite(graph: LayeredGraph, k: int, seed: int) -> np.ndarray | None:
         if found is None:
             return None
         points = np.zeros((graph.nodes, k))
-        points[kept] = found
-        return points
+        points[kept] = found[0]
+        return points, found[1]
     matrix = np.zeros(plan.shape)
     for pair, block in graph.blocks.items():
         plan.fill(matrix, pair, block)
     both = bipartite_embedding(matrix, k)
-    return None if both is None else both[0][plan.order]
+    return None if both is None else (both[0][plan.order], both[1])
 
 
-def _bipartite_lanczos(graph: LayeredGraph, k: int, seed: int) -> np.ndarray | None:
+def _bipartite_lanczos(
+    graph: LayeredGraph, k: int, seed: int
+) -> tuple[np.ndarray, np.ndarray] | None:
     """Leading eigenvectors of B B^T on the smaller side, and from them those of the graph.
 
     Squaring the spectrum puts its ends twice as far apart: half as many steps as on the graph.
@@ -201,21 +229,22 @@ def _bipartite_lanczos(graph: LayeredGraph, k: int, seed: int) -> np.ndarray | N
             whole = scale * times(scale * whole)
         return whole[ours]
 
-    values, left = _lanczos(gram, plan.shape[0], k, seed)
-    if values[-1] < SMALLEST_SINGULAR_VALUE**2:
+    squares, left = _lanczos(gram, plan.shape[0], k, seed)
+    if squares[k - 1] < SMALLEST_SINGULAR_VALUE**2:
         return None
     vectors = np.zeros((graph.nodes, k))
     vectors[ours] = left
-    for column, value in zip(vectors.T, values, strict=True):
+    for column, value in zip(vectors.T, squares[:k], strict=True):
         column += scale * times(scale * column) / np.sqrt(value)
-    return vectors * scale[:, None] * np.sqrt(graph.degrees()[ours].sum())
+    points = vectors * scale[:, None] * np.sqrt(graph.degrees()[ours].sum())
+    return points, _singular(squares)
 
 
-def _layered(graph: LayeredGraph, k: int, seed: int) -> np.ndarray:
+def _layered(graph: LayeredGraph, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """A graph with skip connections and without isolated nodes, multiplied block by block."""
     times, scale = _multiplier(graph), _inverse_root(graph.degrees())
-    _, vectors = _lanczos(lambda x: scale * times(scale * x.ravel()), graph.nodes, k, seed)
-    return vectors * scale[:, None] * np.sqrt(graph.degrees().sum())
+    values, vectors = _lanczos(lambda x: scale * times(scale * x.ravel()), graph.nodes, k, seed)
+    return vectors * scale[:, None] * np.sqrt(graph.degrees().sum()), values
 
 
 def _multiplier(graph: LayeredGraph) -> Callable[[np.ndarray], np.ndarray]:
@@ -250,7 +279,7 @@ def _lanczos(
     k: int,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k largest eigenvalues, falling, and eigenvectors (count, k) of a symmetric operator.
+    """The k + 1 largest eigenvalues, falling, and eigenvectors (count, k) of an operator.
 
     ARPACK's usual basis of 2k + 1 vectors restarts so often on a network's flat spectrum that
     it takes up to thirty times the products; with 4k + 12 vectors k from 2 to 24 came within a
@@ -261,12 +290,14 @@ def _lanczos(
         shape = (count, count)
         product = scipy.sparse.linalg.LinearOperator(shape, matvec=product, dtype=float)
     basis = min(count, 4 * k + 12)
-    values, vectors = scipy.sparse.linalg.eigsh(product, k, which="LA", ncv=basis, v0=start)
+    values, vectors = scipy.sparse.linalg.eigsh(product, k + 1, which="LA", ncv=basis, v0=start)
     order = np.argsort(-values, kind="stable")
-    return values[order], vectors[:, order]
+    return values[order], vectors[:, order[:k]]
 
 
-def _general(adjacency, degrees: np.ndarray, k: int, seed: int) -> np.ndarray:
+def _general(
+    adjacency: scipy.sparse.sparray, degrees: np.ndarray, k: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     present = np.flatnonzero(degrees > 0)
     inner = scipy.sparse.csr_array(adjacency)[present][:, present]
     scale = _inverse_root(degrees[present])
@@ -274,13 +305,14 @@ def _general(adjacency, degrees: np.ndarray, k: int, seed: int) -> np.ndarray:
     count = len(present)
     if count <= DENSE_LIMIT or k >= count // 2:
         dense = normalised.toarray()
-        _, vectors = scipy.linalg.eigh(dense, subset_by_index=[count - k, count - 1])
-        vectors = vectors[:, ::-1]
+        wanted = [max(0, count - k - 1), count - 1]
+        values, vectors = scipy.linalg.eigh(dense, subset_by_index=wanted)
+        values, vectors = values[::-1], vectors[:, ::-1][:, :k]
     else:
-        _, vectors = _lanczos(normalised, count, k, seed)
+        values, vectors = _lanczos(normalised, count, k, seed)
     points = np.zeros((len(degrees), k))
     points[present] = vectors * scale[:, None] * np.sqrt(degrees.sum())
-    return points
+    return points, values
 
 
 def _inverse_root(degrees: np.ndarray) -> np.ndarray:

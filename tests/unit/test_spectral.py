@@ -39,10 +39,11 @@ def test_columns_solve_the_generalised_problem():
 
 def test_the_batched_route_of_accelerators_agrees_graph_by_graph():
     batch = [random_layers(seed=s) for s in range(3)]
-    points = spectral.embeddings_on_device(batch, 4, torch.device("cpu"))
-    for graph, found in zip(batch, points.numpy(), strict=True):
+    points, values = spectral.embeddings_on_device(batch, 4, torch.device("cpu"))
+    for graph, found, value in zip(batch, points.numpy(), values, strict=True):
         kept = graph.degrees() > 0
-        alone = spectral.embedding(graph, 4)
+        alone, theirs = spectral.leading(graph, 4)
+        np.testing.assert_allclose(value, theirs, atol=1e-9)
         assert np.all(found[~kept] == 0)
         degrees = graph.degrees()[kept]
         np.testing.assert_allclose(
@@ -140,3 +141,17 @@ def test_a_rank_below_k_falls_back(monkeypatch):
     graph = LayeredGraph((60, 70), {(0, 1): np.outer(np.arange(1, 61.0), np.arange(1, 71.0))})
     points = spectral.embedding(graph, 3)
     assert np.isfinite(points).all() and np.ptp(points[:, 0]) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("limits", [{}, {"GRAM_LIMIT": 20}, {"DENSE_LIMIT": 20, "GRAM_LIMIT": 20}])
+@pytest.mark.parametrize("skips", [False, True])
+def test_one_eigenvalue_more_than_vectors_on_every_route(limits, skips, monkeypatch):
+    for name, value in limits.items():
+        monkeypatch.setattr(spectral, name, value)
+    graph = with_skips((60, 50, 40)) if skips else random_layers((60, 50, 40))
+    points, values = spectral.leading(graph, 4)
+    scale = np.sqrt(graph.degrees())
+    matrix = graph.adjacency().toarray() / scale[:, None] / scale[None]
+    exact_values = np.linalg.eigvalsh(matrix)[::-1][:5]
+    assert points.shape == (graph.nodes, 4)
+    np.testing.assert_allclose(values, exact_values, atol=1e-7)

@@ -11,6 +11,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import pandas as pd
 
@@ -30,7 +31,7 @@ __all__ = [
     "standard_error",
 ]
 
-# experiment name -> its table of rows, as experiments.<module>.table returns it
+# experiment name -> its table of rows, as an experiment's ``tables`` returns it
 Results = Mapping[str, pd.DataFrame]
 
 Measurement = Callable[..., list[Part]]
@@ -97,29 +98,34 @@ def experiment_table(results: Results, experiment: str, columns: list[str]) -> p
 
 @contextmanager
 def remembering() -> Iterator[None]:
-    """Within, rows are selected once for each question; no table may change meanwhile."""
-    global _REMEMBERED
-    before, _REMEMBERED = _REMEMBERED, {}
+    """Within, ``remembered`` selections are made once; the tables must not change meanwhile."""
+    global _SELECTED
+    before, _SELECTED = _SELECTED, {}
     try:
         yield
     finally:
-        _REMEMBERED = before
+        _SELECTED = before
 
 
-def remembered(table: pd.DataFrame, key: tuple, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """``make()``, within ``remembering`` once for each table and key.
+def remembered(select: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
+    """Make ``select(results, ...)`` once for each question asked within ``remembering``.
 
     Claims ask for the same few rows of a table hundreds of times.
     """
-    if _REMEMBERED is None:
-        return make()
-    known = _REMEMBERED.setdefault(id(table), (table, {}))[1]  # holds the table, and so its id
-    if key not in known:
-        known[key] = make()
-    return known[key].copy(deep=False)
+
+    @functools.wraps(select)
+    def found(results: Results, *arguments: Any, **options: Any) -> pd.DataFrame:
+        if _SELECTED is None:
+            return select(results, *arguments, **options)
+        key = (select, id(results), arguments, tuple(sorted(options.items())))
+        if key not in _SELECTED:  # kept with the results, which so keep their id
+            _SELECTED[key] = (results, select(results, *arguments, **options))
+        return _SELECTED[key][1].copy(deep=False)
+
+    return found
 
 
-_REMEMBERED: dict[int, tuple[pd.DataFrame, dict[tuple, pd.DataFrame]]] | None = None
+_SELECTED: dict[tuple, tuple[Results, pd.DataFrame]] | None = None
 
 
 def one_per_seed(rows: pd.DataFrame) -> pd.DataFrame:
@@ -131,11 +137,11 @@ def one_per_seed(rows: pd.DataFrame) -> pd.DataFrame:
 
 def once(function: Callable[..., list[Part]]) -> Callable[..., list[Part]]:
     """Compute an identity once per process: it depends on its arguments alone, on no rows."""
-    remembered = functools.cache(lambda **arguments: tuple(function({}, **arguments)))
+    computed = functools.cache(lambda **arguments: tuple(function({}, **arguments)))
 
     @functools.wraps(function)
     def measure(results: Results, **arguments: int) -> list[Part]:
-        return list(remembered(**arguments))
+        return list(computed(**arguments))
 
     return measure
 

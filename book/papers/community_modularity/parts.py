@@ -53,12 +53,10 @@ def arrays(wide: pd.DataFrame) -> np.ndarray:
     return wide[[column for column in wide if isinstance(column, int | np.integer)]].to_numpy(float)
 
 
+@remembered
 def of_seeds(results: Results, network: str, **options) -> pd.DataFrame:
     """One row a seed: Q of each layer, scale and key; empty if there are none."""
-    rows = curves(results, network=network, **options)
-    table = results.get(options.get("experiment", "community_curves"), rows)
-    asked = ("of_seeds", network, *sorted(options.items()))
-    return remembered(table, asked, lambda: curve(rows))
+    return curve(curves(results, network=network, **options))
 
 
 def of_networks(results: Results, networks: Sequence[str], **options) -> dict[str, pd.DataFrame]:

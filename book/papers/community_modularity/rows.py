@@ -1,7 +1,7 @@
 """Which curves may decide a claim of the community paper.
 
 Networks trained as the paper says come first. Where there are none, those of the short run
-(``experiments.community.settings``) stand in, and the verdict says so: they can show the shape of
+(``community_modularity.settings``) stand in, and the verdict says so: they can show the shape of
 a curve, not an accuracy.
 """
 
@@ -24,6 +24,7 @@ CURVE_COLUMNS = [
 ]  # fmt: skip
 
 
+@remembered
 def curves(
     results: Results,
     *,
@@ -45,35 +46,13 @@ def curves(
         results: tables by experiment; ``experiment`` is read, and may be absent.
         runs: seeds 0 to runs-1 count.
         samples: images in a graph; 0 is the paper's number for the data set.
-        the others: see ``experiments.community.curves.CurveConfig``.
+        the others: see ``community_modularity.curves.CurveConfig``.
 
     Returns:
         Columns of ``curves.table``, and ``scale``: empty for the paper's, else words.
     """
     table = experiment_table(results, experiment, CURVE_COLUMNS)
-    asked = (network, data, runs, k, samples, stage, similarity, symmetrise, layers, sampling)
-    return remembered(table, ("curves", *asked), lambda: _curves(table, *asked))
-
-
-def _curves(
-    table: pd.DataFrame,
-    network: str,
-    data: str,
-    runs: int,
-    k: int,
-    samples: int,
-    stage: str,
-    similarity: str,
-    symmetrise: str,
-    layers: str,
-    sampling: str,
-) -> pd.DataFrame:
-    every = table
-    table = remembered(
-        every,
-        ("of_network", network, data),
-        lambda: every[(every["network"] == network) & (every["data"] == data)],
-    )
+    table = table[(table["network"] == network) & (table["data"] == data)]
     keep = (
         (table["seed"] < runs)
         & (table["images"] == 0)

@@ -34,6 +34,7 @@ INITIAL_COLUMNS = ["seed", "k", "ncut", "width", "inputs"]
 NAMES = {name: data_name(name) for name in ("mnist", "fashion_mnist", "cifar10_grey")}
 
 
+@remembered
 def cell(
     results: Results,
     *,
@@ -59,7 +60,7 @@ def cell(
         epochs: epochs before pruning to ask for instead of the paper's usual ones.
 
     Returns:
-        A frame with the columns of ``experiments.mlps.table``, indexed by seed; empty if none.
+        A frame with the columns of ``mlps.table``, indexed by seed; empty if none.
         Of more shuffles than the paper's, the first ones count.
 
     Raises:
@@ -67,40 +68,17 @@ def cell(
         KeyError: k is no setting of these papers.
     """
     table = experiment_table(results, "mlp_ncut", CELL_COLUMNS)
-    asked = (data, regularizer, stage, k, runs, dropout, variant, method, epochs)
-    return remembered(table, ("cell", *asked), lambda: _cell(table, *asked))
-
-
-def _cell(
-    table: pd.DataFrame,
-    data: str,
-    regularizer: str,
-    stage: str,
-    k: int,
-    runs: int,
-    dropout: float | None,
-    variant: str,
-    method: str,
-    epochs: int | None,
-) -> pd.DataFrame:
+    table = table[table["data"] == data]
     usual = settings.of(data)
     rate = usual.dropout if regularizer == "dropout" else 0.0
     if epochs is None:
         epochs = usual.epochs
         if variant == "published":
             epochs = settings.published_epochs(data, dropout=regularizer == "dropout")
-    of_data = ("of_data", data, regularizer, stage)
-    table = remembered(
-        table,
-        of_data,
-        lambda: table[
-            (table["data"] == data)
-            & (table["regularizer"] == regularizer)
-            & (table["stage"] == stage)
-        ],
-    )
     keep = (
-        (table["k"] == k)
+        (table["regularizer"] == regularizer)
+        & (table["stage"] == stage)
+        & (table["k"] == k)
         & (table["seed"] < runs)
         & (table["variant"] == variant)
         & (table["epochs"] == epochs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from book.lab.evidence import Results, experiment_table, one_per_seed
+from book.lab.evidence import Results, experiment_table, one_per_seed, remembered
 from book.papers.ncut import cnn_settings
 from book.papers.ncut.cells import CELL_COLUMNS, first_shuffles
 
@@ -14,6 +14,7 @@ CNN_COLUMNS = [*CELL_COLUMNS, "architecture", "reading"]
 INITIAL_COLUMNS = ["architecture", "reading", "seed", "k", "ncut", "width"]
 
 
+@remembered
 def cnn_cell(
     results: Results,
     *,
@@ -31,12 +32,12 @@ def cnn_cell(
         results: tables by experiment; "cnn_ncut" is read, and may be absent.
         data, regularizer, stage, k: the cell; "cifar10" means the VGG, other data the small CNN.
         runs: the paper's number of networks; seeds 0 to runs-1 count.
-        variant: a reading of ``experiments.cnns.READINGS``. "described" decides claims. For the
+        variant: a reading of ``cnns.READINGS``. "described" decides claims. For the
             VGG a published reading asks for a network trained by the released code's recipe.
         epochs: epochs before pruning to ask for instead of the paper's.
 
     Returns:
-        A frame with the columns of ``experiments.cnns.table``, indexed by seed; empty if none.
+        A frame with the columns of ``cnns.table``, indexed by seed; empty if none.
         Of more shuffles than the paper's, the first ones count.
 
     Raises:

@@ -1,7 +1,7 @@
 """Which pruned networks may decide a claim, and what each removal cost (CM, section 5.2).
 
 Networks trained and fine-tuned as the paper says come first; where there are none, those of the
-short run (``experiments.community.settings``, and three epochs of fine-tuning) stand in.
+short run (``community_modularity.settings``, and three epochs of fine-tuning) stand in.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+@remembered
 def pruned(
     results: Results, *, family: str, data: str = "cifar10", runs: int = RUNS,
     reading: str = "described",
@@ -44,11 +45,6 @@ def pruned(
         best_accuracy, start_accuracy (shares), key, scale (empty for the paper's, else words).
     """
     table = experiment_table(results, "community_pruning", COLUMNS)
-    asked = (family, data, runs, reading)
-    return remembered(table, ("pruned", *asked), lambda: _pruned(table, *asked))
-
-
-def _pruned(table: pd.DataFrame, family: str, data: str, runs: int, reading: str) -> pd.DataFrame:
     keep = (
         (table["family"] == family)
         & (table["data"] == data)

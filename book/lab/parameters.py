@@ -116,9 +116,10 @@ def default_of(field: dataclasses.Field) -> Any:
     raise ValueError(f"parameter {field.name} has no default")
 
 
-def suggestion(name: str, known: Sequence[str]) -> str:
-    """`` Did you mean 'x'?`` or an empty string."""
-    close = difflib.get_close_matches(name.lower(), [item.lower() for item in known], n=1)
+def suggestion(name: str, known: Sequence[str], cutoff: float = 0.6) -> str:
+    """`` Did you mean 'x'?`` or an empty string; ``cutoff``: how alike the two must be (0 to 1)."""
+    lowered = [item.lower() for item in known]
+    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=cutoff)
     if not close:
         return ""
     original = next(item for item in known if item.lower() == close[0])

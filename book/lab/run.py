@@ -7,7 +7,6 @@ other, so that a run that was stopped, by its budget or by a kill, goes on where
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ import yaml
 
 from book.lab import parameters as guard
 from book.lab import registry
+from book.lab import sweep as sweeps
 from book.lab.section import Section, Sweep
 from book.lab.store import REPOSITORY
 from modgraph_lib import training
@@ -41,8 +41,7 @@ def section_of(name: str) -> Section:
     """
     known = {section.name: section for section in registry.sections()}
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = guard.suggestion(name, list(known), cutoff=0.3)
         raise ValueError(f"no section {name!r}.{hint} There are: {', '.join(known)}")
     return known[name]
 
@@ -111,10 +110,7 @@ def run(
 
 def _batches(sweep: Sweep, at_once: int) -> Iterator[list[Any]]:
     """The configurations of ``at_once`` networks at a time, those of one network together."""
-    networks: dict[Any, list[Any]] = {}
-    for config in sweep.configs:
-        networks.setdefault(getattr(config, "train", config), []).append(config)
-    groups = list(networks.values())
+    groups = sweeps.networks(sweep.configs)
     for first in range(0, len(groups), at_once):
         yield [config for group in groups[first : first + at_once] for config in group]
 

@@ -8,7 +8,7 @@ the fields stage, cluster_counts, shuffles, method, n_init and seed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ __all__ = [
     "jobs",
     "key_config",
     "measured",
+    "networks",
     "own_key",
     "records",
     "untrained",
@@ -99,16 +100,24 @@ def by_network(
         configs: what to measure; networks train in the order they first appear in.
         count: tasks at a time.
     """
-    groups: dict[Any, list[Any]] = {}
-    for config in configs:
-        groups.setdefault(getattr(config, "train", config), []).append(config)
     one_network = joblib.delayed(_of_one_network)
-    tasks = [one_network(run_one, group, device, root) for group in groups.values()]
+    tasks = [one_network(run_one, group, device, root) for group in networks(configs)]
     parallel = joblib.Parallel(n_jobs=count, return_as="generator")
     # The bar waits, so that quick runs stay quiet.
     done = tqdm(parallel(tasks), total=len(tasks), unit="network", delay=BAR_DELAY)
     by_config = {config: record for found in done for config, record in found.items()}
     return [by_config[config] for config in configs]
+
+
+def networks(configs: Iterable[Any]) -> list[list[Any]]:
+    """Configurations by the network they measure, in the order they first appear in.
+
+    One that trains none, so that it has no field ``train``, stands alone.
+    """
+    groups: dict[Any, list[Any]] = {}
+    for config in configs:
+        groups.setdefault(getattr(config, "train", config), []).append(config)
+    return list(groups.values())
 
 
 def each(

@@ -94,10 +94,14 @@ def _called(node: ast.expr) -> str:
 
 
 def _names_of_experiment(call: ast.Call) -> set[str]:
-    """Name and tables of ``Experiment(name, ..., tables={...})``; where not literal, none."""
-    given = {keyword.arg: keyword.value for keyword in call.keywords}
-    nodes = [*call.args[:1], *filter(None, [given.get("name")])]
+    """Name and tables of ``Experiment(name, config, measure, tables)``, by position or keyword.
+
+    Where they are not literal, none.
+    """
+    given = dict(zip(("name", "config", "measure", "tables"), call.args, strict=False))
+    given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
     tables = given.get("tables")
+    nodes = [*filter(None, [given.get("name")])]
     nodes += [key for key in tables.keys if key] if isinstance(tables, ast.Dict) else []
     found = (getattr(node, "value", None) for node in nodes)
     return {value for value in found if isinstance(value, str)}

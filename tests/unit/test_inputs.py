@@ -6,6 +6,7 @@ import re
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from book.lab import registry
 from book.scripts import execute
 from book.scripts.inputs import PAPERS, Inputs, read_code
 from book.scripts.sections import ROOT, Section, all_sections
@@ -129,3 +130,17 @@ def test_no_name_of_an_experiment_is_put_together_from_pieces():
                 if len("".join(told)) > 3 and any(re.fullmatch(pattern, name) for name in names):
                     found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert not found, found
+
+
+def test_tables_of_an_experiment_are_found_by_position_or_keyword():
+    code = read_code(
+        "E = Experiment('rows', Config, measure, {'rows': t, 'pairs': p})\n"
+        "F = Experiment('far', Config, tables={'far_rows': t})"
+    )
+    assert code.declares == {"rows", "pairs", "far", "far_rows"}
+
+
+def test_what_the_code_declares_is_what_the_registry_finds():
+    declared = set().union(*(code.declares for code in Inputs(ROOT).code.values()))
+    for experiment in registry.experiments():
+        assert {experiment.name, *experiment.tables} <= declared

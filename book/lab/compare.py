@@ -64,7 +64,7 @@ def initial(before: dict, now: dict) -> tuple[str, str]:
 
 
 def lesions(before: dict, now: dict) -> tuple[str, str]:
-    """Two results of ``experiments.lesions``.
+    """Two results of ``s04_lesions.experiment``.
 
     A network trained anew has other clusters, so that sub-modules cannot be matched: unless all
     is identical the accuracies without a lesion and under random sets are held together.

@@ -53,33 +53,20 @@ def scorecard(sections: Collection[str]) -> str:
 
 
 def api() -> str:
-    """API reference from the docstrings of every public name that exists."""
+    """API reference from the docstrings of every public name."""
     parts = [
         "# API reference",
         "The names below are the library's public face; everything else may change without "
         "notice. All of them take ordinary PyTorch modules or NumPy arrays. Import what you "
         "need: `from modgraph_lib import graphs, clustering`.",
     ]
-    missing = []
     for short, names in PUBLIC.items():
         full = f"modgraph_lib.{short}"
-        try:
-            module = importlib.import_module(full)
-        except ModuleNotFoundError as error:
-            if not (error.name or "").startswith("modgraph_lib"):
-                raise
-            missing += [f"`{short}.{name}`" for name in names]
-            continue
-        missing += [f"`{short}.{name}`" for name in names if not hasattr(module, name)]
-        found = [name for name in names if hasattr(module, name)]
-        if not found:
-            continue
+        module = importlib.import_module(full)
         summary = (inspect.getdoc(module) or "").split("\n\n")[0]
         parts += [f"## {short}", "```{eval-rst}", summary, "", f".. currentmodule:: {full}", ""]
-        parts += [directive(full, name, getattr(module, name)) for name in found]
+        parts += [directive(full, name, getattr(module, name)) for name in names]
         parts.append("```")
-    if missing:
-        parts += ["## Planned", "Not there yet: " + ", ".join(missing) + "."]
     return "\n\n".join(parts[:2]) + "\n\n" + "\n".join(parts[2:]) + "\n"
 
 

@@ -100,7 +100,7 @@ def layer_map(
     Args:
         model, images, layers, k, device: as for ``communities.modularity_curve``.
         labels: (N,) classes from 0.
-        points: (L, N, 2), for instance ``experiments.community.maps.maps_of(...)["points"]``.
+        points: (L, N, 2), for instance ``s01_curves.maps.maps_of(...)["points"]``.
         classes: name of each class.
     """
     graphs = communities.layer_graphs(

@@ -32,7 +32,7 @@ def status(section: str, rows: pd.DataFrame, results: Results | None = None) -> 
 
     Args:
         section: for instance "community_modularity/03_training".
-        rows: the evidence, with the columns of ``experiments.community.curves.table``.
+        rows: the evidence, with the columns of ``community_modularity.curves.table``.
         results: as for ``ledger.verdicts``; None reads the store.
     """
     results = ledger.load_results() if results is None else results

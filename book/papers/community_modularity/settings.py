@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modgraph_lib.training import SgdConfig
 
-__all__ = ["DATA_WORDS", "NETWORK_WORDS", "SAMPLES", "SCALES", "is_paper_scale", "training_run"]
+__all__ = ["DATA_WORDS", "NETWORK_WORDS", "SAMPLES", "SCALES", "training_run"]
 
 SCALES = ("paper", "short")
 # Images in a graph, by data set (section 4); other data sets take the first.
@@ -53,8 +53,3 @@ def training_run(
     if data == "imagenet50":
         base = {**base, "augmentation": "resized_crop_flip"}
     return SgdConfig(data=data, network=network, seed=seed, **{**base, **changes})
-
-
-def is_paper_scale(train: SgdConfig) -> bool:
-    """Whether a run has the paper's width, epochs and images."""
-    return train.width == 0 and train.epochs >= 150 and train.images == 0

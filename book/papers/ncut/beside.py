@@ -68,11 +68,11 @@ def paper_beside_ours(
 
     Args:
         name: for instance "surprisingly_modular/table_1".
-        rows: as ``experiments.mlps.table`` or ``cnns.table`` returns them; None or empty leaves
+        rows: as ``mlps.table`` or ``cnns.table`` returns them; None or empty leaves
             ours blank.
             Only rows at the paper's settings are used.
         variant: "described", or "published" for what the released code does; for convolutional
-            networks any reading of ``experiments.cnns.READINGS``.
+            networks any reading of ``cnns.READINGS``.
 
     Returns:
         Index: the cell in words ("MNIST, dropout, pruned"). Columns: pairs

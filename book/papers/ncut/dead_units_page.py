@@ -27,7 +27,7 @@ NEAR_ZERO = 1  # the bound that the claim about such networks is held to
 def of_cells(*tables: str) -> pd.DataFrame:
     """Stored rows of the unpruned L2 networks of these tables, at the paper's settings.
 
-    Columns are those of ``experiments.dead_units.table``, and the printed n-cut as "paper".
+    Columns are those of ``dead_units.table``, and the printed n-cut as "paper".
     """
     rows = ledger.load_results()["dead_units"]
     found = []
@@ -101,7 +101,7 @@ def here(table: pd.DataFrame) -> Markdown:
     """The same of the networks of this execution, in a sentence.
 
     Args:
-        table: as ``experiments.dead_units.table`` gives it.
+        table: as ``dead_units.table`` gives it.
     """
     if table.empty:
         return Markdown("*No network with L2 was asked for.*")

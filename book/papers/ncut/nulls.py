@@ -20,7 +20,7 @@ def null_against_networks(table: pd.DataFrame, paper: pd.DataFrame | None = None
 
     Args:
         table: one row a network, columns data, regularizer, ncut, shuffled (array of n-cuts)
-            and k (one value).  ``experiments.mlps.table`` gives it.
+            and k (one value).  ``mlps.table`` gives it.
         paper: columns data, regularizer, ncut_mean, ncut_std, shuffle_ncut_mean,
             shuffle_ncut_std; a missing deviation is drawn as a line only.
 

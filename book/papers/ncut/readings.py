@@ -1,6 +1,6 @@
 """Second looks at rows that are already there: is a number big, and what decides it?
 
-Each function takes a table of ``experiments.mlps.table`` (one row a network, stage and k) and
+Each function takes a table of ``mlps.table`` (one row a network, stage and k) and
 returns a small frame with one line a condition.  Nothing is run.
 """
 

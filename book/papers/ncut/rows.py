@@ -21,7 +21,7 @@ def paper_rows(
     variant: str = "described",
     results: Results | None = None,
 ) -> pd.DataFrame:
-    """Stored rows at the paper's settings, as ``experiments.mlps.table`` gives them.
+    """Stored rows at the paper's settings, as ``mlps.table`` gives them.
 
     Rows of smaller scales are left out.  Empty, with the columns of the table, where nothing
     has been run.

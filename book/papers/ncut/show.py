@@ -21,7 +21,7 @@ def beside(name: str, rows: pd.DataFrame | None = None, *, variant: str = "descr
 
     Args:
         name: a table that ``tables.paper_beside_ours`` knows.
-        rows: as ``experiments.mlps.table`` gives them; None reads the store.
+        rows: as ``mlps.table`` gives them; None reads the store.
         variant: "described" or "published".
     """
     rows = ledger.load_results()[tables.experiment_of(name)] if rows is None else rows

@@ -146,7 +146,7 @@ def dropout_modes(table: pd.DataFrame) -> Figure:
     """Accuracy with dropout on and off, on training and on test images; a line a network.
 
     Args:
-        table: as ``experiments.second_looks.dropout_modes_table`` returns it.
+        table: as ``second_looks.dropout_modes_table`` returns it.
 
     A panel a data set and stage. An overfitted network has training and test apart; one that
     needs its dropout has on and off apart.

@@ -26,7 +26,7 @@ def two_nulls(table: pd.DataFrame, *, stage: str) -> Figure:
     """Each network between the violins of its full and its topology-preserving shuffles.
 
     Args:
-        table: one row a network, as ``ledger.topology_tables.both_nulls`` gives it: data,
+        table: one row a network, as ``topology_tables.both_nulls`` gives it: data,
             regularizer, stage, k (one value), seed, ncut, shuffled, nonzero_shuffled and
             below_nonzero.
         stage: "unpruned" or "pruned".

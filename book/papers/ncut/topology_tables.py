@@ -104,7 +104,7 @@ def both_nulls(table: pd.DataFrame) -> pd.DataFrame:
     """One row a network, stage and k, with both kinds of shuffle side by side.
 
     Args:
-        table: as ``experiments.mlps.table`` gives it, with rows of both methods; networks with
+        table: as ``mlps.table`` gives it, with rows of both methods; networks with
             one kind only are left out.
 
     Returns:

@@ -37,7 +37,7 @@ def rows(
     reading: str = "described",
     runs: int = 5,
 ) -> pd.DataFrame:
-    """Stored rows at the paper's settings, as ``experiments.cnns.table`` gives them."""
+    """Stored rows at the paper's settings, as ``cnns.table`` gives them."""
     results = ledger.load_results()
     wanted = [(one, condition, stage) for one in data for condition in regularizers
               for stage in STAGES]  # fmt: skip
@@ -64,7 +64,7 @@ def untrained(table: pd.DataFrame, *, width: int, k: int) -> Markdown:
     """Range of untrained networks of this page's own size, in a sentence.
 
     Args:
-        table: as ``experiments.cnns.initial_table`` gives it.
+        table: as ``cnns.initial_table`` gives it.
         width: channels of the page's small CNNs.
         k: number of clusters.
     """
@@ -104,7 +104,7 @@ def readings(table: pd.DataFrame, *, name: str) -> Styler | Markdown:
     """The same networks under each norm: mean n-cut, and how many lie below all shuffles.
 
     Args:
-        table: as ``experiments.cnns.table`` gives it, rows of several readings.
+        table: as ``cnns.table`` gives it, rows of several readings.
         name: id of the table.
     """
     if table.empty:

@@ -44,7 +44,7 @@ ARMS = ("none", "normalised", "eigenvalues")
 
 
 def promoted_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of ``experiments.promoting.table`` with the promotion in the place of the regulariser.
+    """Rows of ``experiment.table`` with the promotion in the place of the regulariser.
 
     The tables and pictures of the other chapters then take it for the condition.
     """

@@ -16,7 +16,7 @@ __all__ = ["layers_of"]
 
 
 def layers_of(config: Any, record: dict[str, Any], *, k: int = 3) -> LayerMap:
-    """Graphs of the images of a record of ``experiments.community.maps``, with its maps.
+    """Graphs of the images of a record of ``s01_curves.maps``, with its maps.
 
     Args:
         config: the record's ``MapConfig``: train, samples, layers and seed are read.

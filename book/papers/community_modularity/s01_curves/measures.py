@@ -1,6 +1,6 @@
 """Measurements for the claims about Q over layers (community modularity, sections 3, 4.1, 4.4, A).
 
-What a curve "does" is defined in ``experiments.community.shapes``. Where a claim speaks of all
+What a curve "does" is defined in ``community_modularity.shapes``. Where a claim speaks of all
 nine networks, the networks are what is counted, each with the mean over its seeds.
 """
 

@@ -156,7 +156,7 @@ def map_of(record: dict) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 
 def shape_table(frame: pd.DataFrame, *, name: str) -> Styler | Markdown:
-    """What each network's mean curve does, in numbers of ``experiments.community.shapes``."""
+    """What each network's mean curve does, in numbers of ``community_modularity.shapes``."""
     if frame.empty:
         return Markdown(f"*{NOT_RUN.capitalize()}.*")
     lines = []
@@ -184,7 +184,7 @@ def changes(table: pd.DataFrame, samples: int, *, name: str) -> Styler:
     """What each other way of measuring does to mean Q, in this execution.
 
     Args:
-        table: of ``experiments.community.curves``; rows at ``samples`` images count.
+        table: of ``community_modularity.curves``; rows at ``samples`` images count.
     """
     lines = []
     for network, found in table[table["samples"] == samples].groupby("network", sort=False):

@@ -109,7 +109,7 @@ def run_one(
 
 
 def load(config: PretrainedConfig, weights: str = imagenet.RANDOM) -> nn.Module:
-    """The network, which takes pixels in 0..1; errors as in ``experiments.imagenet.load``."""
+    """The network, which takes pixels in 0..1; errors as in ``s04_imagenet.experiment.load``."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = report.load_model(f"torchvision.models:{config.network}")

@@ -118,10 +118,6 @@ def _over(
     return parts
 
 
-def _share_of_range(one: np.ndarray, other: np.ndarray) -> float:
-    return float(np.ptp(one) / np.ptp(other))
-
-
 def _third(qs: np.ndarray, *, last: bool = False) -> np.ndarray:
     """The first or last third of the layers of curves (C, L), rounded to whole layers."""
     count = max(1, round(qs.shape[1] / 3))

@@ -46,7 +46,7 @@ def attack_rows(
 
     Args:
         results: tables by experiment; "community_adversarial" is read, and may be absent.
-        network, attack, data, variant, k: see ``experiments.community.adversarial``.
+        network, attack, data, variant, k: see ``s02_adversarial.experiment``.
         runs: seeds 0 to runs-1 count.
         fewest: images a graph needs; the paper has 500.
 

@@ -63,7 +63,7 @@ def adversarial_curves(table: pd.DataFrame, *, kind: str = "adversarial") -> Fig
     """Q over layers of images misled by each attack, beside that of clean images.
 
     Args:
-        table: rows of ``experiments.community.adversarial.table`` with a column ``title``, one
+        table: rows of ``s02_adversarial.experiment.table`` with a column ``title``, one
             panel a title.
         kind: "adversarial" (communities are the true classes) or "answers" (the classes that the
             network gives).

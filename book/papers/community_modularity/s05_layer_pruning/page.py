@@ -68,13 +68,13 @@ def architectures(table: str, *, name: str) -> Styler:
 
 
 def stored(family: str, *, reading: str = "described", results: Results | None = None, **which):
-    """Stored networks of a family; see ``ledger.community_pruned_rows.pruned``."""
+    """Stored networks of a family; see ``s05_layer_pruning.rows.pruned``."""
     results = ledger.load_results() if results is None else results
     return pruned(results, family=family, reading=reading, **which)
 
 
 def evidence(*networks: pd.DataFrame, results: Results | None = None) -> pd.DataFrame:
-    """Rows of ``experiments.community.pruning.table`` behind networks."""
+    """Rows of ``community_modularity.s05_layer_pruning.experiment.table`` behind networks."""
     rows = (ledger.load_results() if results is None else results)["community_pruning"]
     keys = {key for frame in networks for key in frame["key"]}
     return rows[rows["key"].isin(keys)]

@@ -21,7 +21,7 @@ def pruned_curves(networks: pd.DataFrame) -> Figure:
     """Q after each layer of a network and of its variants; one panel a seed.
 
     Args:
-        networks: columns seed, reading, removed and q, as ``ledger.community_pruned_rows.pruned``
+        networks: columns seed, reading, removed and q, as ``s05_layer_pruning.rows.pruned``
             gives them. The control is left out.
 
     Raises:

@@ -85,15 +85,6 @@ def network_configs(train, cluster_counts: Sequence[int], shuffles: int) -> list
     ]
 
 
-def failing_dropout(seeds: int = 3) -> list[NcutConfig]:
-    """CIFAR-10 with dropout 0.5, which the paper says fails to learn (section 3.1, footnote)."""
-    return [
-        NcutConfig(condition("cifar10_grey", "dropout", seed, dropout=0.5), stage, (4,), 320)
-        for seed in range(seeds)
-        for stage in ("unpruned", "pruned")
-    ]
-
-
 def initial_networks(parameters: ClusterabilityParameters) -> list[InitialConfig]:
     """Untrained networks of the same shape, in batches of 50 (Figure 3).
 

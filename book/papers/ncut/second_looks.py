@@ -176,11 +176,13 @@ PENALTY = Experiment(
     "mlp_penalty",
     LookConfig,
     measure_penalty,
+    {"mlp_penalty": penalty_table},
     keep=mlps.of_paper_size,
 )
 DROPOUT_MODES = Experiment(
     "mlp_dropout_modes",
     LookConfig,
     measure_dropout_modes,
+    {"mlp_dropout_modes": dropout_modes_table},
     keep=mlps.of_paper_size,
 )

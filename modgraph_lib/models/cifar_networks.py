@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from modgraph_lib import _checks
+from modgraph_lib import _checks, noise
 
 __all__ = [
     "NAMES",
@@ -292,8 +292,7 @@ def build(
     _checks.whole(outputs, "outputs", least=1)
     width = width or (16 if plan.family == "resnet56" else 64)
     channels = _checks.shape(image_shape, "image_shape")[0]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_checks.whole(seed, "seed"))
+    with noise.seeded(seed):
         if plan.family in VGG_PLANS:
             return Vgg(plan.counts, channels, outputs, width, moments)
         block = BottleneckBlock if plan.family in BOTTLENECKS else BasicBlock

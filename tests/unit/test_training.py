@@ -225,7 +225,7 @@ def test_bfloat16_training_keeps_channels_innermost(channels, monkeypatch):
     loop.train([wanted], data, data)
     assert innermost == [True] * 8
 
-    batch = forward.training_batch(pixels, "none", "bfloat16")
+    batch = forward.training_batch(pixels, "none", "bfloat16", [])
     torch.testing.assert_close(batch, pixels / 255)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["instance", "module", "numbers", "shape", "tensor", "whole"]
+__all__ = ["instance", "module", "number", "numbers", "shape", "tensor", "whole"]
 
 
 def whole(value: Any, name: str, *, least: int = 0) -> int:
@@ -17,6 +19,27 @@ def whole(value: Any, name: str, *, least: int = 0) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
     return int(value)
+
+
+def number(
+    value: Any,
+    name: str,
+    *,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    most: float = math.inf,
+    below: float = math.inf,
+) -> float:
+    """A finite number within these limits; ValueError, which names it, for anything else."""
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    found = float(value) if real else math.nan
+    if not (math.isfinite(found) and least <= found <= most and above < found < below):
+        words = {"of at least": least, "above": above, "of at most": most, "below": below}
+        limits = [f"{word} {limit:g}" for word, limit in words.items() if math.isfinite(limit)]
+        raise ValueError(
+            f"{' '.join([name, 'must be a number', ' and '.join(limits)]).strip()}, got {value!r}"
+        )
+    return found
 
 
 def instance(value: Any, kind: Any, wanted: str) -> Any:

@@ -165,7 +165,9 @@ def _checked_list(
     name: str, value: Any, hint: Any, rules: Mapping[str, Any]
 ) -> tuple[Any, list[str]]:
     if not isinstance(value, list | tuple):
-        shown = value if isinstance(value, str) else repr(value)
+        shown = value.strip() if isinstance(value, str) else repr(value)
+        if shown[:1] == "[" and shown[-1:] == "]":  # papermill -p hands over a list as text
+            shown = shown[1:-1]
         problem = (
             f"{name} must be a list, got {value!r} ({type(value).__name__}); "
             f"on the command line write -y '{name}: [{shown}]'"

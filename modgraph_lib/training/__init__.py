@@ -122,6 +122,7 @@ def _trained_stack(configs, *, device, root, progress=None) -> list[Trained]:
     found = {c: network for c, network in cached.items() if network is not None}
     missing = [c for c in configs if c not in found]
     if missing:
+        cache.check_writable()
         name = checkpoints.network_key(missing, train_data)
         checkpoint = cache.cache_root() / "checkpoints" / f"{name}.safetensors"
         with threads_for(device):
@@ -160,7 +161,7 @@ def _to_cache(network: Trained, path: Path, device: str) -> None:
 
 
 def _from_cache(config: TrainConfig, path: Path) -> Trained | None:
-    loaded = checkpoints.load_tensors(path)
+    loaded = checkpoints.load_network(path, config)
     if loaded is None:
         return None
     tensors, facts = loaded

@@ -133,8 +133,8 @@ def train(
         progress: called with (phase, finished epochs, epochs of the phase).
 
     Raises:
-        ValueError: configurations that differ in more than their seed, no configuration, or
-            several networks with batch norm.
+        ValueError: configurations that differ in more than their seed, no configuration, a loss
+            that does not fit the labels, or several networks with batch norm.
         FloatingPointError: the loss is no longer finite (names the epoch).
 
     Source: Neural networks are surprisingly modular, section 3; Clusterability in Neural
@@ -146,6 +146,13 @@ def train(
     ['unpruned']
     """
     common = _common(configs)
+    wanted = "cross_entropy" if train_data.labels.ndim == 1 else "mse"
+    if common.loss != wanted:
+        kind = "classes" if train_data.labels.ndim == 1 else "targets (N, targets)"
+        raise ValueError(
+            f"loss={common.loss!r} does not fit {train_data.name}, whose labels are {kind}; give "
+            f"loss={wanted!r}"
+        )
     if common.augmentation != "none" and train_data.images.ndim < 3:
         raise ValueError(f"augmentation distorts images; {train_data.name} has none")
     start = time.perf_counter()

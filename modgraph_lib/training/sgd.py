@@ -95,6 +95,7 @@ def trained(
     found = None if after_epoch else _from_cache(config, path)
     if found is not None:
         return found
+    cache.check_writable()
     checkpoint = cache.cache_root() / "checkpoints" / f"{name}.safetensors"
     parent = _parent(config, device, root)
     made = fit(
@@ -122,7 +123,7 @@ def trained(
 
 
 def _from_cache(config: SgdConfig, path: Path) -> Classifier | None:
-    loaded = checkpoints.load_tensors(path)
+    loaded = checkpoints.load_network(path, config)
     if loaded is None:
         return None
     weights, facts = loaded

@@ -143,8 +143,9 @@ def clusterability(
         seed: fixes shuffles and k-means.
         method: "layer" (the papers'), "layer_nonzero" where zeros belong to the architecture, or
             "kernel", which keeps gaps and ties that splits, groups and sums make
-            (``graphs.kernel_shuffles``; modules only). "" chooses "layer" for a chain, a graph
-            or matrices, else "kernel".
+            (``graphs.kernel_shuffles``; modules only). "" chooses by the architecture: "layer"
+            for a chain of whole kernels and for matrices; else "kernel", or "layer_nonzero" for a
+            graph.
         n_init: k-means restarts.
         name: for text and picture; by default the class of the module.
         workers: threads; by default one per core.
@@ -193,10 +194,10 @@ def clusterability(
 
 
 def _fitting_method(network: Any, graph: LayeredGraph) -> str:
+    if not isinstance(network, nn.Module):
+        return "layer_nonzero" if graph.gaps else "layer"
     chain = all(j == i + 1 for i, j in graph.blocks)
-    if not isinstance(network, nn.Module) or chain:
-        return "layer"
-    return "kernel"
+    return "layer" if chain and not graph.gaps else "kernel"
 
 
 def _kernel_test(

@@ -31,6 +31,8 @@ class LayeredGraph:
         layers: number of nodes of each layer.
         blocks: (i, j) with i < j to the float array (layers[i], layers[j]) of edge weights.
         names: one name a layer.
+        gaps: whether the architecture leaves gaps or ties in the blocks (groups, splits, sums,
+            weights used twice), which a permutation of each block would fill or break.
 
     Raises:
         ValueError: a block of the wrong shape, negative, NaN or infinite weights, or no edge.
@@ -39,6 +41,7 @@ class LayeredGraph:
     layers: tuple[int, ...]
     blocks: Mapping[tuple[int, int], np.ndarray]
     names: tuple[str, ...] = field(default=())
+    gaps: bool = False
 
     def __post_init__(self) -> None:
         if not self.names:
@@ -297,7 +300,7 @@ def kernel_shuffles(
 def _recorded_graph(recorder, rng: np.random.Generator | None = None) -> LayeredGraph:
     layers, blocks, names = tracing.assembled(recorder, rng)
     _check_blocks(blocks)
-    return LayeredGraph(layers, blocks, names)
+    return LayeredGraph(layers, blocks, names, tracing.has_gaps(recorder))
 
 
 def _check_blocks(blocks: Sized) -> None:
@@ -313,7 +316,8 @@ def _is_chain(model: nn.Module) -> bool:
         type(part) in _CHAINABLE and getattr(part, "groups", 1) == 1 and not _changed(part)
         for part in model
     )
-    return plain and len(set(model)) == len(model) and not _changed(model)
+    owned = len(list(model.named_parameters(remove_duplicate=False)))
+    return plain and len(list(model.parameters())) == owned and not _changed(model)
 
 
 def _changed(module: nn.Module) -> bool:

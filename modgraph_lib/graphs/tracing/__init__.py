@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from modgraph_lib.graphs.plain import plain
-from modgraph_lib.graphs.tracing.assembly import MAX_EDGES, assembled
+from modgraph_lib.graphs.tracing.assembly import MAX_EDGES, assembled, has_gaps
 from modgraph_lib.graphs.tracing.check import TraceWarning, disagreements
 from modgraph_lib.graphs.tracing.examples import Example, examples, is_convolutional, width
 from modgraph_lib.graphs.tracing.recorder import (
@@ -40,6 +40,7 @@ __all__ = [
     "TracingError",
     "assembled",
     "check_option",
+    "has_gaps",
     "record",
     "strength",
     "unwrapped",

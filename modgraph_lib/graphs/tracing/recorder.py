@@ -125,6 +125,7 @@ class Recorder(TorchFunctionMode):
         self.incoming: dict[int, float] = {}
         self.constants: list[tuple[str, torch.Tensor]] = []
         self.notes: dict[str, None] = {}
+        self.scaled = False  # by a depthwise convolution: its factors belong to channels
         self.stack: list[str] = []
         # Whole numbers of the input, which become input nodes where they are used as values.
         self.raw: dict[int, Callable[[torch.Tensor], torch.Tensor]] = {}

@@ -14,7 +14,7 @@ from scipy import stats
 from torch import nn
 from torch.nn import functional
 
-from modgraph_lib import models, noise, report
+from modgraph_lib import noise, report
 
 LEVEL = 0.01  # that one architecture or more fails by chance, all taken together
 # Two clusters would often be whole layers, with the same n-cut in every shuffle.
@@ -40,6 +40,11 @@ def conv(inputs, outputs, size=3, **options):
 
 def chain(*middle):
     return nn.Sequential(conv(3, 16), *middle, conv(16, 16, 1))
+
+
+def perceptron():
+    sizes = [(20, 16), (16, 16), (16, 6)]
+    return nn.Sequential(*(p for s in sizes for p in (nn.Linear(*s), nn.ReLU())))
 
 
 def grouped():
@@ -129,7 +134,7 @@ def normed():
 
 
 ARCHITECTURES = {
-    "perceptron": (lambda: models.mlp(20, 6, widths=(16, 16), seed=torch.seed() % 2**31), None),
+    "perceptron": (perceptron, None),
     "batch norm": (normed, (3, 8, 8)),
     "grouped": (grouped, (3, 8, 8)),
     "depthwise": (depthwise, (3, 8, 8)),

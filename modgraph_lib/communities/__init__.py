@@ -6,6 +6,7 @@ them. Source: Understanding the Dynamics of DNNs Using Graph Modularity, section
 equation 1. Works on any torch module and any features.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
@@ -33,6 +34,8 @@ Similarity = Literal["cosine", "pearson"]
 Symmetrise = Literal["mean", "union", "mutual"]
 ZeroNorm = Literal["error", "isolate"]
 Result = TypeVar("Result")
+
+TIED = 0.05  # of the samples: fewer ties than that happen by rounding, and move nothing
 
 
 # --- the graph of one layer -----------------------------------------------------------------
@@ -78,7 +81,9 @@ def _nearest(similarities: torch.Tensor, k: int, symmetrise: str) -> sparse.csr_
     count = len(similarities)
     similarities = (similarities + similarities.T) / 2  # equal both ways to the last bit
     similarities.fill_diagonal_(0)
-    weights, columns = similarities.topk(k, dim=1)
+    weights, columns = similarities.topk(min(k + 1, count), dim=1)
+    _warn_of_ties(weights, k)
+    weights, columns = weights[:, :k], columns[:, :k]
     rows = np.repeat(np.arange(count), k)
     chosen = sparse.csr_array(
         (weights.double().cpu().numpy().ravel(), (rows, columns.cpu().numpy().ravel())),
@@ -96,6 +101,20 @@ def _nearest(similarities: torch.Tensor, k: int, symmetrise: str) -> sparse.csr_
     graph.eliminate_zeros()
     graph.sort_indices()
     return graph
+
+
+def _warn_of_ties(weights: torch.Tensor, k: int) -> None:
+    """Tell where chance decides which neighbours are taken, of (N, k + 1) largest similarities."""
+    last, following = weights[:, k - 1], weights[:, -1]
+    tied = (last - following <= 4 * torch.finfo(weights.dtype).eps * last) & (following > 0)
+    count = int(tied.sum())
+    if weights.shape[1] > k and count > TIED * len(weights):
+        warnings.warn(
+            f"{count} of {len(weights)} samples have more equally similar others than k={k}, so "
+            "that which are taken depends on the order of the samples; leave out repeated ones, or "
+            "take a larger k",
+            stacklevel=2,
+        )
 
 
 def knn_graph(
@@ -122,7 +141,8 @@ def knn_graph(
     Returns:
         (N, N) symmetric, zero diagonal. As in the paper a sample's similarity to itself counts
         as 0, so where fewer than k others are positively similar it makes fewer choices.
-        Negative weights can occur then, and are kept. Ties are broken as ``torch.topk`` does.
+        Negative weights can occur then, and are kept. Ties are broken as ``torch.topk`` does, with
+        a warning where more than a twentieth of the samples have them.
 
     Raises ValueError for fewer than k + 1 samples, NaN or infinite features, zero norms, or an
     unknown option.

@@ -117,6 +117,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     >>> (cache.cache_root() / "a.txt").read_text()
     'whole'
     """
+    if not isinstance(path, Path):
+        raise TypeError(f"expected the file as a pathlib.Path, got {path!r}")
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

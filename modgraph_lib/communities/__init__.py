@@ -168,7 +168,7 @@ def _square(adjacency: Any) -> sparse.coo_array:
     if callable(getattr(adjacency, "adjacency", None)) and not sparse.issparse(adjacency):
         adjacency = adjacency.adjacency()
     if isinstance(adjacency, torch.Tensor):
-        adjacency = adjacency.detach().cpu().numpy()
+        adjacency = _checks.plain(adjacency, "the adjacency").cpu().numpy()
     if not sparse.issparse(adjacency):
         adjacency = _checks.numbers(adjacency, "adjacency")
     if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
@@ -216,6 +216,7 @@ def modularity(
     """
     if reading not in ("standard", "literal"):
         raise ValueError(f'reading must be "standard" or "literal", got {reading!r}')
+    resolution = _checks.number(resolution, "resolution", least=0)
     inside, squares = _shares(adjacency, labels)
     # Counting each edge twice halves every share.
     halves = 1.0 if reading == "standard" else 0.5
@@ -230,6 +231,8 @@ def _shares(adjacency: Any, labels: Any) -> tuple[float, float]:
     labels = np.asarray(labels)
     if labels.shape != (matrix.shape[0],):
         raise ValueError(f"{matrix.shape[0]} nodes need as many labels, got {labels.shape}")
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        raise ValueError("labels hold NaN, which is no community")
     _, community = np.unique(labels, return_inverse=True)
     total = float(matrix.data.sum())
     if total <= 0:

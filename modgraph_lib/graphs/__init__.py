@@ -15,6 +15,7 @@ import scipy.sparse
 import torch
 from torch import nn
 
+from modgraph_lib import _checks
 from modgraph_lib.graphs import tracing
 from modgraph_lib.graphs.tracing import inputs
 
@@ -49,9 +50,12 @@ class LayeredGraph:
         if len(self.names) != len(self.layers):
             raise ValueError(f"{len(self.layers)} layers but {len(self.names)} names")
         for (i, j), block in self.blocks.items():
-            where = f"between {self.names[i]} and {self.names[j]}"
             if not i < j:
                 raise ValueError(f"block {(i, j)}: give each pair once, lower layer first")
+            if not 0 <= i < j < len(self.layers):
+                raise ValueError(f"block {(i, j)}: there are {len(self.layers)} layers, from 0")
+            where = f"between {self.names[i]} and {self.names[j]}"
+            _checks.instance(block, np.ndarray, f"weights {where} as an array")
             if block.shape != (self.layers[i], self.layers[j]):
                 expected = (self.layers[i], self.layers[j])
                 raise ValueError(f"weights {where} have shape {block.shape}, expected {expected}")
@@ -110,7 +114,7 @@ class LayeredGraph:
 
         Source: both n-cut papers drop units without any non-zero weight.
         """
-        kept = self.degrees() > degree
+        kept = self.degrees() > _checks.number(degree, "degree", least=0)
         if kept.all():
             return self, kept
         offsets = self.offsets
@@ -260,7 +264,7 @@ def input_graph(
     >>> graphs.input_graph(model, example=(3, 1, 1)).layers
     (4, 5)
     """
-    with inputs.tapped(model):
+    with inputs.tapped(_checks.module(model)):
         recorder = tracing.record(model, kernel_norm=kernel_norm, example=example, check=check)
     layers, blocks, names = inputs.input_blocks(recorder)
     _check_blocks(blocks)
@@ -292,7 +296,9 @@ def kernel_shuffles(
     >>> [graph.layers for graph in graphs.kernel_shuffles(model, seeds=[0, 1])]
     [(4, 8, 2), (4, 8, 2)]
     """
-    recorder = tracing.record(model, **options)
+    _checks.instance(seeds, Sequence, "seeds as a list, one for each graph")
+    seeds = [_checks.seed(seed) for seed in seeds]
+    recorder = tracing.record(_checks.module(model), **options)
     for seed in seeds:
         yield _recorded_graph(recorder, np.random.default_rng(seed))
 

@@ -113,13 +113,15 @@ def lesion_accuracies(
     _checks.module(model)
     _checks.instance(masks, Mapping, "masks by the name of their layer")
     images, target = _checks.tensor(images, "images"), _checks.tensor(labels, "labels")
-    if target.ndim != 1 or len(target) != len(images) or target.is_floating_point():
+    if not len(images):
+        raise ValueError("no images to measure an accuracy on")
+    _checks.whole(batch_rows, "batch_rows")
+    whole = not target.is_floating_point() and target.dtype != torch.bool
+    if target.ndim != 1 or len(target) != len(images) or not whole:
         raise ValueError(
             f"{len(images)} images need as many whole-number classes, got labels of shape "
             f"{tuple(target.shape)} and type {target.dtype}"
         )
-    if not len(images):
-        raise ValueError("no images to measure an accuracy on")
     where = torch.device(pick_device(device))
     home = next((p.device for p in model.parameters()), where)
     try:
@@ -239,7 +241,8 @@ def _units(
         outputs[name] = output, len(calls.made)
 
     modules = dict(model.named_modules())
-    with listening({name: modules[name] for name in wanted}, heard), calls:
+    heard_by = listening({name: modules[name] for name in wanted}, heard)
+    with _checks.answering(model, probe), heard_by, calls:
         model(probe)
     if kind == "activations":
         for name in found.keys() & {n for n, m in modules.items() if isinstance(m, KERNELS)}:
@@ -254,7 +257,7 @@ def _checked_masks(
 ) -> dict[str, torch.Tensor]:
     checked = {}
     for name, mask in masks.items():
-        rows = torch.atleast_2d(torch.as_tensor(mask))
+        rows = torch.atleast_2d(_checks.tensor(mask, f"masks of layer {name!r}"))
         if rows.dtype != torch.bool:
             raise ValueError(f"masks of layer {name!r} must be true or false, got {rows.dtype}")
         if rows.ndim != 2 or rows.shape[1] != widths[name]:

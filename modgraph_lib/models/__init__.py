@@ -231,5 +231,4 @@ def _check_sizes(**sizes: int) -> None:
 
 
 def _check_rate(rate: float) -> None:
-    if not 0.0 <= rate < 1.0:
-        raise ValueError(f"a dropout rate lies in [0, 1), got {rate}")
+    _checks.number(rate, "a dropout rate", least=0, below=1)

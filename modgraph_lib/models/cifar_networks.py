@@ -290,6 +290,7 @@ def build(
     plan = plan_of(name)
     _checks.whole(width, "width")
     _checks.whole(outputs, "outputs", least=1)
+    _checks.instance(moments, str, "moments as the name of a data set")
     width = width or (16 if plan.family == "resnet56" else 64)
     channels = _checks.shape(image_shape, "image_shape")[0]
     with noise.seeded(seed):

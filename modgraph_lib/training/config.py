@@ -83,6 +83,10 @@ class TrainConfig:
         _checks.whole(self.batch_size, "batch_size", least=1)
         _checks.instance(self.data, str, "data as the name of a data set")
         _checks.instance(self.widths, Sequence, "widths as a list, one number a layer")
+        if not self.widths and self.architecture != "mlp":
+            raise ValueError(f"widths of a {self.architecture} must name its channels, got ()")
+        for name in ("first_layer_l1", "reshuffle", "regrowth", "normalise", "tag_outputs"):
+            _checks.instance(getattr(self, name), bool, f"{name} as True or False")
         for width in self.widths:
             _checks.whole(width, "each of widths", least=1)
         _checks.number(self.learning_rate, "learning_rate", above=0)
@@ -171,6 +175,8 @@ class SgdConfig:
         _checks.number(self.weight_decay, "weight_decay", least=0)
         _checks.number(self.learning_rate, "learning_rate", above=0)
         _checks.number(self.momentum, "momentum", least=0, below=1)
+        if _checks.instance(self.nesterov, bool, "nesterov as True or False") and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
 
     def _check_parent(self) -> None:
         if isinstance(self.parent, Mapping):  # as a record holds it
@@ -180,6 +186,7 @@ class SgdConfig:
             if self.kept:
                 raise ValueError("kept names units of a parent, and there is no parent")
             return
+        _checks.instance(self.parent, SgdConfig, "the parent as a SgdConfig")
         if self.parent.data != self.data:
             raise ValueError(f"a network for {self.data} cannot inherit from {self.parent.data}")
         check_kept(self.network, self.parent.network, self.kept)

@@ -18,8 +18,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from modgraph_lib import cache, noise, provenance
+from modgraph_lib import _checks, cache, noise, provenance
 from modgraph_lib.datasets import Dataset
+from modgraph_lib.device import pick_device
 from modgraph_lib.models import cifar_networks
 from modgraph_lib.pixels import with_channels
 from modgraph_lib.training import checkpoints
@@ -89,6 +90,8 @@ def trained(
     >>> sorted(training.sgd.trained(config).history[0])
     ['test_accuracy', 'train_accuracy', 'train_loss']
     """
+    _checks.instance(config, SgdConfig, "a SgdConfig")
+    device = pick_device(device)
     train_data, test_data = pair(config.data, root)
     name = key(config, train_data)
     path = cache.cache_root() / "networks" / f"{name}.safetensors"

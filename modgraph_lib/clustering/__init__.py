@@ -370,17 +370,14 @@ def _checked(graph: Graph) -> LayeredGraph | scipy.sparse.csr_array:
     if isinstance(graph, LayeredGraph):
         return graph
     if hasattr(graph, "adj"):
-        raise TypeError(
-            f"got a {type(graph).__name__}; pass networkx.to_scipy_sparse_array(graph), or a "
-            "modgraph_lib.graphs.LayeredGraph"
-        )
+        kind = type(graph).__name__
+        raise TypeError(f"got a {kind}; pass networkx.to_scipy_sparse_array(graph)")
     if isinstance(graph, torch.Tensor):
         graph = _checks.plain(graph, "the adjacency").cpu().numpy()
     array = graph if scipy.sparse.issparse(graph) else np.asarray(graph)
     if array.dtype.kind not in "biufc" or not array.ndim:
-        raise TypeError(
-            f"expected a layered graph or an adjacency of numbers, got a {type(graph).__name__}"
-        )
+        kind = type(graph).__name__
+        raise TypeError(f"expected a layered graph or an adjacency of numbers, got a {kind}")
     if array.ndim != 2 or array.shape[0] != array.shape[1]:
         raise ValueError(f"an adjacency is square, got shape {array.shape}")
     adjacency = scipy.sparse.csr_array(array)

@@ -99,20 +99,18 @@ def _nearest(similarities: torch.Tensor, k: int, symmetrise: str) -> sparse.csr_
         graph = mutual if symmetrise == "mutual" else both - mutual
     graph = sparse.csr_array(graph)
     graph.eliminate_zeros()
-    graph.sort_indices()
-    return graph
+    return graph.sorted_indices()
 
 
 def _warn_of_ties(weights: torch.Tensor, k: int) -> None:
     """Tell where chance decides which neighbours are taken, of (N, k + 1) largest similarities."""
     last, following = weights[:, k - 1], weights[:, -1]
     tied = (last - following <= 4 * torch.finfo(weights.dtype).eps * last) & (following > 0)
-    count = int(tied.sum())
-    if weights.shape[1] > k and count > TIED * len(weights):
+    if weights.shape[1] > k and tied.sum() > TIED * len(weights):
         warnings.warn(
-            f"{count} of {len(weights)} samples have more equally similar others than k={k}, so "
-            "that which are taken depends on the order of the samples; leave out repeated ones, or "
-            "take a larger k",
+            f"{int(tied.sum())} of {len(weights)} samples have more equally similar others than "
+            f"k={k}, so that which are taken depends on the order of the samples; leave out "
+            "repeated ones, or take a larger k",
             stacklevel=2,
         )
 
@@ -216,7 +214,7 @@ def modularity(
     """
     if reading not in ("standard", "literal"):
         raise ValueError(f'reading must be "standard" or "literal", got {reading!r}')
-    resolution = _checks.number(resolution, "resolution", least=0)
+    _checks.number(resolution, "resolution", least=0)
     inside, squares = _shares(adjacency, labels)
     # Counting each edge twice halves every share.
     halves = 1.0 if reading == "standard" else 0.5

@@ -94,8 +94,9 @@ class YourOwnParameters:
     )
     dense: bool = parameter(False, "include the dense layers of a convolutional network")
     input_shape: list[int] = parameter(
-        [], "channels, height, width of one image; empty: found by trying", may_be_empty=True
-    )
+        [], "channels, height, width of one image; empty: found by trying", may_be_empty=True,
+        may_repeat=True,
+    )  # fmt: skip
     architectures: list[str] = parameter(
         ["squeezenet1_1", "shufflenet_v2_x0_5"],
         "networks to try, or all",

@@ -212,9 +212,9 @@ def weight_graph(
                 check=check,
             )
             return _recorded_graph(recorder)
-        names, matrices = _kernels(model)
+        names, matrices = _kernels(model)  # type: ignore[arg-type]  # a chain is a Sequential
     elif isinstance(model, Sequence) and not isinstance(model, str | bytes):
-        matrices = list(model)
+        matrices = list(model)  # type: ignore[arg-type]  # arrays are taken, too
         names = ["inputs", *(f"weights[{i}]" for i in range(len(matrices)))]
     else:
         raise TypeError(
@@ -234,9 +234,9 @@ def weight_graph(
                 f"{left.shape[1]}: these layers do not follow one another (a skip connection or "
                 "a branch?); pass the module, or the weight matrices of one chain as a list"
             )
-    layers = (strengths[0].shape[0], *(s.shape[1] for s in strengths))
+    sizes = (strengths[0].shape[0], *(s.shape[1] for s in strengths))
     blocks = {(i, i + 1): strength for i, strength in enumerate(strengths)}
-    return LayeredGraph(layers, blocks, tuple(names))
+    return LayeredGraph(sizes, blocks, tuple(names))
 
 
 def input_graph(

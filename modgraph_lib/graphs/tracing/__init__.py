@@ -276,7 +276,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
         if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
         elif "_orig_mod" in model._modules:
-            model = model._modules["_orig_mod"]
+            model = model.get_submodule("_orig_mod")
         else:
             break
     for name, module in model.named_modules():

@@ -54,10 +54,10 @@ def assembled(
     blocks: Blocks = {}
     drawn = Ties()
     for layer, readings in read:
-        strengths = layer.kernel.strengths
+        strengths = layer.reads.strengths
         if rng is not None:
             before = drawn.find(strengths)
-            made = layer.kernel.shuffled(rng) if before is None else before
+            made = layer.reads.shuffled(rng) if before is None else before
             strengths = drawn.add(strengths, made)
         for (i, j), block in _edges(nodes, layer, strengths, *readings):
             pair, block = ((i, j), block) if i < j else ((j, i), block.T)
@@ -90,10 +90,10 @@ def has_gaps(recorder: Recorder) -> bool:
         read, times = np.unique(sources, return_counts=True)
         if not len(read):  # an input, or what reads the image or a part that was left out
             continue
-        gaps |= layer.kernel.groups > 1 or ties.find(layer.kernel.strengths) is not None
+        gaps |= layer.reads.groups > 1 or ties.find(layer.reads.strengths) is not None
         gaps |= tuple(read) not in whole or len(set(times)) > 1
         gaps |= len(columns) > len(np.unique(columns))
-        ties.add(layer.kernel.strengths, layer.kernel.strengths)
+        ties.add(layer.reads.strengths, layer.reads.strengths)
     return gaps
 
 
@@ -181,7 +181,7 @@ def _roots(count: int, merged: Sequence[tuple[int, int]]) -> np.ndarray:
 
 def _readings(sources: Sources, layer: Layer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Channels, input columns and factors of everything a kernel reads."""
-    tags, columns = np.unique(layer.kernel.tags, return_inverse=True)
+    tags, columns = np.unique(layer.reads.tags, return_inverse=True)
     entries = [sources.entries[tag].nodes for tag in tags]
     lengths = np.array([len(entry) for entry in entries])
     nodes = np.array([node for entry in entries for node in entry], int)

@@ -81,8 +81,8 @@ def examples(model: nn.Module, example: Any) -> list[Example]:
         return [Example(given)]
     else:
         raise TracingError(f"got an example of type {type(example).__name__}; {TAKES}")
-    weight = next((p for p in model.parameters() if p.is_floating_point() or p.is_complex()), None)
-    weight = torch.zeros(()) if weight is None else weight
+    numbers = (p for p in model.parameters() if p.is_floating_point() or p.is_complex())
+    weight: torch.Tensor = next(numbers, torch.zeros(()))
     generator = torch.Generator().manual_seed(0)
     drawn = [torch.randn((2, *shape), generator=generator) for shape in shapes]
     return [Example((x.to(weight.device, weight.dtype),)) for x in drawn]

@@ -28,7 +28,7 @@ DRAWS = {
 
 
 class seeded(TorchFunctionMode):
-    """What this thread draws inside comes from a generator of this seed (CPU tensors).
+    """What this thread draws inside comes from generators of this seed, one for each device.
 
     The numbers are those that ``torch.manual_seed`` gives; the global generator stays as it is.
 
@@ -40,12 +40,21 @@ class seeded(TorchFunctionMode):
 
     def __init__(self, seed: int) -> None:
         super().__init__()
-        self.generator = torch.Generator().manual_seed(_checks.whole(seed, "seed"))
+        self.seed = _checks.whole(seed, "seed")
+        self.generators: dict[torch.device, torch.Generator] = {}
 
     def __torch_function__(self, func, types, args=(), kwargs=None) -> Any:
         kwargs = dict(kwargs or {})
         if func in DRAWS and kwargs.get("generator") is None:
-            kwargs["generator"] = self.generator
+            given = next(
+                (a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)), None
+            )
+            named = kwargs.get("device") or torch.get_default_device()
+            device = torch.device(named) if given is None else given.device
+            if device.type != "meta":
+                if device not in self.generators:
+                    self.generators[device] = torch.Generator(device).manual_seed(self.seed)
+                kwargs["generator"] = self.generators[device]
         return func(*args, **kwargs)
 
 

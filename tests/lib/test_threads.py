@@ -125,6 +125,14 @@ def test_seeded_layers_are_those_of_a_seed():
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_layers_on_the_meta_device_draw_nothing():
+    with noise.seeded(6), torch.device("meta"):
+        assert nn.Linear(4, 3).weight.is_meta and torch.randn(2).is_meta
+    with noise.seeded(6):
+        after = torch.randn(2)
+    assert torch.equal(after, torch.randn(2, generator=torch.Generator().manual_seed(6)))
+
+
 def test_one_thread_is_one_thread_until_the_last_has_left():
     before, seen = torch.get_num_threads(), []
     entered, left = threading.Event(), threading.Event()

@@ -15,6 +15,7 @@ import scipy.sparse
 import torch
 from torch import nn
 
+from modgraph_lib import _checks
 from modgraph_lib.graphs import tracing
 from modgraph_lib.graphs.tracing import inputs
 
@@ -31,6 +32,8 @@ class LayeredGraph:
         layers: number of nodes of each layer.
         blocks: (i, j) with i < j to the float array (layers[i], layers[j]) of edge weights.
         names: one name a layer.
+        gaps: whether the architecture leaves gaps or ties in the blocks (groups, splits, sums,
+            weights used twice), which a permutation of each block would fill or break.
 
     Raises:
         ValueError: a block of the wrong shape, negative, NaN or infinite weights, or no edge.
@@ -39,6 +42,7 @@ class LayeredGraph:
     layers: tuple[int, ...]
     blocks: Mapping[tuple[int, int], np.ndarray]
     names: tuple[str, ...] = field(default=())
+    gaps: bool = False
 
     def __post_init__(self) -> None:
         if not self.names:
@@ -46,9 +50,12 @@ class LayeredGraph:
         if len(self.names) != len(self.layers):
             raise ValueError(f"{len(self.layers)} layers but {len(self.names)} names")
         for (i, j), block in self.blocks.items():
-            where = f"between {self.names[i]} and {self.names[j]}"
             if not i < j:
                 raise ValueError(f"block {(i, j)}: give each pair once, lower layer first")
+            if not 0 <= i < j < len(self.layers):
+                raise ValueError(f"block {(i, j)}: there are {len(self.layers)} layers, from 0")
+            where = f"between {self.names[i]} and {self.names[j]}"
+            _checks.instance(block, np.ndarray, f"weights {where} as an array")
             if block.shape != (self.layers[i], self.layers[j]):
                 expected = (self.layers[i], self.layers[j])
                 raise ValueError(f"weights {where} have shape {block.shape}, expected {expected}")
@@ -107,7 +114,7 @@ class LayeredGraph:
 
         Source: both n-cut papers drop units without any non-zero weight.
         """
-        kept = self.degrees() > degree
+        kept = self.degrees() > _checks.number(degree, "degree", least=0)
         if kept.all():
             return self, kept
         offsets = self.offsets
@@ -205,9 +212,9 @@ def weight_graph(
                 check=check,
             )
             return _recorded_graph(recorder)
-        names, matrices = _kernels(model)
+        names, matrices = _kernels(model)  # type: ignore[arg-type]  # a chain is a Sequential
     elif isinstance(model, Sequence) and not isinstance(model, str | bytes):
-        matrices = list(model)
+        matrices = list(model)  # type: ignore[arg-type]  # arrays are taken, too
         names = ["inputs", *(f"weights[{i}]" for i in range(len(matrices)))]
     else:
         raise TypeError(
@@ -227,9 +234,9 @@ def weight_graph(
                 f"{left.shape[1]}: these layers do not follow one another (a skip connection or "
                 "a branch?); pass the module, or the weight matrices of one chain as a list"
             )
-    layers = (strengths[0].shape[0], *(s.shape[1] for s in strengths))
+    sizes = (strengths[0].shape[0], *(s.shape[1] for s in strengths))
     blocks = {(i, i + 1): strength for i, strength in enumerate(strengths)}
-    return LayeredGraph(layers, blocks, tuple(names))
+    return LayeredGraph(sizes, blocks, tuple(names))
 
 
 def input_graph(
@@ -257,7 +264,7 @@ def input_graph(
     >>> graphs.input_graph(model, example=(3, 1, 1)).layers
     (4, 5)
     """
-    with inputs.tapped(model):
+    with inputs.tapped(_checks.module(model)):
         recorder = tracing.record(model, kernel_norm=kernel_norm, example=example, check=check)
     layers, blocks, names = inputs.input_blocks(recorder)
     _check_blocks(blocks)
@@ -289,7 +296,9 @@ def kernel_shuffles(
     >>> [graph.layers for graph in graphs.kernel_shuffles(model, seeds=[0, 1])]
     [(4, 8, 2), (4, 8, 2)]
     """
-    recorder = tracing.record(model, **options)
+    _checks.instance(seeds, Sequence, "seeds as a list, one for each graph")
+    seeds = [_checks.seed(seed) for seed in seeds]
+    recorder = tracing.record(_checks.module(model), **options)
     for seed in seeds:
         yield _recorded_graph(recorder, np.random.default_rng(seed))
 
@@ -297,7 +306,7 @@ def kernel_shuffles(
 def _recorded_graph(recorder, rng: np.random.Generator | None = None) -> LayeredGraph:
     layers, blocks, names = tracing.assembled(recorder, rng)
     _check_blocks(blocks)
-    return LayeredGraph(layers, blocks, names)
+    return LayeredGraph(layers, blocks, names, tracing.has_gaps(recorder))
 
 
 def _check_blocks(blocks: Sized) -> None:
@@ -313,7 +322,8 @@ def _is_chain(model: nn.Module) -> bool:
         type(part) in _CHAINABLE and getattr(part, "groups", 1) == 1 and not _changed(part)
         for part in model
     )
-    return plain and len(set(model)) == len(model) and not _changed(model)
+    owned = len(list(model.named_parameters(remove_duplicate=False)))
+    return plain and len(list(model.parameters())) == owned and not _changed(model)
 
 
 def _changed(module: nn.Module) -> bool:

@@ -244,6 +244,7 @@ def measure(config: NcutConfig, *, device: str = "cpu", root: str | None = None)
         kernel_norm=config.kernel_norm,
         fold_batch_norm=config.fold_batch_norm,
         example=network.image_shape,
+        floor=0,
     )
     return sweep.measured(config, network, graph, device=device, root=root)
 

@@ -185,7 +185,7 @@ def check_sizes(data: Sequence[str], width: int, cluster_counts: Sequence[int]) 
 def measure(config: NcutConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """The result of one configuration computed anew and not stored (what ``verify`` compares)."""
     network = training.trained(config.train, root=root)
-    graph = graphs.weight_graph(network.model(config.stage))
+    graph = graphs.weight_graph(network.model(config.stage), floor=0)
     return sweep.measured(config, network, graph, device=device, root=root)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import stats
 
 from modgraph_lib import _checks
 from modgraph_lib.graphs.layered import LayeredGraph
@@ -71,8 +70,13 @@ def standardised(values: np.ndarray, *, measure: str = "spearman") -> np.ndarray
     >>> graphs.correlation.standardised(np.array([[1.0, 5], [2, 5], [9, 5]])).round(2).tolist()
     [[-0.71, 0.0], [0.0, 0.0], [0.71, 0.0]]
     """
+    from scipy import stats  # slow to import
+
     flat = (values == values[:1]).all(0)
-    points = stats.rankdata(values, axis=0) if measure == "spearman" else values.astype(float)
+    if measure == "spearman":  # twice as fast along contiguous rows
+        points = stats.rankdata(np.ascontiguousarray(values.T), axis=1).T
+    else:
+        points = values.astype(float)
     points -= points.mean(0)
     length = np.sqrt(np.square(points).sum(0))
     return np.divide(points, length, out=np.zeros_like(points), where=(length > 0) & ~flat)

@@ -15,15 +15,15 @@ from torch import nn
 
 from modgraph_lib import _checks
 from modgraph_lib.device import pick_device, single_thread
-from modgraph_lib.hooks import listening
+from modgraph_lib.hooks import evaluating, listening
 from modgraph_lib.lesions._branches import ON_ACCELERATORS, Site, row_numbers
 from modgraph_lib.lesions._passes import passes
-from modgraph_lib.lesions._whole import decided, evaluating, sites
+from modgraph_lib.lesions._whole import decided, sites
 from modgraph_lib.pixels import scaled
 
 __all__ = ["KINDS", "Images", "LesionAccuracies", "lesion_accuracies"]
 
-KINDS = ("weights", "activations", "weights_and_biases")
+KINDS = ("weights", "activations", "weights_and_biases", "outgoing")
 Images = torch.Tensor | np.ndarray
 Labels = torch.Tensor | np.ndarray | Sequence[int]
 LESIONS_AT_ONCE = 32  # more share more of a pass, fewer leave room for more images
@@ -93,12 +93,14 @@ def lesion_accuracies(
             4.1 of the paper), "activations" sets its activation to zero (section 4; the
             activation function that follows a linear layer or convolution is found in the
             traced model), "weights_and_biases" sets both to zero (the released code; the same
-            as "activations" for a ReLU).
+            as "activations" for a ReLU). "outgoing" sets the weights out of a unit to zero, which
+            differs where a batch norm comes between (Detecting Modularity, of ImageNet networks).
         batch_rows: rows of the largest stacked pass, images times lesions; 0 chooses.
         device: "auto" is cuda, then mps, then cpu.
 
     Raises:
-        ValueError: an unknown kind or layer, a layer without weights or one that runs twice,
+        ValueError: an unknown kind or layer, a layer without weights, one that runs twice, or one
+            whose outgoing weights cannot be told from others',
             masks of the wrong length or number, no lesion, labels that do not fit, NaN outputs.
 
     >>> r = toys.relay(3, units=2)

@@ -28,12 +28,14 @@ class Site:
         fill: (units,) or a single number put in place of a lesioned unit.
         axis: dimension of the layer's output that counts its units.
         after_activation: overwrite what follows the activation function, not the layer's output.
+        before_kernels: overwrite what the next kernels read.
     """
 
     def __init__(self, layer: str, module: nn.Module, kind: str) -> None:
         self.layer = layer
         self.axis = -1 if isinstance(module, nn.Linear) else 1
         self.after_activation = kind == "activations"
+        self.before_kernels = kind == "outgoing"
         bias = getattr(module, "bias", None)
         self.fill = torch.zeros(())
         if kind == "weights" and bias is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from modgraph_lib.hooks import find_modules
+from modgraph_lib.hooks import evaluating, find_modules
 from modgraph_lib.lesions._branches import Masks, Site
 
 __all__ = ["KERNELS", "Hooked", "decided", "evaluating", "sites"]
@@ -33,18 +33,6 @@ def sites(model: nn.Module, layers: list[str], kind: str) -> dict[str, Site]:
                 'lesion; name a linear or convolution layer, or use kind="activations"'
             )
     return {name: Site(name, module, kind) for name, module in modules.items()}
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode for the time being; every module is left in the mode it was in."""
-    modes = {module: module.training for module in model.modules()}
-    try:
-        model.eval()
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def decided(outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

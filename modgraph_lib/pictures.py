@@ -76,8 +76,8 @@ def aligned(pictures: np.ndarray, *, sweeps: int = SWEEPS) -> np.ndarray:
 def group_picture(pictures: np.ndarray, *, sweeps: int = SWEEPS) -> np.ndarray:
     """(pixels,) mean of aligned pictures (units, pixels).
 
-    >>> pictures.group_picture(np.array([[1.0, 0], [1, 0.2], [-1, 0]])).round(2).tolist()
-    [1.0, 0.07]
+    >>> pictures.group_picture(np.array([[1.0, 0], [1, 0.4], [1, 0], [-1, 0]])).round(2).tolist()
+    [1.0, 0.1]
     """
     return (aligned(pictures, sweeps=sweeps)[:, None] * pictures).mean(0)
 

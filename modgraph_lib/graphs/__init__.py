@@ -29,8 +29,9 @@ __all__ = [
 ]
 
 Weights = nn.Module | Sequence["np.ndarray | torch.Tensor"]
-# Share of its block's largest weight from which a weight counts; see ``weight_graph``.
-FLOOR = 1e-30
+# Share of its block's largest weight from which a weight counts: what single precision can add to
+# the largest and see a difference. See ``weight_graph``.
+FLOOR = 2.0**-24
 
 
 def weight_graph(

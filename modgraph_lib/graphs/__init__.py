@@ -95,8 +95,9 @@ def weight_graph(
             It takes about as long as the trace.
         floor: weights below this share of the largest of their block are zero; how many they were
             is the graph's ``erased``. Weight decay takes weights that no gradient holds up down to
-            numbers like 1e-40, which torch keeps. A unit with nothing else is joined by rounding
-            errors alone, counts as a node and takes a cluster for itself. 0 keeps every weight.
+            1e-10, 1e-20, at last 1e-45. A unit that has no others is joined by what single
+            precision cannot see, counts as a node, and takes a cluster for itself. 0 keeps every
+            weight, as the papers define their graphs.
 
     Raises:
         TypeError: neither a module nor a sequence of matrices.

@@ -313,7 +313,7 @@ def measure_initial(config: InitialConfig, *, device: str = "cpu", root: str | N
 
     def graph(seed: int) -> graphs.LayeredGraph:
         model = models.mlp(config.inputs, config.outputs, widths=config.widths, seed=seed)
-        return graphs.weight_graph(model)
+        return graphs.weight_graph(model, floor=0)
 
     seeds = range(config.first_seed, config.first_seed + config.networks)
     return sweep.untrained(config, seeds, graph)

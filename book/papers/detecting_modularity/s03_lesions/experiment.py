@@ -23,6 +23,7 @@ from book.papers.detecting_modularity import networks
 from book.papers.detecting_modularity.networks import ModulesConfig
 from modgraph_lib import graphs, lesions, partitions, provenance, training
 from modgraph_lib.activations import pre_activations
+from modgraph_lib.partitions import Partition
 from modgraph_lib.proxies import ProxyTest
 
 __all__ = ["PROXIES", "LesionsConfig", "LesionsParameters", "configs", "residual", "run", "table"]
@@ -115,13 +116,10 @@ def measure(config: LesionsConfig, *, device: str = "cpu", root: str | None = No
 def _measure(config: LesionsConfig, device: str, root: str | None) -> dict[str, Any]:
     _, model, found = networks.prepared(config, root)
     images, labels = networks.test_set(config, config.test_images, root)
-    nothing = {name: np.zeros(len(row), dtype=bool) for name, row in found[0].labels.items()}
-    whole = lesions.lesion_accuracies(
-        model, nothing, images, labels, kind=config.kind, device=device
-    )
+    intact = whole(model, found[0], images, labels, config.kind, device)
     kept: dict[str, Any] = {
-        "classes": whole.images.tolist(),
-        "intact": whole.intact.tolist(),
+        "classes": intact.images.tolist(),
+        "intact": intact.intact.tolist(),
         "partitions": [],
     }
     for place, partition in enumerate(found):
@@ -138,7 +136,7 @@ def _measure(config: LesionsConfig, device: str, root: str | None) -> dict[str, 
                 kind=config.kind,
                 device=device,
             )
-            row |= _losses(singles, whole)
+            row |= losses(singles, intact)
         kept["partitions"].append(row)
     kept["after_relu"] = _after_relu(config, model, networks.responses(config, root))
     return kept
@@ -149,15 +147,23 @@ def lesion_seed(seed: int, place: int) -> int:
     return 100 * seed + place
 
 
-def _losses(
-    singles: Sequence[lesions.SingleLesion], whole: lesions.LesionAccuracies
+def whole(
+    model: nn.Module, partition: Partition, images, labels, kind: str, device: str
+) -> lesions.LesionAccuracies:
+    """Right answers of the network without a lesion, by class."""
+    nothing = {name: np.zeros(len(row), dtype=bool) for name, row in partition.labels.items()}
+    return lesions.lesion_accuracies(model, nothing, images, labels, kind=kind, device=device)
+
+
+def losses(
+    singles: Sequence[lesions.SingleLesion], intact: lesions.LesionAccuracies
 ) -> dict[str, list]:
     """(n, 1 + m) right answers, mean drops over classes and ranges of the drops of classes."""
     overall = np.array([[one.accuracy, *one.random] for one in singles])
     by_class = np.array([[one.by_class, *one.random_by_class] for one in singles])
-    drops = (whole.intact_by_class - by_class)[..., whole.images > 0]
+    drops = (intact.intact_by_class - by_class)[..., intact.images > 0]
     return {
-        "correct": np.rint(overall * whole.images.sum()).astype(int).tolist(),
+        "correct": np.rint(overall * intact.images.sum()).astype(int).tolist(),
         "class_mean": np.rint(drops.mean(2) * UNIT).astype(int).tolist(),
         "range": np.rint(np.ptp(drops, axis=2) * UNIT).astype(int).tolist(),
         "by_class": np.rint(drops[:, 0] * UNIT).astype(int).tolist(),

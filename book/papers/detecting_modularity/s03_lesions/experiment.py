@@ -138,7 +138,8 @@ def _measure(config: LesionsConfig, device: str, root: str | None) -> dict[str, 
             )
             row |= losses(singles, intact)
         kept["partitions"].append(row)
-    kept["after_relu"] = _after_relu(config, model, networks.responses(config, root))
+    if config.train.architecture == "mlp":  # a channel's map has been made one number without sign
+        kept["after_relu"] = _after_relu(config, model, networks.responses(config, root))
     return kept
 
 
@@ -225,7 +226,11 @@ OF_PROXY = ["proxy", "test", "size", "layer", "by_class"]
 
 def relu_table(records: Iterable[dict]) -> pd.DataFrame:
     """One row per record: agreement of clusters over two halves of the images (before, after)."""
-    rows = [{**networks.facts(record), **record["result"]["after_relu"]} for record in records]
+    rows = [
+        {**networks.facts(record), **record["result"]["after_relu"]}
+        for record in records
+        if "after_relu" in record["result"]
+    ]
     return pd.DataFrame(rows, columns=[*networks.FACTS, "before", "after", "silent"])
 
 

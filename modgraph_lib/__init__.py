@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # what __getattr__ loads, for type checkers and editors
         layer_pruning,
         lesions,
         models,
+        modules,
         partitions,
         pictures,
         pixels,
@@ -45,6 +46,7 @@ __version__ = "0.1.0"
 # The face: room -> names a user may rely on, in the order of the API page. All else may change.
 FACE = {
     "report": ("clusterability", "load_model", "load_weights", "fill", "Report"),
+    "modules": ("find", "Modules"),
     "graphs": (
         "LayeredGraph",
         "weight_graph",
@@ -126,6 +128,7 @@ __all__ = [
     "layer_pruning",
     "lesions",
     "models",
+    "modules",
     "partitions",
     "pictures",
     "pixels",

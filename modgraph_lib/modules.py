@@ -14,7 +14,6 @@ from modgraph_lib import _checks, features, lesions, partitions
 from modgraph_lib.features import Coherence
 from modgraph_lib.lesions import SingleLesion
 from modgraph_lib.partitions import Partition
-from modgraph_lib.pixels import with_channels
 from modgraph_lib.proxies import ProxyTest
 
 __all__ = ["Modules", "find"]
@@ -178,8 +177,8 @@ def _random(one: SingleLesion) -> np.ndarray:
 
 
 def _shape(images: torch.Tensor) -> tuple[int, int, int]:
-    """(channels, height, width) of one image."""
-    shape = tuple(with_channels(images[:1]).shape[1:])
-    if len(shape) != 3:
-        raise ValueError(f"visualisations need images (N, C, H, W) or (N, H, W), got {shape}")
-    return shape
+    """(channels, height, width) of one image; plain features are an image of one line."""
+    if images.ndim not in (2, 3, 4):
+        raise ValueError(f"images are (N, C, H, W), (N, H, W) or (N, D), got {tuple(images.shape)}")
+    channels, height, width = (1, 1, *images.shape[1:])[-3:]
+    return int(channels), int(height), int(width)

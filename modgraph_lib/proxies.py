@@ -22,7 +22,7 @@ __all__ = ["TIES", "Combined", "ProxyTest", "combine", "fisher_exact"]
 # What a random set that equals the true one counts as: as extreme ("count", the cautious side), not
 # as extreme ("ignore", the released code), half, or either by lot (exact on average).
 TIES = ("count", "ignore", "middle", "random")
-GRID = 2**20  # places of the statistic's distribution
+GRID = 2**18  # places of the statistic's distribution
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,7 @@ def evidence() -> pd.DataFrame:
 
 
 def answer() -> Markdown:
-    """How much of the paper's conditions is run, from the rows, and what the paper itself prints."""
+    """How much is run, from the rows, and what the paper's own tables say."""
     matrix = printed_matrix()
     score = matrix[(matrix["proxy"] == "score") & (matrix["network"] == "CNN")]
     hits = int((score["p"] <= settings.CRITICAL).sum())
@@ -49,7 +49,8 @@ def answer() -> Markdown:
         "significant visualisation score, and of "
         f"{matrix.groupby('proxy')['p'].count().iloc[0]} conditions "
         + ", ".join(
-            f"{int((own['p'] <= settings.CRITICAL).sum())} are significant for {PROXIES[str(proxy)]}"
+            f"{int((own['p'] <= settings.CRITICAL).sum())} are significant for "
+            f"{PROXIES[str(proxy)]}"
             for proxy, own in matrix.groupby("proxy", sort=False)
         )
         + "."

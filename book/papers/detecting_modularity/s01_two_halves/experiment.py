@@ -54,7 +54,7 @@ class HalvesParameters:
     )
     readings: list[str] = parameter(
         ["described"],
-        "networks: described (no regulariser), published (dropout and L2)",
+        "described (plain) or published (dropout, L2)",
         choices=("described", "published"),
     )
     seeds: int = parameter(2, "networks of each reading (paper: not said)", at_least=1)

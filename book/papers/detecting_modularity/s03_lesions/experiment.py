@@ -57,7 +57,7 @@ class LesionsParameters:
     )
     readings: list[str] = parameter(
         ["described", "published"],
-        "networks: described (no regulariser), published (dropout and L2)",
+        "described (plain) or published (dropout, L2)",
         choices=("described", "published"),
     )
     seeds: int = parameter(5, "networks of each reading (paper: 5)", at_least=1)

@@ -65,12 +65,12 @@ class FeaturesParameters:
     )
     readings: list[str] = parameter(
         ["described"],
-        "networks: described (no regulariser), published (dropout and L2)",
+        "described (plain) or published (dropout, L2)",
         choices=("described", "published"),
     )
     recipes: list[str] = parameter(
         ["described", "published"],
-        "visualisation: described (pixels, 100 steps), published (Fourier, 65 steps)",
+        "described (pixels) or published (Fourier)",
         choices=tuple(RECIPES),
     )
     seeds: int = parameter(5, "networks of each reading (paper: 5)", at_least=1)

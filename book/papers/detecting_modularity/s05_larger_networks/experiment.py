@@ -24,7 +24,7 @@ class LargerParameters:
     )
     readings: list[str] = parameter(
         ["described"],
-        "networks: described (no regulariser), published (dropout and L2)",
+        "described (plain) or published (dropout, L2)",
         choices=("described", "published"),
     )
     seeds: int = parameter(1, "small CNNs of each reading (paper: 5)", at_least=1)

@@ -7,9 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from book.lab.evidence import Results, experiment_table, one_per_seed
+from book.lab.evidence import Results, equal, experiment_table, one_per_seed
 from book.lab.printed import paper_table
-from book.papers.detecting_modularity import settings
+from book.papers.detecting_modularity import networks, settings
+from book.papers.detecting_modularity.s03_lesions.experiment import LesionsConfig
+from book.papers.detecting_modularity.s04_what_excites_them.experiment import (
+    RECIPES,
+    FeaturesConfig,
+)
 from modgraph_lib import proxies
 from modgraph_lib.proxies import Combined, ProxyTest
 
@@ -29,10 +34,7 @@ COLUMNS = {
     "score": ("table_5", "visualization_score"),
     "entropy": ("table_5", "softmax_entropy"),
 }
-NEEDED = [
-    "architecture", "data", "reading", "seed", "clusters", "controls", "epochs", "width",
-    "batch_size", "images", "edges", "scope", "variant", "proxy", "test",
-]  # fmt: skip
+NEEDED = ["architecture", "data", "reading", "seed", "edges", "scope", "variant", "proxy", "test"]
 
 
 def cell(
@@ -63,10 +65,9 @@ def cell(
         ValueError: the table lacks columns.
     """
     experiment = EXPERIMENTS[proxy]
-    columns = [*NEEDED, "recipe"] if experiment == "dm_features" else [*NEEDED, "test_images"]
+    columns = [*NEEDED, "recipe"] if experiment == "dm_features" else NEEDED
     table = experiment_table(results, experiment, columns)
-    usual = settings.ARCHITECTURES.get(architecture)
-    if usual is None or table.empty:
+    if architecture not in settings.ARCHITECTURES or table.empty:
         return table.iloc[:0].set_index("seed")
     keep = (
         (table["architecture"] == architecture)
@@ -76,19 +77,16 @@ def cell(
         & (table["edges"] == edges)
         & (table["scope"] == scope)
         & (table["variant"] == variant)
-        & (table["clusters"] == clusters)
-        & (table["controls"] == settings.CONTROLS)
-        & (table["epochs"] == usual.epochs)
-        & (table["width"] == usual.width)
-        & (table["batch_size"] == usual.batch_size)
-        & (table["images"] == 0)
         & (table["seed"] < runs)
     )
-    if experiment == "dm_features":
-        keep &= table["recipe"] == recipe
-    else:
-        keep &= table["test_images"] == settings.TEST_IMAGES
-    return one_per_seed(table[keep])
+
+    def asked(row):
+        train = networks.condition(architecture, data, reading, row.seed)
+        if experiment == "dm_features":
+            return FeaturesConfig(train, clusters=clusters, **RECIPES[recipe])
+        return LesionsConfig(train, clusters=clusters)
+
+    return one_per_seed(equal(table[keep], asked))
 
 
 def tests_of(rows: pd.DataFrame) -> list[ProxyTest]:

@@ -228,6 +228,7 @@ def facts(record: Mapping[str, Any]) -> dict[str, Any]:
         "date": origin["date"],
         "commit": origin["commit"],
         "data_note": origin["data_note"],
+        "config": config,
         "key": record["key"],
     }
 
@@ -235,7 +236,7 @@ def facts(record: Mapping[str, Any]) -> dict[str, Any]:
 FACTS = [
     "architecture", "data", "reading", "seed", "clusters", "controls", "responses", "floor",
     "epochs", "width", "batch_size", "images", "device", "seconds", "date", "commit", "data_note",
-    "key",
+    "config", "key",
 ]  # fmt: skip
 
 

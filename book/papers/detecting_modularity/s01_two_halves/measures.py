@@ -8,19 +8,24 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, experiment_table, measurement, once, one_per_seed
-from book.papers.detecting_modularity import settings
+from book.lab.evidence import (
+    Results,
+    equal,
+    experiment_table,
+    measurement,
+    once,
+    one_per_seed,
+)
+from book.papers.detecting_modularity import networks
 from book.papers.detecting_modularity.conditions import PARTITIONINGS
 from book.papers.detecting_modularity.measures import keys
+from book.papers.detecting_modularity.s01_two_halves.experiment import HalvesConfig
 from modgraph_lib.proxies import ProxyTest
 
-__all__ = ["CONTROLS", "halves_rows"]
+__all__ = ["DATA", "halves_rows"]
 
-CONTROLS = 199
-NEEDED = [
-    "architecture", "data", "reading", "seed", "clusters", "controls", "epochs", "width",
-    "batch_size", "images", "edges", "scope", "variant", "true", "random", "size",
-]  # fmt: skip
+DATA = "mnist_halves_diff"
+NEEDED = ["data", "reading", "seed", "edges", "scope", "variant", "true", "random", "size"]
 
 
 def halves_rows(
@@ -34,25 +39,23 @@ def halves_rows(
 ) -> pd.DataFrame:
     """Networks on halves of MNIST at the paper's size, one per seed, with a first-layer picture."""
     table = experiment_table(results, "dm_pictures", NEEDED)
-    usual = settings.ARCHITECTURES["mlp"]
     if table.empty:
         return table.set_index("seed")
     keep = (
-        (table["data"] == "mnist_halves_diff")
+        (table["data"] == DATA)
         & (table["reading"] == reading)
         & (table["edges"] == edges)
         & (table["scope"] == scope)
         & (table["variant"] == variant)
-        & (table["clusters"] == settings.CLUSTERS)
-        & (table["controls"] == CONTROLS)
-        & (table["epochs"] == usual.epochs)
-        & (table["width"] == usual.width)
-        & (table["batch_size"] == usual.batch_size)
-        & (table["images"] == 0)
         & (table["seed"] < runs)
         & (table["size"].map(len) > 0)
     )
-    return one_per_seed(table[keep])
+
+    def asked(row):
+        return HalvesConfig(networks.condition("mlp", DATA, reading, row.seed))
+
+    # how many pictures a record keeps changes nothing that is measured
+    return one_per_seed(equal(table[keep], asked, free=("kept_pictures",)))
 
 
 def selective(rows: pd.DataFrame) -> np.ndarray:

@@ -7,10 +7,18 @@ import math
 import numpy as np
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, experiment_table, measurement, one_per_seed, standard_error
-from book.papers.detecting_modularity import settings
+from book.lab.evidence import (
+    Results,
+    equal,
+    experiment_table,
+    measurement,
+    one_per_seed,
+    standard_error,
+)
+from book.papers.detecting_modularity import networks, settings
 from book.papers.detecting_modularity.conditions import PARTITIONINGS, cell, combined, tests_of
 from book.papers.detecting_modularity.measures import keys
+from book.papers.detecting_modularity.s03_lesions.experiment import LesionsConfig
 
 __all__ = ["some_but_not_most"]
 
@@ -48,20 +56,14 @@ def some_but_not_most(results: Results, runs: int):
 @measurement
 def dm_richer_before_relu(results: Results, *, runs: int) -> list[Part]:
     """How much better two halves of the images agree on clusters before the ReLU than after it."""
-    columns = ["architecture", "data", "reading", "seed", "epochs", "width", "images", "before"]
+    columns = ["architecture", "data", "reading", "seed", "before", "after"]
     table = experiment_table(results, "dm_relu", columns)
-    usual = settings.ARCHITECTURES["mlp"]
-    rows = one_per_seed(
-        table[
-            (table["architecture"] == "mlp")
-            & (table["data"] == "mnist")
-            & (table["reading"] == "described")
-            & (table["epochs"] == usual.epochs)
-            & (table["width"] == usual.width)
-            & (table["images"] == 0)
-            & (table["seed"] < runs)
-        ]
-    )
+    keep = (table["data"] == "mnist") & (table["reading"] == "described") & (table["seed"] < runs)
+
+    def asked(row):
+        return LesionsConfig(networks.condition("mlp", "mnist", "described", row.seed))
+
+    rows = one_per_seed(equal(table[keep], asked))
     if len(rows) < 2:
         return [Part("adjusted Rand index", runs=len(rows), keys=keys(rows))]
     gain = rows["before"] - rows["after"]

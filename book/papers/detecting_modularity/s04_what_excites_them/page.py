@@ -58,7 +58,7 @@ def averages(rows: pd.DataFrame) -> pd.DataFrame | Markdown:
     """
     lines = []
     for partition, own in rows[rows["proxy"] == "entropy"].groupby(
-        rows["edges"] + "/" + rows["scope"], sort=False
+        rows["edges"].astype(str) + "/" + rows["scope"].astype(str), sort=False
     ):
         tests = tests_of(own[own["variant"] == "described"])
         if tests:

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from book.lab.evidence import Results, equal, experiment_table, one_per_seed
+from book.lab.evidence import (
+    Results,
+    equal,
+    experiment_table,
+    one_per_seed,
+    remembered,
+)
 from book.lab.printed import paper_table
 from book.papers.detecting_modularity import networks, settings
 from book.papers.detecting_modularity.s03_lesions.experiment import LesionsConfig
@@ -37,6 +43,7 @@ COLUMNS = {
 NEEDED = ["architecture", "data", "reading", "seed", "edges", "scope", "variant", "proxy", "test"]
 
 
+@remembered
 def cell(
     results: Results,
     *,

@@ -74,7 +74,8 @@ def _evidence(rows: pd.DataFrame) -> str:
     found = rows.drop_duplicates(NETWORK)
     groups = found.groupby(["architecture", "data", "reading"], sort=False)
     said = [
-        f"{len(own)} {NAMES.get(architecture, architecture)}s on {data_name(data)} "
+        f"{len(own)} {NAMES.get(architecture, architecture)}{'s' * (len(own) > 1)} on "
+        f"{data_name(data)} "
         f"({WORDS.get(reading, reading)})"
         for (architecture, data, reading), own in groups
     ]
@@ -115,6 +116,8 @@ def conditions(
                     variant="published" if local else "described",
                 )
                 found = combined(own, proxy=proxy, published=published)
+                # A residual has mean zero, a quotient no bound: 2x/(x + mu) says nothing of them.
+                odd = proxy == "range_residual" or (proxy == "range_per_drop" and not published)
                 base = "range" if proxy.startswith("range") else proxy.replace("class_mean_", "")
                 network = PAPER.get((architecture, data), "")
                 said = printed(base, network, edges, scope)
@@ -124,8 +127,8 @@ def conditions(
                         "reading": reading,
                         "partition": f"{edges}/{scope}",
                         "p": found.p_value if found else math.nan,
-                        "effect": found.effect if found else math.nan,
-                        "se": found.standard_error if found else math.nan,
+                        "effect": found.effect if found and not odd else math.nan,
+                        "se": found.standard_error if found and not odd else math.nan,
                         "networks": len(own),
                         "groups": int(found.groups.sum()) if found else 0,
                         "tied": found.tied if found else math.nan,

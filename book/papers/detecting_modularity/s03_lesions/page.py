@@ -11,8 +11,10 @@ from torch import nn
 
 from book.lab import ledger
 from book.papers.detecting_modularity import settings
+from book.papers.detecting_modularity.conditions import cell
 from book.papers.detecting_modularity.page import NOT_RUN, WORDS, conditions, p_text
-from modgraph_lib import graphs, partitions
+from modgraph_lib import graphs, partitions, proxies
+from modgraph_lib.proxies import ProxyTest
 
 __all__ = ["answer", "evidence", "floors", "of_network", "which_reading"]
 
@@ -65,11 +67,35 @@ def which_reading() -> Markdown:
     listed = "; ".join(
         f"{row.partition} ({WORDS[row.reading]}) {p_text(row.p)}" for row in third.itertuples()
     )
+    inside = "; ".join(
+        f"{row.partition} {p_text(within_reach(row.partition, row.reading))}"
+        for row in third.itertuples()
+    )
     return Markdown(
         f"The residual is significant in {hits} of {len(third)} conditions: {listed}. Where it is, "
         "classes come apart more than in random sets that do as much damage, and dividing by the "
-        "damage has hidden it."
+        "damage has hidden it. With the sub-clusters alone whose mean drop lies among those of "
+        f"their random sets, so that no line is drawn beyond its points: {inside}."
     )
+
+
+def within_reach(partition: str, reading: str) -> float:
+    """The residual's p-value over sub-clusters that do no more and no less than random ones."""
+    edges, scope = partition.split("/")
+    results, found = ledger.load_results(), []
+    given = {"architecture": "mlp", "data": "mnist", "edges": edges, "scope": scope}
+    rows = {
+        proxy: cell(results, proxy=proxy, reading=reading, runs=settings.NETWORKS, **given)
+        for proxy in ("class_mean_drop", "range_residual")
+    }
+    for drop, rest in zip(*(own["test"] for own in rows.values()), strict=True):
+        if drop is None:
+            continue
+        low, high = drop.controls.min(1), drop.controls.max(1)
+        keep = (drop.true >= low) & (drop.true <= high)
+        if keep.any():
+            found.append(ProxyTest(rest.true[keep], rest.controls[keep]))
+    return proxies.combine(found, ties="count").p_value if found else float("nan")
 
 
 def floors(

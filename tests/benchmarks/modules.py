@@ -58,8 +58,9 @@ def visualisation(contender: str) -> tuple[float, float]:
             return lambda layers: -layers("3")[0, units].abs().sum()
 
         found = render.render_vis(
-            model, excite(), lambda: param.image(28, channels=1), thresholds=(STEPS,), transforms=[],
-            preprocess=False, fixed_image_size=28, show_image=False, verbose=False, progress=False,
+            model, excite(), lambda: param.image(28, channels=1), thresholds=(STEPS,),
+            transforms=[], preprocess=False, fixed_image_size=28, show_image=False,
+            verbose=False, progress=False,
         )  # fmt: skip
         with torch.no_grad():
             image = torch.from_numpy(found[0]).permute(0, 3, 1, 2)

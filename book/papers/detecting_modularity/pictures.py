@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from book.papers.detecting_modularity.page import PROXIES, WORDS
 from modgraph_lib.plots import style
 from modgraph_lib.proxies import ProxyTest
 
-__all__ = ["class_drops", "effects", "p_values", "percentiles", "true_against_random"]
+__all__ = ["class_drops", "effects", "p_axis", "p_values", "percentiles", "true_against_random"]
 
 READINGS = {"described": ("o", style.NETWORK), "published": ("s", "#D55E00")}
 
@@ -34,12 +36,21 @@ def p_values(table: pd.DataFrame, *, critical: float = 0.025) -> Figure:
                 own = rows[rows["reading"] == reading]
                 _dots(axis, own, "p", marker, colour, f"ours, {WORDS[reading]}", partitions)
             axis.axvline(-np.log10(critical), color=style.FAINT, linestyle="--", linewidth=1)
-            axis.set_xscale("symlog", linthresh=2)
+            p_axis(axis.xaxis)
             axis.set(title=PROXIES[proxy], xlabel="−log₁₀ p", xlim=(-0.1, None))
         axes[0].set_yticks(range(len(partitions)), partitions)
         axes[0].invert_yaxis()
         axes[-1].legend(loc="lower right")
     return figure
+
+
+def p_axis(axis: Axis) -> None:
+    """Make an axis of −log10 p: even up to 2, where significance is decided, logarithmic beyond."""
+    axes = axis.axes
+    (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("symlog", linthresh=2)
+    axis.set_major_locator(FixedLocator([0, 1, 2, 5, 10, 20, 50, 100]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter("{x:g}")
 
 
 def effects(table: pd.DataFrame) -> Figure:

@@ -140,7 +140,7 @@ def rules(null: pd.DataFrame) -> Figure:
             axis.plot([0, 1], [0, 1], color=style.FAINT, linewidth=1, zorder=0)
             axis.set(title=f"{NAMES[proxy]}\n{row['tied']:.0%} ties", xlabel="share of partitions")
         axes[0].set_ylabel("p-value")
-        axes[0].legend(fontsize=7)
+        axes[min(2, len(axes) - 1)].legend(fontsize=7, loc="center right")
     return figure
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from book.papers.detecting_modularity.pictures import p_axis
 from modgraph_lib.plots import style
 from modgraph_lib.proxies import ProxyTest
 
@@ -78,8 +79,8 @@ def readings(table: pd.DataFrame) -> Figure:
                           label=label)  # fmt: skip
         axis.axhline(-np.log10(0.025), color=style.FAINT, linestyle="--")
         axis.set_xticks(range(len(partitions)), partitions)
-        axis.set_yscale("symlog", linthresh=2)
-        axis.set_ylabel("−log₁₀ p")
+        p_axis(axis.yaxis)
+        axis.set(ylabel="−log₁₀ p", ylim=(-0.1, None))
         axis.legend()
     return figure
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
+from pandas.io.formats.style import Styler
 
 from book.lab import ledger
 from book.lab.printed import paper_table
@@ -113,13 +114,14 @@ def by_k(*tables: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def not_run() -> pd.DataFrame:
+def not_run() -> Styler:
     """What is not run, what it would take, and what is missing."""
     rows = pd.DataFrame(NEEDS, columns=["networks", "cost", "needs"])
     seeds = evidence()["seed"].nunique()
     if seeds >= settings.NETWORKS:
         rows = rows.iloc[1:]
-    return rows.set_index("networks")
+    styled = rows.style.set_uuid("dm05-needs").hide(axis="index")
+    return styled.set_properties(**{"text-align": "left"})
 
 
 def readings_run() -> str:

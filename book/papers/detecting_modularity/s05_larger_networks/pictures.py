@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from book.papers.detecting_modularity.page import PROXIES
+from book.papers.detecting_modularity.pictures import p_axis
 from modgraph_lib.plots import style
 
 __all__ = ["matrix", "over_k"]
@@ -64,7 +65,8 @@ def over_k(rows: pd.DataFrame) -> Figure:
                     axis.plot(k, height, MARKS[str(partition)], color=colour, fillstyle=fill)
                 axis.plot([], [], MARKS[str(partition)], color=colour, label=partition)
             axis.axhline(-np.log10(0.025), color=style.FAINT, linestyle="--")
-            axis.set_yscale("symlog", linthresh=2)
+            p_axis(axis.yaxis)
+            axis.set_ylim(-0.1, None)
             axis.set(title=PROXIES[proxy], xlabel="k", xticks=sorted(set(rows["k"])))
         axes[0].set_ylabel("−log₁₀ p")
         axes[-1].legend(fontsize=6.5)

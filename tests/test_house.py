@@ -18,7 +18,7 @@ FILE_LINES = 400
 # and no long file. (700 lines of the library are examples in docstrings; the last 220 make a
 # clustering the same on every processor, which is worth more than the round number. Part IV brought
 # partitions, visualisations, pictures and proxies: 1,400.)
-LIBRARY_LINES, CODE_LINES = 15_650, 38_000
+LIBRARY_LINES, CODE_LINES = 16_600, 40_500
 STILL_LONG = {
     "tests/unit/test_community_curves.py",
     "tests/unit/test_learning_or_topology.py",

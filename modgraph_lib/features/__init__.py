@@ -197,7 +197,7 @@ def coherence(
     >>> [one.submodule.name for one in found], found[0].random_scores.shape
     (['1-0', '1-1'], (5,))
     """
-    lesions.check_parts(parts, controls)
+    lesions.check_parts(parts, controls, seed)
     found: dict[int, Coherence] = {}
     order = sorted(range(len(parts)), key=lambda i: parts[i].layer)
     for layer, members in groupby(order, key=lambda i: parts[i].layer):

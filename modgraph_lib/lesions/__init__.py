@@ -50,6 +50,9 @@ __all__ = [
 ]
 
 
+PAIRS = "pairs of sub-modules (lesions.pairs_across_layers makes them)"
+
+
 @dataclass(frozen=True, eq=False)
 class Submodule:
     """What one cluster has in one hidden layer.
@@ -235,7 +238,7 @@ def single_lesions(
     >>> [(one.submodule.name, round(one.loss, 2), one.importance()) for one in found]
     [('1-0', 0.33, 'important')]
     """
-    check_parts(parts, controls)
+    check_parts(parts, controls, seed)
     wanted = []
     for part in parts:
         draws = controls_of(part, controls, seed)
@@ -348,11 +351,13 @@ def double_lesions(
     if not pairs:
         raise ValueError("no pair of sub-modules to lesion")
     for pair in pairs:
-        x, y = _checks.instance(pair, tuple | list, "pairs of sub-modules")
+        x, y = _checks.instance(pair, tuple | list, PAIRS)
+        _checks.instance(x, Submodule, PAIRS)
+        _checks.instance(y, Submodule, PAIRS)
         if x.depth >= y.depth:
             raise ValueError(f"pair {x.name}, {y.name}: give the one of the earlier layer first")
     parts = [part for pair in pairs for part in pair]
-    check_parts(parts, controls)
+    check_parts(parts, controls, seed)
     wanted = []
     for x, y in pairs:
         who = [x.depth, x.module, y.depth, y.module]
@@ -371,16 +376,12 @@ def double_lesions(
     ]
 
 
-def check_parts(parts: Sequence[Submodule], controls: int) -> None:
-    """What lesions and visualisations ask of their sub-modules.
-
-    Raises:
-        ValueError: none, an empty one, or fewer than one control.
-        TypeError: something else than sub-modules.
-    """
+def check_parts(parts: Sequence[Submodule], controls: int, seed: int) -> None:
+    """Errors for what neither lesions nor visualisations can use."""
     if not parts:
         raise ValueError("no sub-module to lesion")
     _checks.whole(controls, "controls", least=1)
+    _checks.seed(seed)
     for part in parts:
         _checks.instance(part, Submodule, "sub-modules, as lesions.submodules finds them")
         if not len(part.units):

@@ -22,13 +22,7 @@ import torch
 from torch import fx, nn
 
 from modgraph_lib.lesions._branches import ON_ACCELERATORS, Branches, Changed, Masks, Room, Site
-from modgraph_lib.lesions._steps import (
-    Tracer,
-    activation_of,
-    is_elementwise,
-    is_relu_of_kernel,
-    outgoing_of,
-)
+from modgraph_lib.lesions._steps import Tracer, end_of, is_elementwise, is_relu_of_kernel
 from modgraph_lib.lesions._whole import Hooked, decided
 
 __all__ = ["Traced", "passes"]
@@ -48,9 +42,6 @@ def passes(model: nn.Module, where: Mapping[str, Site], probe: torch.Tensor) -> 
         traced = Traced(model, where)
         if traced.agrees(probe):
             return traced
-    if any(site.before_kernels for site in where.values()):
-        Traced(model, where)  # says why not
-        raise ValueError('kind="outgoing" needs a model that torch.fx can trace; this one differs')
     return Hooked(model, where)
 
 
@@ -89,11 +80,7 @@ class Traced:
         for node in self.nodes:
             if node.op == "call_module" and node.target in where:
                 site = where[node.target]
-                if site.before_kernels:
-                    node = outgoing_of(node, self.modules)
-                elif site.after_activation:
-                    node = activation_of(node, self.modules)
-                self.sites[node] = site
+                self.sites[end_of(node, site.path, self.modules)] = site
         if len(self.sites) != len(where):
             raise ValueError("a layer that runs never, or more than once")
         # in the order in which they run: an activation may come later than its kernel

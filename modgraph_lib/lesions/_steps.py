@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import fx, nn
 from torch.nn import functional
 
+from modgraph_lib.graphs.tracing.recorder import plain_name
 from modgraph_lib.lesions._whole import KERNELS
 
-__all__ = ["Tracer", "activation_of", "is_elementwise", "is_relu_of_kernel", "outgoing_of"]
+__all__ = ["Tracer", "end_of", "is_elementwise", "is_relu_of_kernel"]
 
 Modules = Mapping[Any, nn.Module]  # by name, as a step's target gives it
 
@@ -26,9 +27,6 @@ ACTIVATION_FUNCTIONS = {
 }  # fmt: skip
 ACTIVATION_METHODS = {"relu", "relu_", "sigmoid", "tanh"}
 IDENTITIES = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.Identity)
-CHANNELWISE = (
-    nn.BatchNorm1d, nn.BatchNorm2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d,
-)  # fmt: skip
 
 
 class Tracer(fx.Tracer):
@@ -42,39 +40,20 @@ class Tracer(fx.Tracer):
         return name in self.layers or super().is_leaf_module(module, name)
 
 
-def activation_of(node: fx.Node, modules: Modules) -> fx.Node:
-    """The activation function that follows a kernel as its only user, or the node itself."""
-    if not isinstance(modules[node.target], KERNELS) or len(node.users) != 1:
-        return node
-    (user,) = node.users
-    return user if is_elementwise(user, modules, ACTIVATIONS) else node
-
-
-def outgoing_of(node: fx.Node, modules: Modules) -> fx.Node:
-    """The last step before the kernels that read a layer, each of its channels still apart.
+def end_of(node: fx.Node, path: Sequence[str], modules: Modules) -> fx.Node:
+    """The step at the end of a path of torch functions, each the only one to read the one before.
 
     Raises:
-        ValueError: something else reads it too (a residual sum, a concatenation, the output), so
-            that its outgoing weights are not a kernel's.
+        ValueError: the traced steps are not those of the path.
     """
-    start = node
-    while len(node.users) == 1:
-        (user,) = node.users
-        if not (is_elementwise(user, modules) or _is(user, modules, CHANNELWISE)):
-            break
-        node = user
-    flat = [u for u in node.users if _is(u, modules, (nn.Flatten,)) or u.target is torch.flatten]
-    readers = [u for u in node.users if u not in flat] + [v for u in flat for v in u.users]
-    if not readers or not all(_is(reader, modules, KERNELS) for reader in readers):
-        raise ValueError(
-            f"layer {str(start.target)!r} is read by something else than linear layers and "
-            'convolutions, so that it has no outgoing weights of its own; use kind="activations"'
-        )
+    for name in path:
+        (node,) = node.users
+        while isinstance(modules.get(node.target), nn.Identity):
+            (node,) = node.users
+        # A module of torch's own calls one function, whatever it is called.
+        if node.op != "call_module" and plain_name(node.target) != name:  # type: ignore[arg-type]
+            raise ValueError(f"the trace has {node.target} where the pass had {name}")
     return node
-
-
-def _is(node: fx.Node, modules: Modules, kinds: tuple[type, ...]) -> bool:
-    return node.op == "call_module" and isinstance(modules[node.target], kinds)
 
 
 def is_relu_of_kernel(node: fx.Node, modules: Modules) -> bool:

@@ -18,7 +18,6 @@ INTERNAL = {
     "clustering.spectral",
     "communities.streaming",
     "features.parametrisation",
-    "graphs.plain",
     "graphs.tracing",
     "training.augment",
     "training.checkpoints",

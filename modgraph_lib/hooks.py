@@ -10,7 +10,14 @@ from torch import nn
 
 from modgraph_lib import _checks
 
-__all__ = ["default_layers", "find_modules", "layer_widths", "listening", "running"]
+__all__ = [
+    "default_layers",
+    "evaluating",
+    "find_modules",
+    "layer_widths",
+    "listening",
+    "running",
+]
 
 
 def default_layers(model: nn.Module) -> tuple[str, ...]:
@@ -59,6 +66,24 @@ def find_modules(model: nn.Module, layers: Sequence[str]) -> dict[str, nn.Module
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"the model has no layer {name!r}{hint}")
     return {name: known[name] for name in layers}
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode for the time being; every module is left in the mode it was in.
+
+    >>> model = models.mlp(4, 2, widths=(8,), seed=0).train()
+    >>> with hooks.evaluating(model):
+    ...     print(model[1].training)
+    False
+    """
+    modes = {module: module.training for module in model.modules()}
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
 
 
 @contextmanager

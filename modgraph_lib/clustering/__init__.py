@@ -14,6 +14,7 @@ import torch
 from modgraph_lib import _checks, statistics
 from modgraph_lib.clustering import spectral, symmetry
 from modgraph_lib.clustering.kmeans import kmeans, kmeans_restarts
+from modgraph_lib.clustering.shuffles import SHUFFLE_METHODS, check_method, shuffle_graph
 from modgraph_lib.device import pick_device, single_thread
 from modgraph_lib.graphs import LayeredGraph
 
@@ -30,7 +31,6 @@ __all__ = [
 ]
 
 Graph: TypeAlias = LayeredGraph | scipy.sparse.sparray | np.ndarray
-SHUFFLE_METHODS = ("layer", "layer_nonzero")
 EQUAL = 1e-6  # inertias that differ by less, relatively, are equally good
 BATCH, BATCH_WEIGHTS = 8, 20_000_000  # shuffles at once, and weights of them all
 
@@ -195,6 +195,10 @@ def ncut(graph: Graph, labels: np.ndarray, *, epsilon: float = 0.0) -> float:
         parts = np.split(_one_hot(labels, k), graph.offsets[1:-1])
         for (i, j), block in graph.blocks.items():
             between = parts[i].T @ (block @ parts[j])
+            if i == j:  # holds each edge twice
+                within += np.diag(between)
+                volume += between.sum(1)
+                continue
             within += 2 * np.diag(between)
             volume += between.sum(1) + between.sum(0)
     else:
@@ -203,28 +207,6 @@ def ncut(graph: Graph, labels: np.ndarray, *, epsilon: float = 0.0) -> float:
         within, volume = np.diag(between), between.sum(1)
     cut = np.divide(volume - within, volume + epsilon, out=np.zeros(k), where=volume > 0)
     return float(cut.sum())
-
-
-def shuffle_graph(graph: LayeredGraph, *, method: str = "layer", seed: int | list[int]):
-    """The graph with the weights between each pair of layers permuted.
-
-    Args:
-        graph: layered graph.
-        method: "layer" permutes all entries of a block, zeros included; "layer_nonzero" only
-            its non-zero entries among their places, which keeps the topology.
-        seed: fixes the permutation.
-
-    Source: Neural networks are surprisingly modular, sections 3 and 3.3; Clusterability in
-    Neural Networks, section 1.3 and appendix A.6.
-
-    >>> graph = graphs.weight_graph([np.diag([1.0, 2, 3])])
-    >>> np.sort(clustering.shuffle_graph(graph, seed=0).blocks[0, 1].ravel())
-    array([0., 0., 0., 0., 0., 0., 1., 2., 3.])
-    """
-    _check_method(method)
-    rng = np.random.default_rng(seed)
-    blocks = {pair: _shuffled(block, method, rng) for pair, block in graph.blocks.items()}
-    return LayeredGraph(graph.layers, blocks, graph.names)
 
 
 def shuffle_test(
@@ -295,7 +277,7 @@ def shuffle_tests(
     {2: 0.1, 4: 1.5}
     """
     _checks.instance(graph, LayeredGraph, "a layered graph (graphs.weight_graph makes one)")
-    _check_method(method)
+    check_method(method)
     _checks.whole(shuffles, "shuffles", least=1)
     device = pick_device(device)
     threads = 1 if device != "cpu" else _checks.threads(workers)
@@ -345,19 +327,6 @@ def _ncuts(graphs, ks, n_init, seeds, device) -> dict[int, list[float]]:
     return found
 
 
-def _shuffled(block: np.ndarray, method: str, rng: np.random.Generator) -> np.ndarray:
-    flat = block.ravel()
-    places = np.flatnonzero(flat)
-    out = np.zeros_like(flat)
-    if method == "layer_nonzero":
-        out[places] = rng.permutation(flat[places])
-    else:
-        # A random ordered choice of places for the non-zero weights: the same distribution as
-        # permuting all entries, at a fraction of the draws when most entries are pruned.
-        out[rng.choice(flat.size, len(places), replace=False)] = flat[places]
-    return out.reshape(block.shape)
-
-
 def _one_hot(labels: np.ndarray, k: int) -> np.ndarray:
     """(N, k) indicator; all-zero rows for negative labels."""
     member = np.zeros((len(labels), k))
@@ -374,6 +343,8 @@ def _checked(graph: Graph) -> LayeredGraph | scipy.sparse.csr_array:
         raise TypeError(f"got a {kind}; pass networkx.to_scipy_sparse_array(graph)")
     if isinstance(graph, torch.Tensor):
         graph = _checks.plain(graph, "the adjacency").cpu().numpy()
+    if isinstance(graph, np.ndarray) and (layer := _one_layer(graph)) is not None:
+        return layer
     array = graph if scipy.sparse.issparse(graph) else np.asarray(graph)
     if array.dtype.kind not in "biufc" or not array.ndim:
         kind = type(graph).__name__
@@ -391,10 +362,17 @@ def _checked(graph: Graph) -> LayeredGraph | scipy.sparse.csr_array:
     return adjacency
 
 
+def _one_layer(adjacency: np.ndarray) -> LayeredGraph | None:
+    """A dense adjacency as a graph of one layer; None for what has to be looked at closely."""
+    if adjacency.ndim != 2 or len(adjacency) <= spectral.DENSE_LIMIT or adjacency.dtype.kind != "f":
+        return None
+    if np.count_nonzero(adjacency) < spectral.SPARSE * adjacency.size:
+        return None
+    try:
+        return LayeredGraph((len(adjacency),), {(0, 0): adjacency.astype(float)})
+    except ValueError:
+        return None
+
+
 def _degrees(graph: LayeredGraph | scipy.sparse.csr_array) -> np.ndarray:
     return graph.degrees() if isinstance(graph, LayeredGraph) else np.asarray(graph.sum(1)).ravel()
-
-
-def _check_method(method: str) -> None:
-    if method not in SHUFFLE_METHODS:
-        raise ValueError(f"method must be one of {', '.join(SHUFFLE_METHODS)}; got {method!r}")

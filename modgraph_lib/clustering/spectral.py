@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 DENSE_LIMIT = 400  # nodes of a graph that is decomposed whole
+DENSE_INSIDE = 3000  # the same where layers have edges inside, so that nothing is sparse
 GRAM_LIMIT = 800  # nodes of a Gram matrix that is decomposed whole
 SPARSE = 0.2  # share of non-zero weights below which a block is multiplied as a sparse one
 SMALLEST_SINGULAR_VALUE = 1e-5
@@ -102,7 +103,9 @@ def leading(
             return found
     inner, kept = graph.without_isolated()
     points = np.zeros((graph.nodes, k))
-    if inner.nodes <= DENSE_LIMIT or k >= inner.nodes // 2:
+    if inner.is_dense and inner.nodes <= DENSE_INSIDE:
+        points[kept], values = _dense(inner.matrix(), inner.degrees(), k)
+    elif inner.nodes <= DENSE_LIMIT or k >= inner.nodes // 2:
         points[kept], values = _general(inner.adjacency(), inner.degrees(), k, seed)
     else:
         points[kept], values = _layered(inner, k, seed)
@@ -266,7 +269,7 @@ def _multiplier(graph: LayeredGraph) -> Callable[[np.ndarray], np.ndarray]:
         for here, there, block in parts:
             if x[there].any():  # of a bipartite graph one side is zero
                 out[here] += block @ x[there]
-            if x[here].any():
+            if here != there and x[here].any():
                 out[there] += block.T @ x[here]
         return out
 
@@ -304,15 +307,29 @@ def _general(
     normalised = (inner * scale[:, None]) * scale[None, :]
     count = len(present)
     if count <= DENSE_LIMIT or k >= count // 2:
-        dense = normalised.toarray()
-        wanted = [max(0, count - k - 1), count - 1]
-        values, vectors = scipy.linalg.eigh(dense, subset_by_index=wanted)
-        values, vectors = values[::-1], vectors[:, ::-1][:, :k]
+        values, vectors = _decomposed(normalised.toarray(), k)
     else:
         values, vectors = _lanczos(normalised, count, k, seed)
     points = np.zeros((len(degrees), k))
     points[present] = vectors * scale[:, None] * np.sqrt(degrees.sum())
     return points, values
+
+
+def _dense(matrix: np.ndarray, degrees: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """A dense adjacency without isolated nodes, decomposed whole; ``matrix`` is overwritten."""
+    scale = _inverse_root(degrees)
+    matrix *= scale[:, None]
+    matrix *= scale[None, :]
+    values, vectors = _decomposed(matrix, k)
+    return vectors * scale[:, None] * np.sqrt(degrees.sum()), values
+
+
+def _decomposed(matrix: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k + 1 largest eigenvalues of a symmetric matrix, falling, and k eigenvectors."""
+    count = len(matrix)
+    wanted = [max(0, count - k - 1), count - 1]
+    values, vectors = scipy.linalg.eigh(matrix, subset_by_index=wanted)
+    return values[::-1], vectors[:, ::-1][:, :k]
 
 
 def _inverse_root(degrees: np.ndarray) -> np.ndarray:

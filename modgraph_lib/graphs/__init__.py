@@ -6,121 +6,33 @@ network is; the symmetric sparse adjacency is made only when asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence, Sized
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 import torch
 from torch import nn
 
 from modgraph_lib import _checks
 from modgraph_lib.graphs import tracing
+from modgraph_lib.graphs.correlation import activation_graph
+from modgraph_lib.graphs.layered import LayeredGraph
 from modgraph_lib.graphs.tracing import inputs
 
-__all__ = ["LayeredGraph", "input_graph", "kernel_shuffles", "weight_graph"]
+__all__ = [
+    "FLOOR",
+    "LayeredGraph",
+    "activation_graph",
+    "input_graph",
+    "kernel_shuffles",
+    "weight_graph",
+]
 
 Weights = nn.Module | Sequence["np.ndarray | torch.Tensor"]
-
-
-@dataclass(frozen=True, eq=False)
-class LayeredGraph:
-    """An undirected graph with non-negative weights whose nodes come in layers.
-
-    Attributes:
-        layers: number of nodes of each layer.
-        blocks: (i, j) with i < j to the float array (layers[i], layers[j]) of edge weights.
-        names: one name a layer.
-        gaps: whether the architecture leaves gaps or ties in the blocks (groups, splits, sums,
-            weights used twice), which a permutation of each block would fill or break.
-
-    Raises:
-        ValueError: a block of the wrong shape, negative, NaN or infinite weights, or no edge.
-    """
-
-    layers: tuple[int, ...]
-    blocks: Mapping[tuple[int, int], np.ndarray]
-    names: tuple[str, ...] = field(default=())
-    gaps: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.names:
-            object.__setattr__(self, "names", tuple(f"layer {i}" for i in range(len(self.layers))))
-        if len(self.names) != len(self.layers):
-            raise ValueError(f"{len(self.layers)} layers but {len(self.names)} names")
-        for (i, j), block in self.blocks.items():
-            if not i < j:
-                raise ValueError(f"block {(i, j)}: give each pair once, lower layer first")
-            if not 0 <= i < j < len(self.layers):
-                raise ValueError(f"block {(i, j)}: there are {len(self.layers)} layers, from 0")
-            where = f"between {self.names[i]} and {self.names[j]}"
-            _checks.instance(block, np.ndarray, f"weights {where} as an array")
-            if block.shape != (self.layers[i], self.layers[j]):
-                expected = (self.layers[i], self.layers[j])
-                raise ValueError(f"weights {where} have shape {block.shape}, expected {expected}")
-            if not np.isfinite(block).all():
-                raise ValueError(
-                    f"weights {where} hold {np.count_nonzero(~np.isfinite(block))} NaN or infinite "
-                    "values; a diverged training run? Train again with a lower learning rate"
-                )
-            if (block < 0).any():
-                raise ValueError(f"weights {where} are negative; a graph takes absolute values")
-        if not any(block.any() for block in self.blocks.values()):
-            raise ValueError("the graph has no edge: every weight is zero")
-
-    @property
-    def nodes(self) -> int:
-        """Number of nodes, isolated ones included."""
-        return sum(self.layers)
-
-    @property
-    def offsets(self) -> np.ndarray:
-        """(L+1,) index of each layer's first node in the order of ``adjacency``."""
-        return np.concatenate([[0], np.cumsum(self.layers)])
-
-    @property
-    def is_bipartite(self) -> bool:
-        """Whether every edge joins an even layer to an odd one (true without skip connections)."""
-        return all((j - i) % 2 == 1 for i, j in self.blocks)
-
-    def degrees(self) -> np.ndarray:
-        """(N,) sum of edge weights at each node."""
-        degrees = [np.zeros(size) for size in self.layers]
-        for (i, j), block in self.blocks.items():
-            degrees[i] += block.sum(1)
-            degrees[j] += block.sum(0)
-        return np.concatenate(degrees)
-
-    def adjacency(self) -> scipy.sparse.csr_array:
-        """(N, N) symmetric adjacency, nodes ordered by layer."""
-        offsets = self.offsets
-        rows, columns, values = [], [], []
-        for (i, j), block in self.blocks.items():
-            row, column = np.nonzero(block)
-            rows.append(row + offsets[i])
-            columns.append(column + offsets[j])
-            values.append(block[row, column])
-        row, column, value = map(np.concatenate, (rows, columns, values))
-        both = (np.concatenate([row, column]), np.concatenate([column, row]))
-        data = np.concatenate([value, value])
-        return scipy.sparse.coo_array((data, both), shape=(self.nodes, self.nodes)).tocsr()
-
-    def without_isolated(self, degree: float = 0.0) -> tuple[LayeredGraph, np.ndarray]:
-        """The graph without its isolated nodes, and the (N,) boolean mask of nodes kept.
-
-        ``degree`` is the largest that counts as isolated, for units that weight decay has left
-        with weights like 1e-30.
-
-        Source: both n-cut papers drop units without any non-zero weight.
-        """
-        kept = self.degrees() > _checks.number(degree, "degree", least=0)
-        if kept.all():
-            return self, kept
-        offsets = self.offsets
-        parts = [kept[offsets[i] : offsets[i + 1]] for i in range(len(self.layers))]
-        blocks = {(i, j): b[np.ix_(parts[i], parts[j])] for (i, j), b in self.blocks.items()}
-        return replace(self, layers=tuple(int(p.sum()) for p in parts), blocks=blocks), kept
+# Share of its block's largest weight from which a weight counts: what single precision can add to
+# the largest and see a difference. See ``weight_graph``.
+FLOOR = 2.0**-24
 
 
 def weight_graph(
@@ -135,6 +47,7 @@ def weight_graph(
     layers: Sequence[str] | None = None,
     leave_out: Sequence[str] = (),
     check: bool = True,
+    floor: float = FLOOR,
 ) -> LayeredGraph:
     """The graph of a feed-forward network: nodes are units or channels, edges absolute weights.
 
@@ -181,6 +94,11 @@ def weight_graph(
         check: compare what is joined with gradients of the network cut at every layer, which
             know nothing of the rules, and warn (``tracing.TraceWarning``) where they disagree.
             It takes about as long as the trace.
+        floor: weights below this share of the largest of their block are zero; how many they were
+            is the graph's ``erased``. Weight decay takes weights that no gradient holds up down to
+            1e-10, 1e-20, at last 1e-45. A unit that has no others is joined by what single
+            precision cannot see, counts as a node, and takes a cluster for itself. 0 keeps every
+            weight, as the papers define their graphs.
 
     Raises:
         TypeError: neither a module nor a sequence of matrices.
@@ -211,7 +129,7 @@ def weight_graph(
                 leave_out=leave_out,
                 check=check,
             )
-            return _recorded_graph(recorder)
+            return _floored(_recorded_graph(recorder), floor)
         names, matrices = _kernels(model)  # type: ignore[arg-type]  # a chain is a Sequential
     elif isinstance(model, Sequence) and not isinstance(model, str | bytes):
         matrices = list(model)  # type: ignore[arg-type]  # arrays are taken, too
@@ -236,7 +154,19 @@ def weight_graph(
             )
     sizes = (strengths[0].shape[0], *(s.shape[1] for s in strengths))
     blocks = {(i, i + 1): strength for i, strength in enumerate(strengths)}
-    return LayeredGraph(sizes, blocks, tuple(names))
+    return _floored(LayeredGraph(sizes, blocks, tuple(names)), floor)
+
+
+def _floored(graph: LayeredGraph, floor: float) -> LayeredGraph:
+    """The graph without the weights below ``floor`` times the largest of their block."""
+    if not 0 <= floor < 1:
+        raise ValueError(f"floor is a share of the largest weight, from 0 to below 1; got {floor}")
+    blocks, erased = {}, 0
+    for pair, block in graph.blocks.items():
+        low = (block > 0) & (block < floor * block.max(initial=0))
+        erased += int(low.sum())
+        blocks[pair] = np.where(low, 0, block) if low.any() else block
+    return replace(graph, blocks=blocks, erased=erased) if erased else graph
 
 
 def input_graph(

@@ -12,7 +12,7 @@ differently is an option throughout.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,8 @@ __all__ = [
     "SingleLesion",
     "Submodule",
     "classify",
+    "controls_of",
+    "cut",
     "double_lesions",
     "lesion_accuracies",
     "pairs_across_layers",
@@ -90,12 +92,14 @@ class Submodule:
         return mask
 
 
-def submodules(graph: LayeredGraph, labels: np.ndarray) -> list[Submodule]:
+def submodules(graph: LayeredGraph, labels: np.ndarray, *, hidden: bool = False) -> list[Submodule]:
     """Intersections of clusters and hidden layers, by layer and then by cluster.
 
     Args:
         graph: of a network of linear layers; its names are the modules' names.
         labels: (N,) clusters as ``clustering.spectral_clustering`` returns them; -1: isolated.
+        hidden: all layers of the graph are hidden ones (activation graphs, channels of a CNN);
+            by default the first are inputs and the last outputs.
 
     Raises:
         ValueError: labels that do not fit, or no hidden layer.
@@ -111,16 +115,24 @@ def submodules(graph: LayeredGraph, labels: np.ndarray) -> list[Submodule]:
     labels = np.asarray(labels)
     if labels.shape != (graph.nodes,):
         raise ValueError(f"a graph of {graph.nodes} nodes needs as many labels, got {labels.shape}")
-    if len(graph.layers) < 3:
+    if len(graph.layers) < 3 and not hidden:
         raise ValueError("the network has no hidden layer to lesion")
+    places = range(len(graph.layers)) if hidden else range(1, len(graph.layers) - 1)
+    starts = graph.offsets
+    return cut({graph.names[i]: labels[starts[i] : starts[i + 1]] for i in places})
+
+
+def cut(layers: Mapping[str, np.ndarray]) -> list[Submodule]:
+    """Sub-modules of hidden layers (name -> (units,) clusters, -1: isolated), from depth 1 on.
+
+    >>> [part.name for part in lesions.cut({"a": np.array([0, 0, 1]), "b": np.array([1, -1])})]
+    ['1-0', '1-1', '2-1']
+    """
     found = []
-    for depth in range(1, len(graph.layers) - 1):
-        here = labels[graph.offsets[depth] : graph.offsets[depth + 1]]
+    for depth, (name, here) in enumerate(layers.items(), 1):
         population = np.flatnonzero(here >= 0)
         found += [
-            Submodule(
-                graph.names[depth], depth, int(c), np.flatnonzero(here == c), population, len(here)
-            )
+            Submodule(name, depth, int(c), np.flatnonzero(here == c), population, len(here))
             for c in np.unique(here[population])
         ]
     return found
@@ -144,6 +156,16 @@ def random_units(submodule: Submodule, count: int, *, seed: int | Sequence[int])
     return masks
 
 
+def controls_of(part: Submodule, controls: int, seed: int) -> np.ndarray:
+    """(controls, width) bool: the random sets that ``single_lesions`` compares a sub-module with.
+
+    >>> r = toys.relay(3, units=2)
+    >>> lesions.controls_of(r.parts[0], 4, seed=0).sum(1).tolist()
+    [2, 2, 2, 2]
+    """
+    return random_units(part, controls, seed=[seed, 1, part.depth, part.module])
+
+
 @dataclass(frozen=True, eq=False)
 class SingleLesion:
     """One sub-module lesioned, beside random sets of its size.
@@ -153,6 +175,8 @@ class SingleLesion:
         intact, accuracy: of the whole and of the lesioned network.
         by_class: (C,) accuracy of each class, lesioned.
         random: (R,) accuracies with random lesions.
+        random_by_class: (R, C) accuracies of each class with random lesions; NaN for a class
+            without images. None where a record has not kept them.
     """
 
     submodule: Submodule
@@ -160,6 +184,7 @@ class SingleLesion:
     accuracy: float
     by_class: np.ndarray
     random: np.ndarray
+    random_by_class: np.ndarray | None = None
 
     @property
     def loss(self) -> float:
@@ -213,17 +238,17 @@ def single_lesions(
     >>> [(one.submodule.name, round(one.loss, 2), one.importance()) for one in found]
     [('1-0', 0.33, 'important')]
     """
-    _check_parts(parts, controls, seed)
+    check_parts(parts, controls, seed)
     wanted = []
     for part in parts:
-        draws = random_units(part, controls, seed=[seed, 1, part.depth, part.module])
+        draws = controls_of(part, controls, seed)
         wanted += [{part.layer: mask} for mask in (part.mask, *draws)]
     masks = _stacked(wanted, {part.layer: part.width for part in parts})
     found = lesion_accuracies(model, masks, images, labels, kind=kind, device=device)
     overall = found.overall.reshape(len(parts), controls + 1)
     by_class = found.by_class.reshape(len(parts), controls + 1, -1)
     return [
-        SingleLesion(part, found.intact_overall, float(row[0]), classes[0], row[1:])
+        SingleLesion(part, found.intact_overall, float(row[0]), classes[0], row[1:], classes[1:])
         for part, row, classes in zip(parts, overall, by_class, strict=True)
     ]
 
@@ -332,7 +357,7 @@ def double_lesions(
         if x.depth >= y.depth:
             raise ValueError(f"pair {x.name}, {y.name}: give the one of the earlier layer first")
     parts = [part for pair in pairs for part in pair]
-    _check_parts(parts, controls, seed)
+    check_parts(parts, controls, seed)
     wanted = []
     for x, y in pairs:
         who = [x.depth, x.module, y.depth, y.module]
@@ -351,7 +376,8 @@ def double_lesions(
     ]
 
 
-def _check_parts(parts: Sequence[Submodule], controls: int, seed: int) -> None:
+def check_parts(parts: Sequence[Submodule], controls: int, seed: int) -> None:
+    """Errors for what neither lesions nor visualisations can use."""
     if not parts:
         raise ValueError("no sub-module to lesion")
     _checks.whole(controls, "controls", least=1)

@@ -16,7 +16,7 @@ from torch import nn
 from modgraph_lib import _checks
 from modgraph_lib.device import pick_device, single_thread
 from modgraph_lib.hooks import listening
-from modgraph_lib.lesions._activation import Calls, axis_of, path_of
+from modgraph_lib.lesions._activation import Calls, axis_of, path_of, path_out
 from modgraph_lib.lesions._branches import ON_ACCELERATORS, Site, row_numbers
 from modgraph_lib.lesions._passes import passes
 from modgraph_lib.lesions._whole import KERNELS, decided, evaluating, sites
@@ -24,7 +24,7 @@ from modgraph_lib.pixels import scaled
 
 __all__ = ["KINDS", "Images", "LesionAccuracies", "lesion_accuracies"]
 
-KINDS = ("weights", "activations", "weights_and_biases")
+KINDS = ("weights", "activations", "weights_and_biases", "outgoing")
 Images = torch.Tensor | np.ndarray
 Labels = torch.Tensor | np.ndarray | Sequence[int]
 LESIONS_AT_ONCE = 32  # more share more of a pass, fewer leave room for more images
@@ -95,7 +95,9 @@ def lesion_accuracies(
             activation function behind a linear layer or convolution gives, norms and poolings
             between them or not; without one, what the last step gives that acts on each unit by
             itself; of another layer, its output. "weights_and_biases" sets both to zero (the
-            released code; the same as "activations" for a ReLU right behind).
+            released code; the same as "activations" for a ReLU right behind). "outgoing" sets the
+            weights out of a unit to zero, which differs where a batch norm comes between
+            (Detecting Modularity, of ImageNet networks).
         batch_rows: rows of the largest stacked pass, images times lesions; 0 chooses.
         device: "auto" is cuda, then mps, then cpu.
 
@@ -244,9 +246,10 @@ def _units(
     heard_by = listening({name: modules[name] for name in wanted}, heard)
     with _checks.answering(model, probe), heard_by, calls:
         model(probe)
-    if kind == "activations":
+    if kind in ("activations", "outgoing"):
+        way = path_of if kind == "activations" else path_out
         for name in found.keys() & {n for n, m in modules.items() if isinstance(m, KERNELS)}:
-            wanted[name].path = path_of(calls.made, *outputs[name], model)
+            wanted[name].path = way(calls.made, *outputs[name], model)
     if silent := [name for name in wanted if name not in found]:
         raise ValueError(f"the model never ran layer(s) {', '.join(map(repr, silent))}")
     return found

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from modgraph_lib.graphs.tracing.recorder import all_tensors, plain_name
 from modgraph_lib.lesions._branches import Site
 
-__all__ = ["Calls", "axis_of", "path_of", "silenced"]
+__all__ = ["Calls", "axis_of", "path_of", "path_out", "silenced"]
 
 # Steps on each unit by itself; a kernel and its activation function may have the others between.
 _NAMES = {
@@ -102,6 +102,44 @@ def path_of(calls: list[Call], start: torch.Tensor, first: int, model: nn.Module
         if call.name not in SHAPES:
             break
     return path
+
+
+def path_out(calls: list[Call], start: torch.Tensor, first: int, model: nn.Module) -> list[str]:
+    """Names of the steps from a kernel's output to what the next kernels read.
+
+    Setting that to zero is setting the weights out of a unit to zero. Arguments as for ``path_of``.
+
+    Raises:
+        ValueError: something else than kernels reads it (a residual sum, the network's output).
+    """
+    constants = {id(t) for t in (*model.parameters(), *model.buffers())}
+    path: list[str] = []
+    for call in _alone(calls, start, first):
+        mixes = any(id(t) not in constants for t in call.tensors[1:])
+        if mixes or call.name not in ACTIVATIONS | PASSED:
+            break
+        path.append(call.name)
+        start, first = call.result, calls.index(call) + 1
+    if not _read_by_kernels(calls, start, first):
+        raise ValueError(
+            "a layer to be lesioned is read by something else than linear layers and convolutions, "
+            'so that it has no outgoing weights of its own; use kind="activations"'
+        )
+    return path
+
+
+def _read_by_kernels(calls: list[Call], tensor: torch.Tensor, first: int) -> bool:
+    """Whether kernels alone read a tensor, reshaped or not."""
+    readers = [
+        (number, call)
+        for number, call in enumerate(calls[first:], first)
+        if any(t is tensor for t in call.tensors)
+    ]
+    return bool(readers) and all(
+        call.name in {"linear", "conv"}
+        or (call.name in SHAPES and _read_by_kernels(calls, call.result, number + 1))
+        for number, call in readers
+    )
 
 
 def _alone(calls: list[Call], tensor: torch.Tensor, first: int) -> Iterator[Call]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
-from modgraph_lib.hooks import find_modules
+from modgraph_lib.hooks import evaluating, find_modules
 from modgraph_lib.lesions._activation import silenced
 from modgraph_lib.lesions._branches import Masks, Site
 
@@ -33,18 +32,6 @@ def sites(model: nn.Module, layers: list[str], kind: str) -> dict[str, Site]:
                 'lesion; name a linear or convolution layer, or use kind="activations"'
             )
     return {name: Site(name, module, kind) for name, module in modules.items()}
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode for the time being; every module is left in the mode it was in."""
-    modes = {module: module.training for module in model.modules()}
-    try:
-        model.eval()
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def decided(outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -19,6 +19,7 @@ from modgraph_lib.training import TrainConfig, loop
 from tests.benchmarks.cnns import STEPS, small_cnn
 from tests.benchmarks.communities import curve_500, curve_5000
 from tests.benchmarks.lesions import SETS, lesions
+from tests.benchmarks.modules import GROUPS, UNITS, dense_clustering, visualisation
 from tests.benchmarks.promoting import eigenvalue_gradient, regularised_step
 
 SHUFFLES, LARGE_SHUFFLES = 50, 4
@@ -113,6 +114,18 @@ CASES = {
         "title": f"lesions of a pruned 4x256 MLP: its sub-modules at k=10, {SETS} random sets each",
         "peer": "a copy of the network and one forward pass for each lesion",
         "outcome": "mean accuracy",
+    },
+    "dense_clustering": {
+        "function": dense_clustering,
+        "title": f"a dense adjacency of {UNITS:,} units in 16 clusters, n_init=25",
+        "peer": "scikit-learn SpectralClustering(n_init=25)",
+        "outcome": "n-cut",
+    },
+    "visualisation": {
+        "function": visualisation,
+        "title": f"images that excite {GROUPS} groups of units of a 4x256 MLP, 65 steps",
+        "peer": "torch-lucent's render_vis, one group after another",
+        "outcome": "mean score",
     },
     "regularised_step": {
         "function": regularised_step,

@@ -14,8 +14,10 @@ import modgraph_lib
 # Parts of a room that only its own modules and this project's experiments call: no promises.
 INTERNAL = {
     "clustering.kmeans",
+    "clustering.shuffles",
     "clustering.spectral",
     "communities.streaming",
+    "features.parametrisation",
     "graphs.tracing",
     "training.augment",
     "training.checkpoints",

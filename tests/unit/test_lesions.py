@@ -306,7 +306,7 @@ def test_the_model_is_left_as_it_was(noise):
             {},
             "the same lesions",
         ),
-        ({"1": np.zeros((2, 20), dtype=bool)}, {"kind": "outgoing"}, "kind must be one of"),
+        ({"1": np.zeros((2, 20), dtype=bool)}, {"kind": "sideways"}, "kind must be one of"),
     ],
 )
 def test_bad_masks(masks, options, message, noise):

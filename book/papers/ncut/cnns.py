@@ -244,6 +244,7 @@ def measure(config: NcutConfig, *, device: str = "cpu", root: str | None = None)
         kernel_norm=config.kernel_norm,
         fold_batch_norm=config.fold_batch_norm,
         example=network.image_shape,
+        floor=0,
     )
     return sweep.measured(config, network, graph, device=device, root=root)
 
@@ -255,7 +256,7 @@ def measure_initial(config: InitialConfig, *, device: str = "cpu", root: str | N
 
     def graph(seed: int) -> graphs.LayeredGraph:
         model = _untrained(config, shape, seed).eval()
-        return graphs.weight_graph(model, kernel_norm=config.kernel_norm, example=shape)
+        return graphs.weight_graph(model, kernel_norm=config.kernel_norm, example=shape, floor=0)
 
     seeds = range(config.first_seed, config.first_seed + config.networks)
     return sweep.untrained(config, seeds, graph)

@@ -64,7 +64,7 @@ def among(configs: Iterable[Any]) -> list[DeadConfig]:
 def measure(config: DeadConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """Result and provenance of one configuration, computed anew and not stored."""
     network = training.trained(config.train, root=root)
-    graph = graphs.weight_graph(network.model(config.stage), example=network.image_shape)
+    graph = graphs.weight_graph(network.model(config.stage), example=network.image_shape, floor=0)
     with training.single_thread():
         start = time.perf_counter()
         result = of_graph(graph, config)

@@ -77,7 +77,7 @@ def trained_networks(configs: Iterable[NcutConfig]) -> dict[str, Callable[[], La
 
 
 def _trained_graph(config: NcutConfig) -> LayeredGraph:
-    return weight_graph(training.trained(config.train).model(config.stage))
+    return weight_graph(training.trained(config.train).model(config.stage), floor=0)
 
 
 def states(

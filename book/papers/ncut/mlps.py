@@ -185,7 +185,7 @@ def check_sizes(data: Sequence[str], width: int, cluster_counts: Sequence[int]) 
 def measure(config: NcutConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """The result of one configuration computed anew and not stored (what ``verify`` compares)."""
     network = training.trained(config.train, root=root)
-    graph = graphs.weight_graph(network.model(config.stage))
+    graph = graphs.weight_graph(network.model(config.stage), floor=0)
     return sweep.measured(config, network, graph, device=device, root=root)
 
 
@@ -316,7 +316,7 @@ def measure_initial(config: InitialConfig, *, device: str = "cpu", root: str | N
 
     def graph(seed: int) -> graphs.LayeredGraph:
         model = models.mlp(config.inputs, config.outputs, widths=config.widths, seed=seed)
-        return graphs.weight_graph(model)
+        return graphs.weight_graph(model, floor=0)
 
     seeds = range(config.first_seed, config.first_seed + config.networks)
     return sweep.untrained(config, seeds, graph)

@@ -183,7 +183,7 @@ def measure(config: ImagenetConfig, model: nn.Module) -> dict[str, Any]:
     """n-cut, shuffles, and n-cuts of further clusterings that start elsewhere; not stored."""
     with training.single_thread():
         published = config.reading == "published" and config.network != MLP
-        graph = graphs.input_graph(model) if published else graphs.weight_graph(model)
+        graph = graphs.input_graph(model) if published else graphs.weight_graph(model, floor=0)
         kernels = config.reading == "kernels"
         found = report.clusterability(
             model if kernels else graph,

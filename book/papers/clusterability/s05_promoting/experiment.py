@@ -340,7 +340,7 @@ def measure_initial(config: InitialConfig, *, device: str = "cpu", root: str | N
 
     def graph(seed: int) -> graphs.LayeredGraph:
         return graphs.weight_graph(
-            training.build(replace(config.train, seed=seed), config.image_shape, 10)
+            training.build(replace(config.train, seed=seed), config.image_shape, 10), floor=0
         )
 
     seeds = range(config.train.seed, config.train.seed + config.networks)

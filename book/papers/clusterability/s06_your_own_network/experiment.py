@@ -247,7 +247,7 @@ def measure(config: ArchitectureConfig) -> dict[str, Any]:
     found: dict[str, Any] = {"parameters": sum(p.numel() for p in model.parameters())}
     start = time.process_time()
     try:
-        graph = graphs.weight_graph(model, residual=config.residual)
+        graph = graphs.weight_graph(model, residual=config.residual, floor=0)
     except graphs.tracing.TracingError as error:
         return {**found, "reason": str(error)}
     found |= {

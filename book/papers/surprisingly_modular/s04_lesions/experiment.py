@@ -158,7 +158,7 @@ def measure(config: LesionConfig, *, device: str = "cpu", root: str | None = Non
 
 def parts_of(config: LesionConfig, model: Any) -> list[Submodule]:
     """Sub-modules of a network, by the clustering that its record rests on."""
-    graph = graphs.weight_graph(model)
+    graph = graphs.weight_graph(model, floor=0)
     labels = clustering.spectral_clustering(graph, config.k, n_init=config.n_init, seed=config.seed)
     return lesions.submodules(graph, labels)
 

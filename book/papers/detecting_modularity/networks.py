@@ -1,0 +1,259 @@
+"""The networks of Part IV, their partitions, and what records keep of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from book.papers.detecting_modularity import settings
+from book.papers.ncut import mlps
+from modgraph_lib import datasets, graphs, partitions, training
+from modgraph_lib.lesions import Submodule
+from modgraph_lib.partitions import Partition
+from modgraph_lib.training import TrainConfig, Trained
+
+__all__ = [
+    "FACTS",
+    "ModulesConfig",
+    "condition",
+    "facts",
+    "labels_of",
+    "of_paper_size",
+    "partition_record",
+    "partitions_of",
+    "prepared",
+    "test_set",
+    "usable",
+]
+
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"  # clusters in a record, one letter a unit
+
+
+@dataclass(frozen=True)
+class ModulesConfig:
+    """One trained network and how it is divided: what all experiments of this part share.
+
+    Attributes:
+        train: the network.
+        clusters: k of the global partitions.
+        responses: training images that activations are correlated over (drawn by ``seed``).
+        controls: random sets beside each sub-cluster.
+        n_init: k-means restarts.
+        floor: see ``graphs.weight_graph``.
+        seed: of the clustering, the images and the random sets.
+    """
+
+    train: TrainConfig
+    clusters: int = 16
+    responses: int = 5000
+    controls: int = 19
+    n_init: int = 25
+    floor: float = graphs.FLOOR
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("clusters", "controls", "n_init"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.responses < 3:
+            raise ValueError(f"a correlation needs at least 3 images, got {self.responses}")
+
+
+def condition(
+    architecture: str,
+    data: str,
+    reading: str,
+    seed: int,
+    *,
+    epochs: int = 0,
+    width: int = 0,
+    batch_size: int = 0,
+    images: int = 0,
+) -> TrainConfig:
+    """The training run of one network, without pruning.
+
+    Args:
+        architecture: "mlp" or "small_cnn".
+        data: name of ``datasets.load``.
+        reading: "described" trains without regulariser, as the text of appendix A.2 says (and as
+            its test accuracies are); "published" with dropout and L2 5e-4, which is what the
+            released code analyses.
+        epochs, width, batch_size: 0 is the paper's.
+        images: training images, 0: all.
+
+    Raises:
+        ValueError: an unknown architecture, reading or data set.
+
+    Source: Detecting Modularity, appendix A.2; released code.
+    """
+    datasets.check_name(data)
+    usual = settings.ARCHITECTURES.get(architecture)
+    if usual is None or reading not in settings.READINGS:
+        raise ValueError(
+            f"architecture is one of {', '.join(settings.ARCHITECTURES)} and reading one of "
+            f"{', '.join(settings.READINGS)}; got {architecture!r}, {reading!r}"
+        )
+    regularised = reading == "published"
+    return TrainConfig(
+        data=data,
+        seed=seed,
+        architecture=architecture,
+        widths=(width or usual.width,) * (4 if architecture == "mlp" else 1),
+        dropout=usual.dropout if regularised else 0.0,
+        dense_dropout=usual.dense_dropout if regularised else 0.0,
+        l2=settings.L2 if regularised else 0.0,
+        epochs=epochs or usual.epochs,
+        prune_epochs=0,
+        batch_size=batch_size or usual.batch_size,
+        images=images,
+    )
+
+
+def prepared(
+    config: ModulesConfig, root: str | None = None
+) -> tuple[Trained, nn.Module, list[Partition]]:
+    """The network of a configuration, its module, and its partitions."""
+    network = training.trained(config.train, root=root)
+    model = network.model("unpruned").eval()
+    return network, model, list(partitions_of(config, model, responses(config, root)))
+
+
+def partitions_of(
+    config: ModulesConfig, model: nn.Module, images: torch.Tensor
+) -> Iterator[Partition]:
+    """The five partitions of ``settings.PARTITIONS``, from two graphs."""
+    shape = tuple(images.shape[1:])
+    options: dict[str, dict[str, Any]] = {"weights": {"floor": config.floor}, "activations": {}}
+    if config.train.architecture != "mlp":
+        options["weights"]["example"] = shape
+    made: dict[str, graphs.LayeredGraph] = {}
+    for edges, scope, variant in settings.PARTITIONS:
+        if edges not in made:
+            given = options[edges]
+            made[edges] = partitions.partition_graph(model, edges=edges, images=images, **given)
+        yield partitions.of_graph(
+            made[edges],
+            edges=edges,
+            scope=scope,
+            variant=variant,
+            k=config.clusters,
+            n_init=config.n_init,
+            seed=config.seed,
+        )
+
+
+def responses(config: ModulesConfig, root: str | None = None) -> torch.Tensor:
+    """The training images that activations are correlated over."""
+    images = datasets.load(config.train.data, "train", root=root).images
+    order = np.random.default_rng([config.seed, 6]).permutation(len(images))
+    return _readable(config, images[torch.from_numpy(order[: config.responses])])
+
+
+def test_set(
+    config: ModulesConfig, count: int = 0, root: str | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and labels of the test set, or of its first ``count``."""
+    data = datasets.load(config.train.data, "test", root=root)
+    stop = count or len(data.images)
+    return _readable(config, data.images[:stop]), data.labels[:stop]
+
+
+def _readable(config: ModulesConfig, images: torch.Tensor) -> torch.Tensor:
+    """Grey images with a channel where the network has convolutions."""
+    return images if config.train.architecture == "mlp" else training.with_channels(images)
+
+
+def usable(partition: Partition) -> tuple[list[Submodule], str]:
+    """Its sub-clusters, or none and the reason why."""
+    try:
+        return partitions.subclusters(partition), ""
+    except ValueError as error:
+        return [], str(error)
+
+
+def partition_record(partition: Partition, parts: Sequence[Submodule], reason: str) -> dict:
+    """What a record keeps of a partition and its sub-clusters."""
+    return {
+        "edges": partition.edges,
+        "scope": partition.scope,
+        "variant": partition.variant,
+        "ncut": None if math.isnan(partition.ncut) else round(partition.ncut, 5),
+        "erased": partition.erased,
+        "isolated": int(sum((row < 0).sum() for row in partition.labels.values())),
+        "labels": {
+            name: "".join("-" if label < 0 else DIGITS[label] for label in row)
+            for name, row in partition.labels.items()
+        },
+        "unusable": reason,
+        "layer": [part.depth for part in parts],
+        "cluster": [part.module for part in parts],
+        "size": [len(part.units) for part in parts],
+        "population": [len(part.population) for part in parts],
+    }
+
+
+def labels_of(kept: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """layer -> (units,) clusters from what ``partition_record`` kept."""
+    return {
+        name: np.array([DIGITS.find(letter) for letter in row])
+        for name, row in kept["labels"].items()
+    }
+
+
+def facts(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a record's run that rows are chosen and credited by."""
+    config, origin = record["config"], record["provenance"]
+    train = config["train"]
+    return {
+        "architecture": train["architecture"],
+        "data": train["data"],
+        "reading": reading_of(train),
+        "seed": train["seed"],
+        "clusters": config["clusters"],
+        "controls": config["controls"],
+        "responses": config["responses"],
+        "floor": config["floor"],
+        "epochs": train["epochs"],
+        "width": train["widths"][0],
+        "batch_size": train["batch_size"],
+        "images": train.get("images", 0),
+        "device": origin["device"],
+        "seconds": origin["seconds"],
+        "date": origin["date"],
+        "commit": origin["commit"],
+        "data_note": origin["data_note"],
+        "config": config,
+        "key": record["key"],
+    }
+
+
+FACTS = [
+    "architecture", "data", "reading", "seed", "clusters", "controls", "responses", "floor",
+    "epochs", "width", "batch_size", "images", "device", "seconds", "date", "commit", "data_note",
+    "config", "key",
+]  # fmt: skip
+
+
+def reading_of(train: Mapping[str, Any]) -> str:
+    """ "described", "published", or what regularises a network that is neither."""
+    words = mlps.regularizer_of(dict(train))
+    return {"none": "described", "dropout+l2": "published"}.get(words, words)
+
+
+def of_paper_size(record: Mapping[str, Any]) -> bool:
+    """The paper's width and epochs on every training image."""
+    train = record["config"]["train"]
+    usual = settings.ARCHITECTURES.get(train["architecture"])
+    return (
+        usual is not None
+        and train["widths"][0] == usual.width
+        and train["epochs"] == usual.epochs
+        and not train.get("images")
+        and not train["data"].startswith("digits")
+    )

@@ -1,0 +1,180 @@
+"""What the pages of Part IV show alike: status, provenance, conditions beside the paper."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from IPython.display import Markdown
+from pandas.io.formats.style import Styler
+
+import modgraph_lib
+from book.lab import ledger
+from book.lab.claims import PAPERS
+from book.lab.evidence import Results
+from book.lab.show import MISSING
+from book.lab.words import command, drawn, library_digest, rows_digest, say
+from book.papers.detecting_modularity import settings
+from book.papers.detecting_modularity.conditions import PARTITIONINGS, cell, combined, printed
+from modgraph_lib.datasets.names import data_name
+
+__all__ = ["beside", "command", "conditions", "drawn", "p_text", "provenance", "say", "status"]
+
+NOT_RUN = "*Not run yet at the paper's scale.*"
+NETWORK = ["architecture", "data", "reading", "seed", "epochs", "width", "images"]
+NAMES = {"mlp": "MLP", "small_cnn": "small CNN"}
+WORDS = {"described": "no regulariser", "published": "dropout + L2"}
+PAPER = {("mlp", "mnist"): "MLP", ("small_cnn", "mnist"): "CNN"}
+PROXIES = {
+    "drop": "accuracy drop",
+    "class_mean_drop": "accuracy drop, mean over classes",
+    "range": "class range",
+    "range_per_drop": "class range / mean drop",
+    "range_residual": "class range beyond the drop",
+    "score": "visualisation score",
+    "entropy": "softmax entropy",
+}
+
+
+def status(section: str, rows: pd.DataFrame) -> Markdown:
+    """The line under a page's title: paper, verdicts so far, evidence, cost, digests."""
+    verdicts = ledger.verdicts(ledger.load_results(), section=section)
+    totals = ledger.summary(verdicts).loc["all"]
+    said = ", ".join(f"{count} {kind}" for kind, count in totals.drop("total").items() if count)
+    digest = rows_digest(rows) if len(rows) else "none"
+    return say(
+        f"""
+        **Paper:** {PAPERS[section.split("/")[0]]}<br>
+        **Verdicts so far:** {said}, of {totals["total"]} claims<br>
+        **Evidence at hand:** {_evidence(rows)}<br>
+        **Cost:** this page under a minute on 2 cores<br>
+        **Digests:** library `{library_digest()}` (version {modgraph_lib.__version__}),
+        rows and their data `{digest}`
+        """
+    )
+
+
+def provenance(rows: pd.DataFrame) -> Markdown:
+    """Who ran what and when, from the rows themselves."""
+    if rows.empty:
+        return Markdown(NOT_RUN)
+    dates = sorted({str(date)[:10] for date in rows["date"]})
+    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    hours = rows.drop_duplicates("key")["seconds"].sum() / 3600
+    commits = ", ".join(sorted({f"`{str(commit)[:8]}`" for commit in rows["commit"]}))
+    notes = "; ".join(sorted({note for note in rows["data_note"] if note}))
+    devices = ", ".join(sorted(set(rows["device"])))
+    text = f"*{_evidence(rows)}; {hours:.1f} hours of work ({devices}), {span}, commit {commits}.*"
+    return Markdown(f"{text} *Data: {notes}.*" if notes else text)
+
+
+def _evidence(rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return "the paper's scale is not run yet; digits only"
+    found = rows.drop_duplicates(NETWORK)
+    groups = found.groupby(["architecture", "data", "reading"], sort=False)
+    said = [
+        f"{len(own)} {NAMES.get(architecture, architecture)}{'s' * (len(own) > 1)} on "
+        f"{data_name(data)} "
+        f"({WORDS.get(reading, reading)})"
+        for (architecture, data, reading), own in groups
+    ]
+    return ", ".join(said)
+
+
+def conditions(
+    results: Results,
+    proxies: tuple[str, ...],
+    *,
+    architecture: str = "mlp",
+    data: str = "mnist",
+    readings: tuple[str, ...] = settings.READINGS,
+    published: bool = False,
+    recipe: str = "described",
+    runs: int = settings.NETWORKS,
+) -> pd.DataFrame:
+    """Our conditions beside the printed ones, one row each; NaN where not run or not printed.
+
+    Args:
+        published: take percentiles, effects and the local partition as the released code does.
+    """
+    rows = []
+    for proxy in proxies:
+        for reading in readings:
+            for edges, scope in PARTITIONINGS:
+                local = published and (edges, scope) == ("activations", "local")
+                own = cell(
+                    results,
+                    architecture=architecture,
+                    data=data,
+                    proxy=proxy,
+                    edges=edges,
+                    scope=scope,
+                    runs=runs,
+                    reading=reading,
+                    recipe=recipe,
+                    variant="published" if local else "described",
+                )
+                found = combined(own, proxy=proxy, published=published)
+                # A residual has mean zero, a quotient no bound: 2x/(x + mu) says nothing of them.
+                odd = proxy == "range_residual" or (proxy == "range_per_drop" and not published)
+                base = "range" if proxy.startswith("range") else proxy.replace("class_mean_", "")
+                network = PAPER.get((architecture, data), "")
+                said = printed(base, network, edges, scope)
+                rows.append(
+                    {
+                        "proxy": proxy,
+                        "reading": reading,
+                        "partition": f"{edges}/{scope}",
+                        "p": found.p_value if found else math.nan,
+                        "effect": found.effect if found and not odd else math.nan,
+                        "se": found.standard_error if found and not odd else math.nan,
+                        "networks": len(own),
+                        "groups": int(found.groups.sum()) if found else 0,
+                        "tied": found.tied if found else math.nan,
+                        "paper_p": said[0],
+                        "paper_effect": said[1],
+                        "paper_se": said[2],
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def beside(table: pd.DataFrame, *, name: str) -> Styler | Markdown:
+    """``conditions`` as a table: p-values and effects, paper beside ours."""
+    if not table["networks"].any():
+        return Markdown(NOT_RUN)
+    ours = table[table["networks"] > 0]
+    frame = pd.DataFrame(
+        {
+            "proxy": ours["proxy"].map(PROXIES),
+            "networks": ours["reading"].map(WORDS) + ours["networks"].map(" ({})".format),
+            "partition": ours["partition"],
+            "sub-clusters": ours["groups"],
+            "ties": ours["tied"].map("{:.0%}".format),
+            "p, paper": ours["paper_p"].map(p_text),
+            "p, ours": ours["p"].map(p_text),
+            "effect, paper": [
+                _effect(e, s) for e, s in zip(ours["paper_effect"], ours["paper_se"], strict=True)
+            ],
+            "effect, ours": [
+                _effect(e, s) for e, s in zip(ours["effect"], ours["se"], strict=True)
+            ],
+        }
+    )
+    words = ["proxy", "networks", "partition"]
+    styled = frame.style.set_uuid(name).hide(axis="index")
+    return styled.set_properties(subset=words, **{"text-align": "left"})
+
+
+def p_text(p: float) -> str:
+    """A p-value as prose writes it: 0.31, 0.004, 2e-17."""
+    if pd.isna(p):
+        return MISSING
+    return f"{p:.2f}" if p >= 0.1 else f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
+
+
+def _effect(mean: float, error: float) -> str:
+    if pd.isna(mean):
+        return MISSING
+    return f"{mean:.2f}" + ("" if pd.isna(error) else f" ± {error:.2f}")

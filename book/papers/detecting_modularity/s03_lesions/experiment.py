@@ -1,0 +1,287 @@
+"""Lesions of the sub-clusters of four partitions, beside random sets: records and their table.
+
+One record is one network. Of each lesion it keeps the right answers, the mean drop over classes,
+and how far the drops of the classes lie apart; from these every reading of the two proxies follows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import adjusted_rand_score
+from torch import nn
+
+from book.lab.experiment import Experiment
+from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
+from book.papers.detecting_modularity import networks
+from book.papers.detecting_modularity.networks import ModulesConfig
+from modgraph_lib import graphs, lesions, partitions, provenance, training
+from modgraph_lib.activations import pre_activations
+from modgraph_lib.partitions import Partition
+from modgraph_lib.proxies import ProxyTest
+
+__all__ = ["PROXIES", "LesionsConfig", "LesionsParameters", "configs", "residual", "run", "table"]
+
+UNIT = 1_000_000  # accuracies in a record are whole millionths
+PROXIES = ("drop", "class_mean_drop", "range", "range_per_drop", "range_residual")
+
+
+@dataclass(frozen=True)
+class LesionsConfig(ModulesConfig):
+    """Lesions of one network.
+
+    Attributes:
+        kind: see ``lesions.KINDS``; for the MLP and the small CNN setting incoming weights and
+            biases to zero is the same as setting outgoing weights to zero.
+        test_images: the first so many of the test set; 0: all.
+    """
+
+    kind: str = "weights_and_biases"
+    test_images: int = 0
+
+
+@dataclass(frozen=True)
+class LesionsParameters:
+    """Parameters of ``detecting_modularity/03_lesions``; the defaults are quick."""
+
+    data: str = parameter(
+        "digits",
+        "data set: digits, mnist (paper) or fashion_mnist",
+        choices=("digits", "mnist", "fashion_mnist"),
+    )
+    readings: list[str] = parameter(
+        ["described", "published"],
+        "described (plain) or published (dropout, L2)",
+        choices=("described", "published"),
+    )
+    seeds: int = parameter(5, "networks of each reading (paper: 5)", at_least=1)
+    clusters: int = parameter(16, "clusters of the whole graph (paper: 16)", at_least=2)
+    controls: int = parameter(19, "random sets per sub-cluster (paper: 19)", at_least=1)
+    responses: int = parameter(5000, "training images for correlations (code: 5000)", at_least=3)
+    test_images: int = parameter(0, "images a lesion is tested on; 0 means all", at_least=0)
+    epochs: int = parameter(40, "epochs (paper: 20)", at_least=1)
+    width: int = parameter(64, "units in each of the four hidden layers (paper: 256)", at_least=4)
+    batch_size: int = parameter(32, "images per optimiser step (paper: 128)", at_least=1)
+    images: int = parameter(0, "training images; 0 means all", at_least=0)
+    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
+    device: str = parameter("auto", "auto, cpu, cuda or mps")
+    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
+
+
+def configs(parameters: LesionsParameters) -> list[LesionsConfig]:
+    """One configuration a network, by reading and seed."""
+    p = parameters
+    return [
+        LesionsConfig(
+            networks.condition(
+                "mlp",
+                p.data,
+                reading,
+                seed,
+                epochs=p.epochs,
+                width=p.width,
+                batch_size=p.batch_size,
+                images=p.images,
+            ),
+            clusters=p.clusters,
+            responses=p.responses,
+            controls=p.controls,
+            test_images=p.test_images,
+        )
+        for reading in p.readings
+        for seed in range(p.seed, p.seed + p.seeds)
+    ]
+
+
+def measure(config: LesionsConfig, *, device: str = "cpu", root: str | None = None) -> dict:
+    """Result and provenance of one configuration, computed anew and not stored."""
+    network = training.trained(config.train, device=device, root=root)
+    with training.single_thread():
+        start = time.perf_counter()
+        result = _measure(config, device, root)
+        seconds = time.perf_counter() - start
+    result["metrics"] = network.metrics["unpruned"]
+    result["train_seconds"] = round(network.seconds, 3)
+    note = training.data_note(config.train.data, root)
+    origin = provenance.stamp(device=device, threads=1, seconds=seconds, data_note=note)
+    return {"result": result, "provenance": origin}
+
+
+def _measure(config: LesionsConfig, device: str, root: str | None) -> dict[str, Any]:
+    _, model, found = networks.prepared(config, root)
+    images, labels = networks.test_set(config, config.test_images, root)
+    intact = whole(model, found[0], images, labels, config.kind, device)
+    kept: dict[str, Any] = {
+        "classes": intact.images.tolist(),
+        "intact": intact.intact.tolist(),
+        "partitions": [],
+    }
+    for place, partition in enumerate(found):
+        parts, reason = networks.usable(partition)
+        row = networks.partition_record(partition, parts, reason)
+        if parts:
+            singles = lesions.single_lesions(
+                model,
+                parts,
+                images,
+                labels,
+                controls=config.controls,
+                seed=lesion_seed(config.seed, place),
+                kind=config.kind,
+                device=device,
+            )
+            row |= losses(singles, intact)
+        kept["partitions"].append(row)
+    if config.train.architecture == "mlp":  # a channel's map has been made one number without sign
+        kept["after_relu"] = _after_relu(config, model, networks.responses(config, root))
+    return kept
+
+
+def lesion_seed(seed: int, place: int) -> int:
+    """Of the random sets beside one partition's sub-clusters: each partition has its own."""
+    return 100 * seed + place
+
+
+def whole(
+    model: nn.Module, partition: Partition, images, labels, kind: str, device: str
+) -> lesions.LesionAccuracies:
+    """Right answers of the network without a lesion, by class."""
+    nothing = {name: np.zeros(len(row), dtype=bool) for name, row in partition.labels.items()}
+    return lesions.lesion_accuracies(model, nothing, images, labels, kind=kind, device=device)
+
+
+def losses(
+    singles: Sequence[lesions.SingleLesion], intact: lesions.LesionAccuracies
+) -> dict[str, list]:
+    """(n, 1 + m) right answers, mean drops over classes and ranges of the drops of classes."""
+    overall = np.array([[one.accuracy, *one.random] for one in singles])
+    by_class = np.array([[one.by_class, *one.random_by_class] for one in singles])
+    drops = (intact.intact_by_class - by_class)[..., intact.images > 0]
+    return {
+        "correct": np.rint(overall * intact.images.sum()).astype(int).tolist(),
+        "class_mean": np.rint(drops.mean(2) * UNIT).astype(int).tolist(),
+        "range": np.rint(np.ptp(drops, axis=2) * UNIT).astype(int).tolist(),
+        "by_class": np.rint(drops[:, 0] * UNIT).astype(int).tolist(),
+    }
+
+
+def _after_relu(config: LesionsConfig, model: nn.Module, images) -> dict[str, Any]:
+    """How well two halves of the images agree on the clusters, before and after the ReLU."""
+    whole = pre_activations(model, images)
+    half = len(images) // 2
+    found: dict[str, Any] = {}
+    for name, change in (("before", lambda v: v), ("after", lambda v: np.maximum(v, 0))):
+        labels = []
+        for part in (slice(0, half), slice(half, 2 * half)):
+            graph = graphs.activation_graph({n: change(v[part]) for n, v in whole.items()})
+            cut = partitions.of_graph(
+                graph,
+                edges="activations",
+                k=config.clusters,
+                n_init=config.n_init,
+                seed=config.seed,
+            )
+            labels.append(np.concatenate(list(cut.labels.values())))
+        found[name] = round(float(adjusted_rand_score(*labels)), 6)
+    found["silent"] = round(float(np.mean([(v <= 0).mean() for v in whole.values()])), 6)
+    return found
+
+
+def table(records: Iterable[dict]) -> pd.DataFrame:
+    """One row per (record, partition, proxy of ``PROXIES``).
+
+    Columns: those of ``networks.FACTS``; kind, test_images, accuracy; edges, scope, variant, ncut,
+    isolated, erased, unusable, labels; proxy, test (a ``ProxyTest`` over the sub-clusters, None
+    where the partition has none), size, layer, by_class (drops of the true ones).
+    """
+    rows = []
+    for record in records:
+        result = record["result"]
+        given = {
+            **networks.facts(record),
+            "kind": record["config"]["kind"],
+            "test_images": sum(result["classes"]),
+            "accuracy": sum(result["intact"]) / sum(result["classes"]),
+        }
+        for kept in result["partitions"]:
+            about = {name: kept[name] for name in PARTITION}
+            about["size"], about["layer"] = np.array(kept["size"]), np.array(kept["layer"])
+            about["by_class"] = np.array(kept.get("by_class", [])) / UNIT
+            for proxy in PROXIES:
+                test = proxy_test(kept, proxy, result)
+                rows.append({**given, **about, "proxy": proxy, "test": test})
+    return pd.DataFrame(rows, columns=[*networks.FACTS, *OF_RUN, *PARTITION, *OF_PROXY])
+
+
+OF_RUN = ["kind", "test_images", "accuracy"]
+PARTITION = ["edges", "scope", "variant", "ncut", "isolated", "erased", "unusable", "labels"]
+OF_PROXY = ["proxy", "test", "size", "layer", "by_class"]
+
+
+def relu_table(records: Iterable[dict]) -> pd.DataFrame:
+    """One row per record: agreement of clusters over two halves of the images (before, after)."""
+    rows = [
+        {**networks.facts(record), **record["result"]["after_relu"]}
+        for record in records
+        if "after_relu" in record["result"]
+    ]
+    return pd.DataFrame(rows, columns=[*networks.FACTS, "before", "after", "silent"])
+
+
+def proxy_test(kept: Mapping[str, Any], proxy: str, result: Mapping[str, Any]) -> ProxyTest | None:
+    """One proxy of one partition's sub-clusters, from what a record kept of them."""
+    if not kept["size"]:
+        return None
+    mean, spread = (np.array(kept[name]) / UNIT for name in ("class_mean", "range"))
+    if proxy == "drop":
+        values = (sum(result["intact"]) - np.array(kept["correct"])) / sum(result["classes"])
+    elif proxy == "class_mean_drop":
+        values = mean
+    elif proxy == "range":
+        values = spread
+    elif proxy == "range_per_drop":
+        values = np.divide(spread, mean, out=np.full(mean.shape, np.nan), where=mean != 0)
+    else:
+        values = residual(mean, spread)
+    return ProxyTest(values[:, 0], values[:, 1:])
+
+
+def residual(drop: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """(n, 1 + m) range of the drops of classes beyond what the mean drop lets expect.
+
+    For each sub-cluster a straight line through its own point and those of its random sets, which
+    have its layer and size. All points are treated alike, so that under the null each is as likely
+    as any other to lie highest.
+    """
+    x = drop - drop.mean(1, keepdims=True)
+    y = spread - spread.mean(1, keepdims=True)
+    square = (x * x).sum(1, keepdims=True)
+    slope = np.divide(
+        (x * y).sum(1, keepdims=True), square, out=np.zeros_like(square), where=square > 0
+    )
+    # Rounded, so that equal points do not differ by rounding errors.
+    return np.round(y - slope * x, 9)
+
+
+EXPERIMENT = Experiment(
+    "dm_lesions",
+    LesionsConfig,
+    measure,
+    {"dm_lesions": table, "dm_relu": relu_table},
+    keep=networks.of_paper_size,
+)
+run = EXPERIMENT.run
+
+
+def sweeps(parameters: LesionsParameters) -> list[Sweep]:
+    """What the section runs."""
+    return [Sweep(run, configs(parameters))]
+
+
+SECTION = Section("detecting_modularity/03_lesions", LesionsParameters, sweeps)

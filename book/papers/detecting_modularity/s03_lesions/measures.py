@@ -1,0 +1,83 @@
+"""Measurements about lesions that no other section shares."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from book.lab.criteria import Part
+from book.lab.evidence import (
+    Results,
+    equal,
+    experiment_table,
+    measurement,
+    one_per_seed,
+    standard_error,
+)
+from book.papers.detecting_modularity import networks, settings
+from book.papers.detecting_modularity.conditions import PARTITIONINGS, cell, combined, tests_of
+from book.papers.detecting_modularity.measures import keys
+from book.papers.detecting_modularity.s03_lesions.experiment import LesionsConfig
+
+__all__ = ["some_but_not_most"]
+
+
+@measurement
+def dm_some_lowest(results: Results, *, runs: int) -> list[Part]:
+    """Where p is significant and the effect at most 1: share of sub-clusters beyond all 19."""
+    return [_part(name, lowest, rows) for name, rows, lowest, _ in some_but_not_most(results, runs)]
+
+
+@measurement
+def dm_more_than_mean(results: Results, *, runs: int) -> list[Part]:
+    """In the same conditions: share of sub-clusters that do more damage than the random mean."""
+    return [_part(name, above, rows) for name, rows, _, above in some_but_not_most(results, runs)]
+
+
+def some_but_not_most(results: Results, runs: int):
+    """(name, rows, share beyond all random sets, share above their mean) of such conditions."""
+    found = []
+    for edges, scope in PARTITIONINGS:
+        rows = cell(
+            results, architecture="mlp", data="mnist", proxy="drop", edges=edges, scope=scope,
+            runs=runs,
+        )  # fmt: skip
+        whole = combined(rows, proxy="drop")
+        if whole is None or whole.p_value > settings.CRITICAL or whole.effect > 1:
+            continue
+        tests = tests_of(rows)
+        lowest = np.concatenate([test.ranks("count") == 0 for test in tests]).mean()
+        above = np.concatenate([test.true > test.controls.mean(1) for test in tests]).mean()
+        found.append((f"{edges}/{scope}", rows, float(lowest), float(above)))
+    return found
+
+
+@measurement
+def dm_richer_before_relu(results: Results, *, runs: int) -> list[Part]:
+    """How much better two halves of the images agree on clusters before the ReLU than after it."""
+    columns = ["architecture", "data", "reading", "seed", "before", "after"]
+    table = experiment_table(results, "dm_relu", columns)
+    keep = (table["data"] == "mnist") & (table["reading"] == "described") & (table["seed"] < runs)
+
+    def asked(row):
+        return LesionsConfig(networks.condition("mlp", "mnist", "described", row.seed))
+
+    rows = one_per_seed(equal(table[keep], asked))
+    if len(rows) < 2:
+        return [Part("adjusted Rand index", runs=len(rows), keys=keys(rows))]
+    gain = rows["before"] - rows["after"]
+    return [
+        Part(
+            "adjusted Rand index",
+            float(gain.mean()),
+            standard_error(gain),
+            runs=len(rows),
+            spread_is="se",
+            keys=keys(rows),
+        )
+    ]
+
+
+def _part(name: str, value: float, rows) -> Part:
+    return Part(name, value if len(rows) else math.nan, runs=len(rows), keys=keys(rows))

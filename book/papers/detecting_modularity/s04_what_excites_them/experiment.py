@@ -1,0 +1,230 @@
+"""Visualisations of the sub-clusters of four partitions beside random sets: records, table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from book.lab.experiment import Experiment
+from book.lab.parameters import parameter
+from book.lab.section import Section, Sweep
+from book.papers.detecting_modularity import networks
+from book.papers.detecting_modularity.networks import ModulesConfig
+from modgraph_lib import features, provenance, training
+from modgraph_lib.proxies import ProxyTest
+
+__all__ = ["PROXIES", "RECIPES", "FeaturesConfig", "FeaturesParameters", "configs", "run", "table"]
+
+PROXIES = ("score", "entropy")
+DIGITS = 6  # significant ones of a score or an entropy in a record
+
+
+@dataclass(frozen=True)
+class FeaturesConfig(ModulesConfig):
+    """Visualisations of one network; see ``features.visualize``.
+
+    The defaults are the text's: images of pixels, 100 steps, shifted and scaled at random (by how
+    much is not said). One-channel images are optimised, where the paper trains networks on
+    three-channel copies.
+    """
+
+    parametrisation: str = "pixels"
+    objective: str = "l1"
+    steps: int = 100
+    jitter: float = 2.0
+    scale: float = 0.1
+    same_start: bool = False
+
+
+# The text, and the released code as far as its snapshot goes.
+RECIPES: dict[str, dict[str, Any]] = {
+    "described": {},
+    "published": {
+        "parametrisation": "fourier",
+        "objective": "spatial_mean",
+        "steps": 65,
+        "jitter": 0.0,
+        "scale": 0.0,
+    },
+}
+
+
+@dataclass(frozen=True)
+class FeaturesParameters:
+    """Parameters of ``detecting_modularity/04_what_excites_them``; the defaults are quick."""
+
+    data: str = parameter(
+        "digits",
+        "data set: digits, mnist (paper) or fashion_mnist",
+        choices=("digits", "mnist", "fashion_mnist"),
+    )
+    readings: list[str] = parameter(
+        ["described"],
+        "described (plain) or published (dropout, L2)",
+        choices=("described", "published"),
+    )
+    recipes: list[str] = parameter(
+        ["described", "published"],
+        "described (pixels) or published (Fourier)",
+        choices=tuple(RECIPES),
+    )
+    seeds: int = parameter(5, "networks of each reading (paper: 5)", at_least=1)
+    clusters: int = parameter(16, "clusters of the whole graph (paper: 16)", at_least=2)
+    controls: int = parameter(19, "random sets per sub-cluster (paper: 19)", at_least=1)
+    responses: int = parameter(5000, "training images for correlations (code: 5000)", at_least=3)
+    epochs: int = parameter(40, "epochs (paper: 20)", at_least=1)
+    width: int = parameter(64, "units in each of the four hidden layers (paper: 256)", at_least=4)
+    batch_size: int = parameter(32, "images per optimiser step (paper: 128)", at_least=1)
+    images: int = parameter(0, "training images; 0 means all", at_least=0)
+    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
+    device: str = parameter("auto", "auto, cpu, cuda or mps")
+    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
+
+
+def configs(parameters: FeaturesParameters) -> list[FeaturesConfig]:
+    """One configuration a network and recipe; those of one network stand together."""
+    p = parameters
+    return [
+        FeaturesConfig(
+            networks.condition(
+                "mlp",
+                p.data,
+                reading,
+                seed,
+                epochs=p.epochs,
+                width=p.width,
+                batch_size=p.batch_size,
+                images=p.images,
+            ),
+            clusters=p.clusters,
+            responses=p.responses,
+            controls=p.controls,
+            **of_recipe(recipe, p.data),
+        )
+        for reading in p.readings
+        for seed in range(p.seed, p.seed + p.seeds)
+        for recipe in p.recipes
+    ]
+
+
+def of_recipe(recipe: str, data: str) -> dict[str, Any]:
+    """Options of a recipe; digits of 8 pixels are shifted by less."""
+    given = RECIPES[recipe]
+    return {"jitter": 0.5, **given} if data.startswith("digits") else given
+
+
+def recipe_of(config: dict[str, Any]) -> str:
+    """Which of ``RECIPES`` a record's configuration is; "other" if none."""
+    for name in RECIPES:
+        wanted = {**FIELDS, **of_recipe(name, config["train"]["data"])}
+        if all(config[key] == value for key, value in wanted.items()):
+            return name
+    return "other"
+
+
+FIELDS = {
+    name: FeaturesConfig.__dataclass_fields__[name].default
+    for name in ("parametrisation", "objective", "steps", "jitter", "scale", "same_start")
+}
+
+
+def measure(config: FeaturesConfig, *, device: str = "cpu", root: str | None = None) -> dict:
+    """Result and provenance of one configuration, computed anew and not stored."""
+    network = training.trained(config.train, device=device, root=root)
+    with training.single_thread():
+        start = time.perf_counter()
+        result = _measure(config, device, root)
+        seconds = time.perf_counter() - start
+    result["metrics"] = network.metrics["unpruned"]
+    result["train_seconds"] = round(network.seconds, 3)
+    note = training.data_note(config.train.data, root)
+    origin = provenance.stamp(device=device, threads=1, seconds=seconds, data_note=note)
+    return {"result": result, "provenance": origin}
+
+
+def _measure(config: FeaturesConfig, device: str, root: str | None) -> dict[str, Any]:
+    _, model, found = networks.prepared(config, root)
+    shape = tuple(networks.responses(config, root).shape[1:])
+    kept = []
+    for place, partition in enumerate(found):
+        parts, reason = networks.usable(partition)
+        row = networks.partition_record(partition, parts, reason)
+        if parts:
+            seen = features.coherence(
+                model,
+                parts,
+                image_shape=shape if len(shape) == 3 else (1, *shape),
+                controls=config.controls,
+                same_start=config.same_start,
+                seed=100 * config.seed + place,
+                steps=config.steps,
+                parametrisation=config.parametrisation,
+                objective=config.objective,
+                jitter=config.jitter,
+                scale=config.scale,
+                device=device,
+            )
+            row["score"] = [_short([one.score, *one.random_scores]) for one in seen]
+            row["entropy"] = [_short([one.entropy, *one.random_entropies]) for one in seen]
+        kept.append(row)
+    return {"partitions": kept}
+
+
+def _short(values: Iterable[float]) -> list[float]:
+    return [float(f"{value:.{DIGITS}g}") for value in values]
+
+
+def table(records: Iterable[dict]) -> pd.DataFrame:
+    """One row per (record, partition, proxy of ``PROXIES``).
+
+    Columns: those of ``networks.FACTS``; recipe (of ``RECIPES`` or "other"), steps, edges, scope,
+    variant, unusable; proxy, test (a ``ProxyTest`` over the sub-clusters, None where the partition
+    has none), size, layer.
+    """
+    rows = []
+    for record in records:
+        given = {
+            **networks.facts(record),
+            "recipe": recipe_of(record["config"]),
+            "steps": record["config"]["steps"],
+        }
+        for kept in record["result"]["partitions"]:
+            about = {name: kept[name] for name in ("edges", "scope", "variant", "unusable")}
+            for proxy in PROXIES:
+                values = np.array(kept.get(proxy, []))
+                test = None
+                if len(values):
+                    test = ProxyTest(values[:, 0], values[:, 1:], proxy == "score")
+                rows.append(
+                    {
+                        **given,
+                        **about,
+                        "proxy": proxy,
+                        "test": test,
+                        "size": np.array(kept["size"]),
+                        "layer": np.array(kept["layer"]),
+                    }
+                )
+    return pd.DataFrame(rows, columns=[*networks.FACTS, *COLUMNS])
+
+
+COLUMNS = [
+    "recipe", "steps", "edges", "scope", "variant", "unusable", "proxy", "test", "size", "layer",
+]  # fmt: skip
+EXPERIMENT = Experiment(
+    "dm_features", FeaturesConfig, measure, {"dm_features": table}, keep=networks.of_paper_size
+)
+run = EXPERIMENT.run
+
+
+def sweeps(parameters: FeaturesParameters) -> list[Sweep]:
+    """What the section runs."""
+    return [Sweep(run, configs(parameters))]
+
+
+SECTION = Section("detecting_modularity/04_what_excites_them", FeaturesParameters, sweeps)

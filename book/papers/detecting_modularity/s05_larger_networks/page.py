@@ -1,0 +1,132 @@
+"""Tables and sentences of the page on larger networks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+from pandas.io.formats.style import Styler
+
+from book.lab import ledger
+from book.lab.printed import paper_table
+from book.papers.detecting_modularity import settings
+from book.papers.detecting_modularity.conditions import COLUMNS, PARTITIONINGS, printed
+from book.papers.detecting_modularity.page import PROXIES, WORDS
+from modgraph_lib import proxies
+
+__all__ = ["answer", "by_k", "evidence", "not_run", "printed_matrix", "printed_over_k"]
+
+# What each kind of network costs, and what keeps it from being run here.
+NEEDS = (
+    ("small CNN, MNIST", "5 networks, about 6 hours on one core", "the command below"),
+    ("VGG, CIFAR-10", "5 networks, about 3 hours on an H100 (weeks on two cores)", "a GPU"),
+    ("VGG-16, VGG-19, ResNet18, ImageNet", "hours", "ImageNet weights and images"),
+)
+
+
+def evidence() -> pd.DataFrame:
+    """Rows of small CNNs of the paper's size."""
+    results, usual = ledger.load_results(), settings.ARCHITECTURES["small_cnn"]
+    found = []
+    for name in ("dm_lesions", "dm_features"):
+        rows = results[name]
+        keep = (rows["architecture"] == "small_cnn") & (rows["width"] == usual.width)
+        found.append(rows[keep & (rows["epochs"] == usual.epochs) & (rows["images"] == 0)])
+    return pd.concat(found)
+
+
+def answer() -> Markdown:
+    """How much is run, from the rows, and what the paper's own tables say."""
+    matrix = printed_matrix()
+    score = matrix[(matrix["proxy"] == "score") & (matrix["network"] == "CNN")]
+    hits = int((score["p"] <= settings.CRITICAL).sum())
+    rows = evidence()
+    seeds = rows["seed"].nunique() if len(rows) else 0
+    return Markdown(
+        f"Of the paper's larger networks {seeds} are run here at its size. Its own tables say that "
+        f"the answer depends on the network: of the small CNN's four partitions {hits} have a "
+        "significant visualisation score, and of "
+        f"{matrix.groupby('proxy')['p'].count().iloc[0]} conditions "
+        + ", ".join(
+            f"{int((own['p'] <= settings.CRITICAL).sum())} are significant for "
+            f"{PROXIES[str(proxy)]}"
+            for proxy, own in matrix.groupby("proxy", sort=False)
+        )
+        + "."
+    )
+
+
+def printed_matrix() -> pd.DataFrame:
+    """Every printed condition: network, partition, proxy, p, effect."""
+    lines = []
+    for proxy in COLUMNS:
+        for network, _ in settings.PRINTED:
+            for edges, scope in PARTITIONINGS:
+                p, effect, _ = printed(proxy, network, edges, scope)
+                if not math.isnan(p):
+                    lines.append((network, f"{edges}/{scope}", proxy, p, effect))
+    return pd.DataFrame(lines, columns=["network", "partition", "proxy", "p", "effect"])
+
+
+def printed_over_k() -> pd.DataFrame:
+    """The VGG's conditions of the paper's Tables 2 and 3, one row a partition, proxy and k."""
+    lines = []
+    for proxy, (_, prefix) in COLUMNS.items():
+        table = "table_2" if proxy in ("drop", "range") else "table_3"
+        for row in paper_table(f"detecting_modularity/{table}").to_dict("records"):
+            lines.append(
+                {
+                    "proxy": proxy,
+                    "partition": f"{row['edge_type']}/{row['scope']}",
+                    "k": int(row["cluster_count"]),
+                    "p": float(row[f"{prefix}_fisher_bates_p"]),
+                    "effect": float(row[f"{prefix}_effect_mean"]),
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def by_k(*tables: pd.DataFrame) -> pd.DataFrame:
+    """One row a partition, proxy and k of this page's networks: p, effect, sub-clusters."""
+    lines = []
+    for table in tables:
+        rows = table[table["variant"] == "described"]
+        rows = rows[rows["proxy"].isin(list(COLUMNS))]
+        groups = rows.groupby(
+            ["proxy", rows["edges"] + "/" + rows["scope"], "clusters"], sort=False
+        )
+        for (proxy, partition, k), own in groups:
+            tests = [test for test in own["test"] if test is not None]
+            if tests:
+                found = proxies.combine(tests, ties="count")
+                lines.append(
+                    {
+                        "proxy": proxy,
+                        "partition": partition,
+                        "k": int(k),
+                        "p": found.p_value,
+                        "effect": found.effect,
+                        "groups": int(np.sum(found.groups)),
+                    }
+                )
+    return pd.DataFrame(lines)
+
+
+def not_run() -> Styler:
+    """What is not run, what it would take, and what is missing."""
+    rows = pd.DataFrame(NEEDS, columns=["networks", "cost", "needs"])
+    seeds = evidence()["seed"].nunique()
+    if seeds >= settings.NETWORKS:
+        rows = rows.iloc[1:]
+    styled = rows.style.set_uuid("dm05-needs").hide(axis="index")
+    return styled.set_properties(**{"text-align": "left"})
+
+
+def readings_run() -> str:
+    """Which readings of the small CNN have rows, in words."""
+    found = evidence()
+    if found.empty:
+        return "none"
+    return ", ".join(WORDS[str(name)] for name in dict.fromkeys(found["reading"]))

@@ -1,0 +1,77 @@
+"""The grid of learning rates and dropouts, and the parameters that its sections share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from book.lab.parameters import parameter
+from book.papers.cnn_dynamics.zoo import NETWORKS, Chunk, NetworkConfig
+
+__all__ = ["GridParameters", "chunks"]
+
+
+@dataclass(frozen=True)
+class GridParameters:
+    """Parameters of a grid; the defaults are quick."""
+
+    data: str = parameter(
+        "digits",
+        "data set: digits, cifar10 (paper) or tiny_imagenet (paper, 100 classes)",
+        choices=("digits", "cifar10", "tiny_imagenet"),
+    )
+    network: str = parameter("lenet", "which network", choices=NETWORKS)
+    pixels: int = parameter(16, "width and height of the images (paper: 32)", at_least=16)
+    images: int = parameter(0, "training images, 0 for all (paper: 50,000)", at_least=0)
+    batch_size: int = parameter(16, "images per optimiser step (paper: 128)", at_least=1)
+    epochs: int = parameter(8, "epochs at most (paper: 50)", at_least=1)
+    patience: int = parameter(
+        10, "epochs without a better test accuracy until a network stops (paper: 10)", at_least=0
+    )
+    mantissas: list[float] = parameter(
+        [1.0, 3.0], "learning rates: these ... (paper: 1 to 4.5 by 0.5)", at_least=1, below=10
+    )
+    exponents: list[int] = parameter(
+        [-2, -4, -1, -6, -3, -5], "... times ten to the power of these (paper: -6 to -1)"
+    )
+    dropouts: list[float] = parameter(
+        [0.0, 0.4], "dropout rates (paper: 0 to 0.9 by 0.1)", at_least=0, below=1
+    )
+    side: int = parameter(4, "networks that train side by side", at_least=1)
+    device: str = parameter("auto", "auto, cpu, cuda or mps")
+    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
+
+
+def chunks(parameters: GridParameters) -> list[Chunk]:
+    """The grid, dropout by dropout and decade by decade of learning rates.
+
+    Neighbouring learning rates train side by side, since they stop at about the same time. A
+    network's seed is its place in the paper's grid of 48 rates and 10 dropouts, so that smaller
+    grids are parts of larger ones.
+    """
+    p = parameters
+    found = []
+    for dropout in p.dropouts:
+        for exponent in p.exponents:
+            members = [
+                NetworkConfig(
+                    p.network,
+                    learning_rate=float(f"{mantissa}e{exponent}"),
+                    dropout=dropout,
+                    seed=_place(mantissa, exponent, dropout),
+                    data=p.data,
+                    pixels=p.pixels,
+                    images=p.images,
+                    batch_size=p.batch_size,
+                    epochs=p.epochs,
+                    patience=p.patience,
+                )
+                for mantissa in p.mantissas
+            ]
+            side = 1 if p.network.startswith("resnet") else p.side
+            found += [Chunk(tuple(members[i : i + side])) for i in range(0, len(members), side)]
+    return found
+
+
+def _place(mantissa: float, exponent: int, dropout: float) -> int:
+    """A number for each place of the grid, whatever part of it is run."""
+    return round(10 * mantissa) + 100 * (exponent + 30) + 10_000 * round(100 * dropout)

@@ -1,23 +1,22 @@
-"""The 401 claims and their tests, read from ``data/papers/claims.csv`` and checked.
+"""The 401 claims: what the papers state, and our tests of it, read and checked.
 
-The first ten columns are facts transcribed from the papers and may not change; the others are
-ours. Several tests of one claim stand in one row, separated by ``|``.
+``data/papers/claims.csv`` holds the facts as transcribed; they may not change. What is ours stands
+in ``data/papers/<paper>/tests.yaml``, see ``entries``.
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import os
 from pathlib import Path
 
 import pandas as pd
 
-from book.lab import registry
-from book.lab.criteria import COMPARATORS, Criterion
+from book.lab import entries
+from book.lab.criteria import Criterion
 from book.lab.store import REPOSITORY
 
-__all__ = ["FACTS", "FACTS_DIGEST", "OURS", "PAPERS", "criteria_of", "load_claims", "papers_root"]
+__all__ = ["FACTS", "FACTS_DIGEST", "PAPERS", "criteria_of", "load_claims", "papers_root"]
 
 FACTS = (
     "paper",
@@ -31,22 +30,6 @@ FACTS = (
     "setting",
     "needs",
 )
-OURS = (
-    "section",
-    "measurement",
-    "arguments",
-    "test",
-    "low",
-    "high",
-    "tolerance",
-    "runs",
-    "criterion_text",
-    "reason",
-    "lacks",
-    "explanation",
-)
-# What keeps a claim from being run, beside data and weights: the words after "needs".
-LACKS = ("", "GPU", "a derivation to check")
 PAPERS = {
     "community_modularity": "Understanding the Dynamics of DNNs Using Graph Modularity",
     "surprisingly_modular": "Neural Networks are Surprisingly Modular",
@@ -68,26 +51,30 @@ def facts_digest(claims: pd.DataFrame) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def load_claims(path: str | Path | None = None, *, arguments: bool = False) -> pd.DataFrame:
-    """All claims, one row each, indexed by position; every column is text.
+def load_claims(root: str | Path | None = None, *, arguments: bool = False) -> pd.DataFrame:
+    """All claims, one row each, indexed by position: the facts, and what is ours.
 
     Args:
-        path: a table of claims other than the project's own.
+        root: a folder of claims other than the project's own.
         arguments: import every measurement and check that it takes what its claims give it.
+
+    Returns:
+        The columns of ``FACTS``, as text, and section, runs, criterion_text, reason, lacks,
+        explanation and tests (a list of ``Criterion``); empty where there is no test yet.
 
     Raises:
         FileNotFoundError: there is no such table (says where it was looked for).
-        ValueError: columns missing, ids doubled, facts altered, a test that is unknown or
-            lacks a bound, a measurement that is not registered or does not take its
-            arguments, a criterion without its sentence. All faults in one message.
+        ValueError: columns missing, ids doubled, facts altered; an entry of no claim, or one that
+            ``entries.read`` refuses. All faults in one message.
     """
-    path = Path(path) if path is not None else papers_root() / "claims.csv"
+    root = Path(root) if root is not None else papers_root()
+    path = root / "claims.csv"
     if not path.exists():
         raise FileNotFoundError(
             f"no table of claims at {path}; set MODGRAPH_PAPERS to the project's data/papers"
         )
     claims = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if missing := [name for name in (*FACTS, *OURS) if name not in claims]:
+    if missing := [name for name in FACTS if name not in claims]:
         raise ValueError(f"{path} lacks the columns {', '.join(missing)}")
     faults = []
     if doubled := sorted(claims["id"][claims["id"].duplicated()]):
@@ -95,85 +82,20 @@ def load_claims(path: str | Path | None = None, *, arguments: bool = False) -> p
     if unknown := sorted(set(claims["paper"]) - set(PAPERS)):
         faults.append(f"unknown papers: {', '.join(unknown)}")
     if facts_digest(claims) != FACTS_DIGEST:
-        faults.append("the transcribed columns differ from the transcription; only ours may change")
-    for claim in claims.itertuples(index=False):
-        try:
-            tests = criteria_of(claim)
-            if arguments:
-                _check_arguments(tests)
-        except (ValueError, TypeError) as error:
-            faults.append(f"{claim.id}: {error}")
-            continue
-        if claim.lacks not in LACKS:
-            faults.append(f"{claim.id}: lacks is one of {LACKS}, not {claim.lacks!r}")
-        if bool(tests) != bool(claim.section):
-            faults.append(f"{claim.id}: a section and a measurement belong together")
-        if tests and not (claim.criterion_text and claim.reason):
-            faults.append(f"{claim.id}: a test needs its sentence and its reason")
+        faults.append("the transcribed columns differ from the transcription")
+    ours: dict[str, entries.Entry] = {}
+    for paper, ids in claims.groupby("paper")["id"]:
+        found, wrong = entries.read(root / str(paper) / "tests.yaml", arguments=arguments)
+        wrong += [f"{name}: no claim of {paper}" for name in sorted(set(found) - set(ids))]
+        ours |= found
+        faults += wrong
     if faults:
-        raise ValueError(f"{path}:\n- " + "\n- ".join(faults))
-    return claims
+        raise ValueError(f"{root}:\n- " + "\n- ".join(faults))
+    nothing = entries.Entry()
+    columns = [vars(ours.get(name, nothing)) for name in claims["id"]]
+    return claims.join(pd.DataFrame(columns).rename(columns={"text": "criterion_text"}))
 
 
 def criteria_of(claim: pd.Series | tuple) -> list[Criterion]:
-    """The tests of one row of the table; empty while nobody has written one.
-
-    Raises:
-        ValueError: unequal numbers of entries, or an entry that cannot be used.
-    """
-    if not claim.measurement:
-        return []
-    columns = ("measurement", "arguments", "test", "low", "high", "tolerance")
-    entries = {name: [x.strip() for x in getattr(claim, name).split("|")] for name in columns}
-    count = len(entries["measurement"])
-    for name, values in entries.items():
-        if len(values) == 1:
-            values *= count
-            entries[name] = values
-        if len(entries[name]) != count:
-            raise ValueError(f"{count} measurements but {len(entries[name])} entries in {name!r}")
-    return [
-        _criterion(*values, runs=int(claim.runs)) for values in zip(*entries.values(), strict=True)
-    ]
-
-
-def _criterion(
-    measurement: str, arguments: str, test: str, low: str, high: str, tolerance: str, *, runs: int
-) -> Criterion:
-    if measurement not in registry.measurement_names():
-        known = ", ".join(sorted(registry.measurement_names()))
-        raise ValueError(f"no measurement {measurement!r}; known: {known}")
-    if test not in COMPARATORS:
-        raise ValueError(f"unknown test {test!r}; known: {', '.join(COMPARATORS)}")
-    pairs = tuple(_argument(text) for text in arguments.split(";") if text.strip())
-    bounds = (float(text) if text else float("nan") for text in (low, high, tolerance))
-    return Criterion(measurement, pairs, test, *bounds, runs=runs)
-
-
-def _argument(text: str) -> tuple[str, object]:
-    """("k", 4) from "k=4"; ("stages", ("unpruned", "pruned")) from "stages=unpruned+pruned".
-
-    A name in the plural always gives a tuple.
-    """
-    name, equals, value = (piece.strip() for piece in text.partition("="))
-    if not equals:
-        raise ValueError(f"argument {text!r} is not of the form name=value")
-    if name in ("regularizers", "stages"):
-        return name, tuple(value.split("+"))
-    if value in ("true", "false"):
-        return name, value == "true"
-    for kind in (int, float):
-        try:
-            return name, kind(value)
-        except ValueError:
-            continue
-    return name, value
-
-
-def _check_arguments(tests: list[Criterion]) -> None:
-    for one in tests:
-        measure = registry.measurement(one.measurement)
-        try:
-            inspect.signature(measure).bind({}, runs=one.runs, **dict(one.arguments))
-        except TypeError as error:
-            raise ValueError(f"{one.measurement}: {error}") from None
+    """The tests of one row of ``load_claims``; empty while nobody has written one."""
+    return list(claim.tests)

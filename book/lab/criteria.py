@@ -1,8 +1,8 @@
 """From observed numbers to a verdict: the parts of a measurement, the tests, how parts combine.
 
 A measurement splits a claim into parts (one per cell the claim names) and gives a number for
-each. A test, written in ``data/papers/claims.csv`` before the runs, says which numbers count
-as met. The verdict follows from the parts alone; nothing here knows which paper is judged.
+each. A test, an entry of ``data/papers/<paper>/tests.yaml``, says which numbers count as met.
+The verdict follows from the parts alone; nothing here knows which paper is judged.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Criterion:
-    """One test of one measurement, as written in the table of claims.
+    """One test of one measurement, as an entry of ``tests.yaml`` has it.
 
     Attributes:
         measurement: name of a registered measurement.

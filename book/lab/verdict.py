@@ -47,7 +47,7 @@ def verdicts(
     Returns:
         Columns: id, paper, section; verdict ("reproduced", "partly", "not reproduced",
         "not run yet" or "not run (needs X)"); observed (text); parts (list of dicts: name,
-        observed, spread, spread_is, runs, outcome); scale ("paper", "reduced: 6 of 10
+        observed, spread, spread_is, runs, records, outcome); scale ("paper", "reduced: 6 of 10
         networks", "reduced: width 16, 10 epochs, 2 of each", "incomplete: 3 of 8 parts", or
         empty); runs (fewest of any part); device; date (of the latest row used); data_note (what
         is particular about the data); evidence (page and anchor); explanation (ours, empty once
@@ -114,6 +114,7 @@ def _verdict(claim: Any, results: Results, origins: pd.DataFrame) -> dict[str, o
                 "spread": part.spread,
                 "spread_is": part.spread_is,
                 "runs": part.runs,
+                "records": len(part.keys),
                 "outcome": outcome,
             }
             for _, part, outcome in judged

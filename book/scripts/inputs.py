@@ -3,8 +3,8 @@
 The rule. Every section depends on the library, the lab, the papers' facts (``data/papers``), the
 locks and the Python. Beyond these it depends on
 
-- the code of its own paper, and whatever of ``book.papers`` that code, or the notebook, imports,
-  directly or not;
+- our tests of its own paper's claims, the code of that paper, and whatever of ``book.papers``
+  that code, or the notebook, imports, directly or not;
 - the modules that declare what is asked for by name: the measurements of the paper's claims, and
   the experiments and tables whose name is a string in this code or an argument of those claims;
 - the result files (``data/results``) of the experiments that are declared or named there.
@@ -16,7 +16,6 @@ none. The benchmarks' results are named by no section, so that measuring them ex
 from __future__ import annotations
 
 import ast
-import csv
 import functools
 import hashlib
 import platform
@@ -28,7 +27,8 @@ from pathlib import Path
 import nbformat
 
 # Of every section. Downloads and trained networks are not here: they are keyed by content.
-SHARED = ("modgraph_lib/**/*.py", "book/lab/**/*.py", "data/papers/**/*", "constraints.txt")
+SHARED = ("modgraph_lib/**/*.py", "book/lab/**/*.py", "data/papers/*", "data/papers/tables/**/*",
+          "constraints.txt")  # fmt: skip
 PAPERS, RESULTS = "book/papers", "data/results"
 WORD = re.compile(r"\w+")
 MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
@@ -155,7 +155,8 @@ class Inputs:
             words |= code.words | code.declares
             todo += [*self._imported(code), *_at(self.declared_in, code.words)]
         results = [path for stem, path in self.results.items() if stem in words]
-        return sorted({*self.shared, *(self.modules[name] for name in found), *results})
+        tests = self._files([f"data/papers/{paper}/**/*"])
+        return sorted({*self.shared, *tests, *(self.modules[name] for name in found), *results})
 
     def digest(self, section: str, notebook: Path) -> str:
         """SHA-256 over Python's version and the names and contents of all that it depends on."""
@@ -183,16 +184,9 @@ class Inputs:
                     yield part
 
     def _words_of_claims(self, paper: str) -> frozenset[str]:
-        """Words in the claims of a paper and in the tests that are ours."""
+        """Words in our tests of a paper's claims."""
         folder = self.root / "data" / "papers"
         words = set[str]()
-        table = folder / "claims.csv"
-        if table.exists():
-            with table.open(encoding="utf8", newline="") as file:
-                for row in csv.DictReader(file):
-                    if row.get("paper") == paper:
-                        words.add(row.get("measurement") or "")
-                        words |= set(WORD.findall(row.get("arguments") or ""))
         for path in sorted((folder / paper).rglob("*.yaml")):
             words |= set(WORD.findall(path.read_text("utf8")))
         return frozenset(words)

@@ -22,19 +22,24 @@ def number(value: float) -> float | None:
 
 
 def of_claims(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
-    """One entry a claim: verdict, scale and its parts."""
+    """One entry a claim: verdict, scale and its parts.
+
+    What rests on no record is an identity, computed anew: its rounding, or where a training on
+    this processor ends, is not compared.
+    """
     return [
         {
             "id": row.id,
             "verdict": row.verdict,
             "scale": row.scale,
-            "parts": [
-                [p["name"], number(p["observed"]), number(p["spread"]), p["runs"], p["outcome"]]
-                for p in row.parts
-            ],
+            "parts": [[p["name"], *_numbers(p), p["runs"], p["outcome"]] for p in row.parts],
         }
         for row in verdicts.itertuples(index=False)
     ]
+
+
+def _numbers(part: dict[str, Any]) -> list[float | None]:
+    return [number(part[name]) for name in ("observed", "spread")] if part["records"] else []
 
 
 def of_tables(results: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:

@@ -26,7 +26,8 @@ FILES = {
     "book/papers/shared/unused.py": "",
     "book/papers/far/__init__.py": "",
     "book/papers/far/experiment.py": "E = Experiment(name='far', config=C, tables={'far_rows': t})",
-    "data/papers/claims.csv": "paper,measurement,arguments\nthree,share,experiment=told_rows\n",
+    "data/papers/claims.csv": "paper,id\nthree,A\n",
+    "data/papers/three/tests.yaml": "A: {measure: share, of: {experiment: told_rows}}\n",
     "data/results/one_rows.jsonl": "{}",
     "data/results/far.jsonl": "{}",
     "data/results/told_rows.jsonl": "{}",
@@ -68,6 +69,7 @@ def digests(root):
         ("data/results/told_rows.jsonl", {"three"}),  # an argument of its claim
         ("data/results/bench.json", set()),
         ("data/papers/claims.csv", {"one", "two", "three"}),
+        ("data/papers/three/tests.yaml", {"three"}),
     ],
 )
 def test_a_change_touches_what_depends_on_it(root, path, touched):

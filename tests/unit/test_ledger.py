@@ -1,6 +1,5 @@
 """Claims, their tests, and the verdicts that follow from rows."""
 
-import hashlib
 import itertools
 import math
 
@@ -10,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from book.lab import claims as claims_module
 from book.lab import criteria, ledger, verdict
 from book.lab import scorecard as pages
 from book.lab.criteria import Criterion, Part, combine, judge
@@ -21,7 +19,6 @@ from book.papers.ncut import cells, settings
 NAN = math.nan
 SM, CL = "surprisingly_modular/01_clusterability", "clusterability/01_mlps"
 # sha256 over name and bytes of every transcribed table
-TABLES_DIGEST = "ecd9750cb3a1d2641d7ebb4a692a61700f1e31cc59613f56a3ea578e84637915"
 
 
 def criterion(test, low=NAN, high=NAN, tolerance=NAN, runs=10):
@@ -131,70 +128,6 @@ def test_combination_of_parts(outcomes, verdict):
 def test_the_order_of_parts_does_not_matter(outcomes, random):
     shuffled = random.sample(outcomes, len(outcomes))
     assert combine(shuffled) == combine(outcomes)
-
-
-# --- the table of claims -------------------------------------------------------------------
-
-
-def test_all_401_claims_are_there_once():
-    claims = ledger.load_claims()
-    assert len(claims) == 401 == claims["id"].nunique()
-    counts = claims["paper"].value_counts()
-    assert counts.to_dict() == {
-        "clusterability": 134,
-        "surprisingly_modular": 86,
-        "cnn_dynamics": 77,
-        "community_modularity": 59,
-        "detecting_modularity": 45,
-    }
-
-
-def test_the_claims_of_both_sections_have_tests():
-    claims = ledger.load_claims().set_index("id")
-    first = [f"SM-{n:02}" for n in (*range(1, 39), *range(64, 73))]
-    second = ["CL-01", "CL-05", "CL-06", "CL-133", "CL-134"]
-    second += [f"CL-{n:02}" for n in (*range(7, 28), *range(97, 105))]
-    assert sorted(claims.index[claims["section"] == SM]) == sorted(first)
-    assert sorted(claims.index[claims["section"] == CL]) == sorted(second)
-
-
-def test_tables_are_as_transcribed():
-    root = claims_module.papers_root() / "tables"
-    digest = hashlib.sha256()
-    for path in sorted(root.glob("*/*.csv")):
-        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    assert digest.hexdigest() == TABLES_DIGEST
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda t: pd.concat([t, t.tail(1)]), "more than once: DM-45"),
-        (lambda t: t.assign(value_low=t["value_low"].replace("2.3", "2.2")), "transcription"),
-        (lambda t: t.assign(test=t["test"].replace("ordered", "roughly")), "unknown test"),
-        (
-            lambda t: t.assign(measurement=t["measurement"].replace("separation", "seperation")),
-            "SM-08: no measurement 'seperation'",
-        ),
-        (
-            lambda t: t.assign(arguments=t["arguments"].replace("data=mnist; k=4", "k=4")),
-            "missing a required .*argument: 'data'",
-        ),
-        (lambda t: t.assign(criterion_text=""), "its sentence"),
-        (lambda t: t.assign(section=""), "belong together"),
-        (lambda t: t.drop(columns="reason"), "lacks the columns reason"),
-    ],
-)
-def test_a_faulty_table_is_refused_with_the_fault(tmp_path, change, message):
-    path = tmp_path / "claims.csv"
-    change(ledger.load_claims()).to_csv(path, index=False)
-    with pytest.raises(ValueError, match=message):
-        ledger.load_claims(path, arguments=True)
-
-
-def test_a_missing_table_says_where_it_was_looked_for(tmp_path):
-    with pytest.raises(FileNotFoundError, match="MODGRAPH_PAPERS"):
-        ledger.load_claims(tmp_path / "claims.csv")
 
 
 # --- synthetic rows ------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Measurements for the claims about convolutional networks (Clusterability, section 3).
 
-``data`` names a data set, or with "mnist_stack" both of its stack sets. Two regularisers used
-together are written with an ampersand, "dropout&l2", because a plus separates cells. Differences
+``data`` names a data set, or with "mnist_stack" both of its stack sets. Differences
 are oriented so that a positive number is what the paper claims.
 """
 
@@ -222,5 +221,5 @@ def _cells(
         )
         for stage in stages
         for one in names
-        for regularizer in (text.replace("&", "+") for text in regularizers)
+        for regularizer in regularizers
     ]

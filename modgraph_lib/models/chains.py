@@ -112,7 +112,9 @@ def vgg1613(
 def _chain(image_shape, outputs, plan, dense, dropout, seed, least) -> nn.Sequential:
     channels, height, width = _checks.shape(image_shape, "image_shape")
     if min(height, width) < least:
-        raise ValueError(f"images of {height}x{width} vanish in this network; use >= {least}x{least}")
+        raise ValueError(
+            f"images of {height}x{width} vanish in this network; use >= {least}x{least}"
+        )
     if not 0.0 <= dropout < 1.0:
         raise ValueError(f"a dropout rate lies in [0, 1), got {dropout}")
     units = [_checks.whole(size, f"dense[{i}]", least=1) for i, size in enumerate(dense)]

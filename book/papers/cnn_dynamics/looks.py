@@ -29,6 +29,7 @@ GLOBAL_EPOCHS = (0, 5, 10, 15)
 GLOBALS = ("algebraic_connectivity", "modularity", "mean_shortest_path")
 WEIGHT_EPOCHS = (0, 1, 3, 5)
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+DECILES = np.linspace(0, 1, 11)
 
 
 def look(
@@ -42,17 +43,18 @@ def look(
 
     Returns:
         Nothing after epoch 15. Else ``signatures`` (name -> 5 numbers), ``layer_norms`` (one a
-        kernel), ``graph_seconds``; at a few epochs ``weight_statistics`` (7 numbers a tensor:
+        kernel), ``degree_deciles`` (11 quantiles of rolled degree), ``graph_seconds``; at a few epochs ``weight_statistics`` (7 numbers a tensor:
         mean, variance, 5 quantiles) and ``globals`` (three numbers of the whole graph).
     """
     if epoch > LAST:
         return {}
     clock = _Clock()
     rolled = clock("rolled graph", lambda: graphs.rolled_graph(model, example=image_shape))
-    found = {}
-    for name, measure in CENTRALITIES.items():
-        values = clock(f"rolled {name}", lambda m=measure: m(rolled))
-        found[f"rolled.{name}"] = signatures.signature(values)
+    nodes = {
+        name: clock(f"rolled {name}", lambda m=measure: m(rolled))
+        for name, measure in CENTRALITIES.items()
+    }
+    found = {f"rolled.{name}": signatures.signature(values) for name, values in nodes.items()}
     for sign in SIGNS if unrolled else ():
         graph = clock(
             "unrolled graph", lambda s=sign: graphs.unrolled_graph(model, image_shape, sign=s)
@@ -63,9 +65,8 @@ def look(
                 found[f"unrolled.{sign}.{name}"] = signatures.signature(values)
     entry: dict[str, Any] = {
         "signatures": {name: _short(values) for name, values in found.items()},
-        "layer_norms": _short(
-            p.detach().double().norm() for p in model.parameters() if p.ndim > 1
-        ),
+        "layer_norms": _short(p.detach().double().norm() for p in model.parameters() if p.ndim > 1),
+        "degree_deciles": _short(np.quantile(nodes["degree"], DECILES)),
         "graph_seconds": clock.seconds,
     }
     if epoch in WEIGHT_EPOCHS:
@@ -115,6 +116,7 @@ def result(member: Member) -> dict[str, Any]:
         "diverged": member.diverged,
         "signatures": {name: [entry["signatures"][name] for entry in looked] for name in names},
         "layer_norms": [entry["layer_norms"] for entry in looked],
+        "degree_deciles": [entry["degree_deciles"] for entry in looked],
         "weight_statistics": _at(history, "weight_statistics"),
         "globals": _at(history, "globals"),
         "seconds": seconds,

@@ -110,7 +110,9 @@ def run(
 
 def _train(chunk: Chunk, device: str, root: str | None) -> list[dict]:
     wanted = [config for config in chunk.members if EXPERIMENT.stored(config, root) is None]
-    name = cache.config_key("cnn_zoo chunk", EXPERIMENT.schema, [key(c, root) for c in chunk.members])
+    name = cache.config_key(
+        "cnn_zoo chunk", EXPERIMENT.schema, [key(c, root) for c in chunk.members]
+    )
     checkpoint = cache.cache_root() / "checkpoints" / f"{name}.safetensors"
     if wanted:
         members = chunk.members if checkpoint.exists() else tuple(wanted)
@@ -210,6 +212,7 @@ def _row(record: dict) -> dict[str, Any]:
         "losses": curves["train_loss"],
         "signatures": result["signatures"],
         "layer_norms": result["layer_norms"],
+        "deciles": result["degree_deciles"],
         "weights": result["weight_statistics"],
         "globals": result["globals"],
         "seconds": result["seconds"],
@@ -223,8 +226,8 @@ def _row(record: dict) -> dict[str, Any]:
 COLUMNS = [
     "network", "data", "pixels", "images", "batch_size", "epochs", "patience", "momentum",
     "learning_rate", "dropout", "seed", "grid_seed", "accuracy", "best", "held_out", "last_epoch",
-    "stopped", "diverged", "curve", "losses", "signatures", "layer_norms", "weights", "globals",
-    "seconds", "key", "device", "date", "data_note",
+    "stopped", "diverged", "curve", "losses", "signatures", "layer_norms", "deciles", "weights",
+    "globals", "seconds", "key", "device", "date", "data_note",
 ]  # fmt: skip
 
 

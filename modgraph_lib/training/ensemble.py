@@ -55,7 +55,7 @@ class Ensemble:
 
     def keep(self, places: Sequence[int]) -> None:
         """Go on with the members at these places alone."""
-        places = [place for place in places]
+        places = list(places)
         self.members = [self.members[place] for place in places]
         index = torch.tensor(places + places[-1:] * (len(places) % 2))
         pick = lambda tensor: tensor.detach()[index.to(tensor.device)].clone()  # noqa: E731

@@ -43,8 +43,9 @@ def look(
 
     Returns:
         Nothing after epoch 15. Else ``signatures`` (name -> 5 numbers), ``layer_norms`` (one a
-        kernel), ``degree_deciles`` (11 quantiles of rolled degree), ``graph_seconds``; at a few epochs ``weight_statistics`` (7 numbers a tensor:
-        mean, variance, 5 quantiles) and ``globals`` (three numbers of the whole graph).
+        kernel), ``degree_deciles`` (11 quantiles of rolled degree), ``graph_seconds``; at a few
+        epochs ``weight_statistics`` (7 numbers a tensor: mean, variance, 5 quantiles) and
+        ``globals`` (three numbers of the whole graph).
     """
     if epoch > LAST:
         return {}

@@ -77,7 +77,7 @@ def classify(
         folds = StratifiedKFold(5, shuffle=True, random_state=int(rng.integers(2**31)))
         right = 0
         for train, test in folds.split(sample, labels):
-            fitted = _classifier(model, draw).fit(features[sample[train]], labels[train])
+            fitted = classifier(model, draw).fit(features[sample[train]], labels[train])
             right += int((fitted.predict(features[sample[test]]) == labels[test]).sum())
         scores.append(100 * right / len(sample))
     return {"scores": [round(score, 4) for score in scores], "sample": len(sample)}
@@ -143,7 +143,8 @@ def forest(
     return [round(float(value), 4) for value in total / repeats]
 
 
-def _classifier(model: str, seed: int) -> Any:
+def classifier(model: str, seed: int) -> Any:
+    """An untrained classifier with its scaling: "svm" or "mlp"."""
     if model == "svm":
         return _scaled(SVC())
     if model == "mlp":

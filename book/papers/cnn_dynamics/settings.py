@@ -5,21 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from book.lab.parameters import parameter
-from book.papers.cnn_dynamics.zoo import NETWORKS, Chunk, NetworkConfig
+from book.papers.cnn_dynamics.zoo import CHAINS, NETWORKS, Chunk, NetworkConfig
 
-__all__ = ["GridParameters", "chunks"]
+__all__ = ["GridParameters", "OneGridParameters", "chunks"]
 
 
 @dataclass(frozen=True)
 class GridParameters:
-    """Parameters of a grid; the defaults are quick."""
+    """Parameters of grids; the defaults are quick."""
 
     data: str = parameter(
         "digits",
         "data set: digits, cifar10 (paper) or tiny_imagenet (paper, 100 classes)",
         choices=("digits", "cifar10", "tiny_imagenet"),
     )
-    network: str = parameter("lenet", "which network", choices=NETWORKS)
     pixels: int = parameter(16, "width and height of the images (paper: 32)", at_least=16)
     images: int = parameter(0, "training images, 0 for all (paper: 50,000)", at_least=0)
     batch_size: int = parameter(16, "images per optimiser step (paper: 128)", at_least=1)
@@ -41,12 +40,18 @@ class GridParameters:
     workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
 
-def chunks(parameters: GridParameters) -> list[Chunk]:
-    """The grid, dropout by dropout and decade by decade of learning rates.
+@dataclass(frozen=True)
+class OneGridParameters(GridParameters):
+    """Parameters of the grid of one network; the defaults are quick."""
+
+    network: str = parameter("lenet", "which network (paper: lenet)", choices=NETWORKS)
+
+
+def chunks(parameters: GridParameters, network: str) -> list[Chunk]:
+    """The grid of one network, dropout by dropout and decade by decade of learning rates.
 
     Neighbouring learning rates train side by side, since they stop at about the same time. A
-    network's seed is its place in the paper's grid of 48 rates and 10 dropouts, so that smaller
-    grids are parts of larger ones.
+    network's seed is its place in the grid, so that smaller grids are parts of larger ones.
     """
     p = parameters
     found = []
@@ -54,7 +59,7 @@ def chunks(parameters: GridParameters) -> list[Chunk]:
         for exponent in p.exponents:
             members = [
                 NetworkConfig(
-                    p.network,
+                    network,
                     learning_rate=float(f"{mantissa}e{exponent}"),
                     dropout=dropout,
                     seed=_place(mantissa, exponent, dropout),
@@ -67,7 +72,7 @@ def chunks(parameters: GridParameters) -> list[Chunk]:
                 )
                 for mantissa in p.mantissas
             ]
-            side = 1 if p.network.startswith("resnet") else p.side
+            side = p.side if network in CHAINS else 1
             found += [Chunk(tuple(members[i : i + side])) for i in range(0, len(members), side)]
     return found
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from book.lab.section import Section, Sweep
 from book.papers.cnn_dynamics import settings, zoo
-from book.papers.cnn_dynamics.settings import GridParameters
+from book.papers.cnn_dynamics.settings import OneGridParameters
 
 __all__ = ["sweeps"]
 
 
-def sweeps(parameters: GridParameters) -> list[Sweep]:
+def sweeps(parameters: OneGridParameters) -> list[Sweep]:
     """What the section runs."""
-    return [Sweep(zoo.run, settings.chunks(parameters))]
+    return [Sweep(zoo.run, settings.chunks(parameters, parameters.network))]
 
 
-SECTION = Section("cnn_dynamics/02_training", GridParameters, sweeps)
+SECTION = Section("cnn_dynamics/02_training", OneGridParameters, sweeps)

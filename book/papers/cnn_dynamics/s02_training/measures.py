@@ -13,7 +13,7 @@ from book.papers.cnn_dynamics import evidence
 from book.papers.cnn_dynamics.looks import GLOBALS
 from book.papers.cnn_dynamics.s03_predicting.experiment import THRESHOLDS
 
-__all__ = ["accurate", "moves"]
+__all__ = ["accurate", "moves", "trend"]
 
 EARLY = 3  # epochs in which a spike would come
 STATISTICS = {"median": 0, "mean": 1, "sd": 2}
@@ -88,7 +88,7 @@ def degree_patterns(
         shares = (
             np.mean([_spikes(curve) for curve in rest]),
             np.mean([np.ptp(curve[EARLY:]) <= usual / 10 for curve in rest]),
-            np.mean([abs(_trend(curve)) >= 0.8 for curve in learned]),
+            np.mean([abs(trend(curve)) >= 0.8 for curve in learned]),
         )
         for name, share in zip(names, shares, strict=True):
             found.append(part(f"{one}: {name}", [rows], lambda s=share: float(s)))
@@ -101,6 +101,7 @@ def _spikes(curve: np.ndarray) -> bool:
     return bool(early >= 0.01 and early >= 3 * late)
 
 
-def _trend(curve: np.ndarray) -> float:
+def trend(curve: np.ndarray) -> float:
+    """Rank correlation with the epoch."""
     ranks = pd.Series(curve).rank()
     return float(ranks.corr(pd.Series(range(len(curve))))) if ranks.nunique() > 1 else math.nan

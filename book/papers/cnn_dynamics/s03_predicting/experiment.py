@@ -21,7 +21,7 @@ from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
 from book.lab.section import Section, Sweep
 from book.papers.cnn_dynamics import features, predict, settings, zoo
-from book.papers.cnn_dynamics.settings import GridParameters
+from book.papers.cnn_dynamics.settings import GridParameters, OneGridParameters
 from modgraph_lib import cache, provenance, training
 
 __all__ = [
@@ -205,7 +205,7 @@ COLUMNS = [
 
 
 @dataclass(frozen=True)
-class PredictParameters(GridParameters):
+class PredictParameters(OneGridParameters):
     """Parameters of ``cnn_dynamics/03_predicting``; the defaults are quick."""
 
     horizons: list[int] = parameter(
@@ -218,9 +218,10 @@ class PredictParameters(GridParameters):
     unrolled: bool = parameter(False, "ask unrolled signatures too (paper: LeNet, AlexNet)")
 
 
-def grid_of(parameters: GridParameters) -> dict[str, Any]:
+def grid_of(parameters: GridParameters, network: str) -> dict[str, Any]:
     """Which networks the predictors of a section are asked of."""
-    return {name: getattr(parameters, name) for name in GRID}
+    facts = ("data", "pixels", "images", "epochs")
+    return {"network": network, **{name: getattr(parameters, name) for name in facts}}
 
 
 def up_to(last: int, parameters: GridParameters) -> tuple[int, ...]:
@@ -229,36 +230,51 @@ def up_to(last: int, parameters: GridParameters) -> tuple[int, ...]:
 
 
 def configs(parameters: PredictParameters) -> list[PredictionConfig]:
-    """Every predictor of the section, for one grid.
+    """Every predictor of the section."""
+    p = parameters
+    return asked(p, p.network, p.horizons, p.repeats, p.classifiers, p.unrolled)
+
+
+def asked(
+    parameters: GridParameters,
+    network: str,
+    horizons: Sequence[int],
+    repeats: int,
+    classifiers: Sequence[str],
+    unrolled: bool,
+) -> list[PredictionConfig]:
+    """Every predictor of one network's grid.
 
     Raises:
         ValueError: a horizon that the records do not hold.
     """
     p = parameters
-    if max(p.horizons) > min(15, p.epochs):
-        raise ValueError(f"there are signatures up to epoch {min(15, p.epochs)}, not {p.horizons}")
-    shared = {**grid_of(p), "threshold": THRESHOLDS.get((p.data, p.network), 40.0)}
+    if max(horizons) > min(15, p.epochs):
+        raise ValueError(
+            f"there are signatures of epochs 1 to {min(15, p.epochs)}, not of {max(horizons)}"
+        )
+    threshold = THRESHOLDS.get((p.data, network), 40.0)
+    shared = {**grid_of(p, network), "threshold": threshold, "repeats": repeats}
     found = []
 
     def ask(names: str, seen: Sequence[int], model: str, **options: Any) -> None:
         config = PredictionConfig(
-            **{**shared, "repeats": p.repeats, **options},
-            features=names, epochs_seen=tuple(seen), model=model,
-        )  # fmt: skip
+            **{**shared, **options}, features=names, epochs_seen=tuple(seen), model=model
+        )
         found.append(config)
 
     graphs = ["rolled.degree", "rolled.eigenvector"]
-    if p.unrolled:
-        there = ("degree", "eigenvector") if p.network == "lenet" else ("degree",)
+    if unrolled and network in ("lenet", "alexnet"):
+        there = ("degree", "eigenvector") if network == "lenet" else ("degree",)
         graphs += [f"unrolled.{s}.{c}" for c in there for s in ("negative", "positive", "both")]
-    for model in p.classifiers:
+    for model in classifiers:
         # a multi-layer perceptron takes a hundred times as long
-        fewer = {"repeats": max(2, p.repeats // 2)} if model == "mlp" else {}
-        for horizon in p.horizons:
+        fewer = {"repeats": max(2, repeats // 2)} if model == "mlp" else {}
+        for horizon in horizons:
             for names in graphs:
                 ask(names, up_to(horizon, p), model, **fewer)
-        ask("rolled.degree", up_to(5, p), model, average="exponential", **fewer)
-        ask("rolled.degree", up_to(5, p), model, average="linear", **fewer)
+        for average in ("exponential", "linear"):
+            ask("rolled.degree", up_to(5, p), model, average=average, **fewer)
     ask("rolled.degree", up_to(5, p), "svm", permuted=True)
     ask("rolled.degree", up_to(5, p), "linear svm")
     for window in WINDOWS.get(p.data, WINDOWS["cifar10"]):
@@ -280,7 +296,7 @@ EXPERIMENT = Experiment(
 def sweeps(parameters: PredictParameters) -> list[Sweep]:
     """What the section runs: the grid, then the predictors, in one piece each."""
     return [
-        Sweep(zoo.run, settings.chunks(parameters)),
+        Sweep(zoo.run, settings.chunks(parameters, parameters.network)),
         Sweep(run, configs(parameters), on_device=False),
     ]
 

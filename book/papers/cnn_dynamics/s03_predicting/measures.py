@@ -14,7 +14,7 @@ from book.papers.cnn_dynamics import evidence
 from book.papers.cnn_dynamics.predict import CLASSIFIERS
 from book.papers.cnn_dynamics.s03_predicting.experiment import WINDOWS
 
-__all__ = ["NAMES", "scores"]
+__all__ = ["NAMES", "difference", "scores", "windows"]
 
 NAMES = {
     "lenet": "LeNet", "alexnet": "AlexNet", "vgg1613": "VGG", "resnet32": "ResNet-32",
@@ -121,7 +121,7 @@ def better_features(
             for model in models
         ]  # fmt: skip
         name = f"{NAMES[network]}: {better.replace('.', ' ')} against {worse.replace('.', ' ')}"
-        found.append(_difference(name, pairs))
+        found.append(difference(name, pairs))
     return found
 
 
@@ -148,11 +148,12 @@ def better_classifier(
                 )
                 for model in (better, worse)
             ]  # fmt: skip
-            found.append(_difference(_name(network, one), [pair]))
+            found.append(difference(_name(network, one), [pair]))
     return found
 
 
-def _difference(name: str, pairs: list[list[pd.DataFrame]]) -> Part:
+def difference(name: str, pairs: list[list[pd.DataFrame]]) -> Part:
+    """First minus second of each pair of tables, the mean; without a number if one is empty."""
     if any(table.empty for pair in pairs for table in pair):
         return Part(name)
     means, draws = [], []
@@ -169,7 +170,8 @@ def _difference(name: str, pairs: list[list[pd.DataFrame]]) -> Part:
     return _part(name, rows, float(np.mean(means)), float(spread))
 
 
-def _windows(results: Results, network: str, data: str) -> pd.DataFrame:
+def windows(results: Results, network: str, data: str) -> pd.DataFrame:
+    """Records of least squares by window; empty while one of the paper's four is missing."""
     rows = evidence.predicted(
         results, network=network, features="rolled.degree", model="least squares", data=data
     )
@@ -184,15 +186,15 @@ def regression(
     *,
     networks: Sequence[str],
     score: str,
-    windows: Sequence[str] = (),
+    ends: Sequence[str] = (),
     data: str = "cifar10",
     runs: int,
 ) -> list[Part]:
     """Mean test MAE (points) or R2 of least squares, one part a network and window ("5-7")."""
-    chosen = windows or ["-".join(map(str, window)) for window in WINDOWS[data]]
+    chosen = ends or ["-".join(map(str, window)) for window in WINDOWS[data]]
     found = []
     for network in networks:
-        rows = _windows(results, network, data)
+        rows = windows(results, network, data)
         for window in chosen:
             seen = tuple(int(end) for end in window.split("-"))
             name = f"{NAMES[network]}, epochs {window}"
@@ -211,7 +213,7 @@ def later_windows(
     """Rank correlation of R2 with the window's place, one part a network."""
     found = []
     for network in networks:
-        rows = _windows(results, network, data)
+        rows = windows(results, network, data)
         value = math.nan
         if len(rows):
             ranks = rows["r2"].rank().to_numpy()

@@ -17,7 +17,7 @@ from book.lab.section import Section, Sweep
 from book.papers.cnn_dynamics import settings, zoo
 from book.papers.cnn_dynamics.s03_predicting import experiment as predictions
 from book.papers.cnn_dynamics.s03_predicting.experiment import PredictionConfig
-from book.papers.cnn_dynamics.settings import GridParameters
+from book.papers.cnn_dynamics.settings import OneGridParameters
 
 __all__ = ["CONTROL", "GRAPH", "HORIZON", "SETTINGS", "KnowledgeParameters", "configs"]
 
@@ -46,7 +46,7 @@ LEARNED = 15.0
 
 
 @dataclass(frozen=True)
-class KnowledgeParameters(GridParameters):
+class KnowledgeParameters(OneGridParameters):
     """Parameters of ``cnn_dynamics/04_what_it_knows``; the defaults are quick."""
 
     horizon: int = parameter(5, "epochs that are seen (fixed beforehand: 5)", at_least=1)
@@ -59,7 +59,7 @@ def configs(parameters: KnowledgeParameters) -> list[PredictionConfig]:
     """Every predictor of the section: the registered ones first."""
     p = parameters
     seen = predictions.up_to(p.horizon, p)
-    shared = {**predictions.grid_of(p), "epochs_seen": seen}
+    shared = {**predictions.grid_of(p, p.network), "epochs_seen": seen}
     learned = LEARNERS.get(p.data, LEARNED)
     found = [
         PredictionConfig(
@@ -82,7 +82,7 @@ def configs(parameters: KnowledgeParameters) -> list[PredictionConfig]:
 def sweeps(parameters: KnowledgeParameters) -> list[Sweep]:
     """What the section runs: the grid, then the predictors."""
     return [
-        Sweep(zoo.run, settings.chunks(parameters)),
+        Sweep(zoo.run, settings.chunks(parameters, parameters.network)),
         Sweep(predictions.run, configs(parameters), on_device=False),
     ]
 

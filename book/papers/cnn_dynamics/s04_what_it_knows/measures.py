@@ -1,4 +1,4 @@
-"""What is added to the settings, and with what certainty: the statistic that was fixed beforehand."""
+"""What is added to the settings, and with what certainty: fixed before the run."""
 
 from __future__ import annotations
 

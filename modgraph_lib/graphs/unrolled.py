@@ -240,10 +240,10 @@ def unrolled_graph(
 
 def _run(name: str, part: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """What a step makes of an image, to learn the shape."""
-    training, device = part.training, next(iter(part.parameters()), x).device
+    training, like = part.training, next(iter(part.parameters()), x)
     try:
         with torch.no_grad():
-            return part.eval()(x.to(device)).cpu()
+            return part.eval()(x.to(like)).cpu()
     except RuntimeError as error:
         raise ValueError(
             f"{name} ({type(part).__name__}) cannot read {tuple(x.shape[1:])}: the image is too "

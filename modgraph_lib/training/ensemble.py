@@ -84,7 +84,7 @@ class Ensemble:
             if isinstance(part, nn.Conv2d):
                 weight = next(weights).flatten(0, 1)
                 bias = next(weights).flatten() if part.bias is not None else None
-                settings = (part.stride, part.padding, part.dilation, 1 if shared else count)
+                settings: Any = (part.stride, part.padding, part.dilation, 1 if shared else count)
                 x, shared = functional.conv2d(x, weight, bias, *settings), False
             elif isinstance(part, nn.Flatten):
                 if shared:

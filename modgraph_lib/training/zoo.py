@@ -247,7 +247,7 @@ def _tensors(data: Dataset, device: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _save(path: Path, key: str, members: list[Member], stack: Ensemble | Lone) -> None:
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for i, member in enumerate(members):
         tensors |= {f"model.{i}.{name}": t for name, t in member.model.state_dict().items()}
     tensors |= {f"buffer.{n}": buffer for n, buffer in enumerate(stack.buffers)}

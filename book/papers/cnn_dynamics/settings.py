@@ -36,6 +36,7 @@ class GridParameters:
         [0.0, 0.4], "dropout rates (paper: 0 to 0.9 by 0.1)", at_least=0, below=1
     )
     side: int = parameter(4, "networks that train side by side", at_least=1)
+    seed: int = parameter(0, "of batch order and dropout noise", at_least=0)
     device: str = parameter("auto", "auto, cpu, cuda or mps")
     workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
@@ -69,6 +70,7 @@ def chunks(parameters: GridParameters, network: str) -> list[Chunk]:
                     batch_size=p.batch_size,
                     epochs=p.epochs,
                     patience=p.patience,
+                    grid_seed=p.seed,
                 )
                 for mantissa in p.mantissas
             ]

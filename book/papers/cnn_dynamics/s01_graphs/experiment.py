@@ -136,12 +136,13 @@ class GraphParameters:
         [6, 16], "a layout of your own: filters of 5x5 convolutions, each pooled", at_least=1
     )
     dense: list[int] = parameter([120, 84], "... and its hidden dense units", at_least=1)
+    seed: int = parameter(0, "of initial weights", at_least=0)
 
 
 def sweeps(parameters: GraphParameters) -> list[Sweep]:
     """What the section runs."""
     p = parameters
-    configs = [RuntimeConfig(name, p.batch_size, repeats=p.repeats) for name in p.networks]
+    configs = [RuntimeConfig(name, p.batch_size, repeats=p.repeats, seed=p.seed) for name in p.networks]
     return [Sweep(run, configs, on_device=False)]
 
 

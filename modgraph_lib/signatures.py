@@ -70,29 +70,37 @@ def eigenvector_centrality(graph: Graph) -> np.ndarray:
     if not graph.is_bipartite:
         return _leading(graph.matvec, np.ones(sum(graph.layers)), shift=graph.degrees().max())
     even = np.repeat(np.arange(len(graph.layers)) % 2 == 0, graph.layers)
-    one = _leading(lambda x: graph.matvec(graph.matvec(x)), even.astype(float), shift=0.0)
+    rounding = getattr(graph, "rounding", 0.0)
+    both = lambda x: graph.matvec(graph.matvec(x))  # noqa: E731
+    one = _leading(both, even.astype(float), rounding=rounding)
     other = graph.matvec(one)
     return (one + other / np.linalg.norm(other)) / np.sqrt(2)
 
 
 def _leading(
-    product: Callable[[np.ndarray], np.ndarray], start: np.ndarray, shift: float
+    product: Callable[[np.ndarray], np.ndarray],
+    start: np.ndarray,
+    *,
+    shift: float = 0.0,
+    rounding: float = 0.0,
 ) -> np.ndarray:
     """Leading eigenvector of a symmetric matrix without negative entries, from ``start``.
 
     ``shift`` times the identity is added: what keeps a non-bipartite graph from swinging.
+    ``rounding`` is that of the product, where it is coarser than float64.
     """
     x = start / np.linalg.norm(start)
     for _ in range(STEPS):
         y = product(x) + shift * x
         y /= np.linalg.norm(y)
-        if np.abs(y - x).max() < TOLERANCE:
+        if np.abs(y - x).max() < max(TOLERANCE, 8 * rounding * y.max()):
             # What is left on the other pieces of a graph that falls apart is no centrality.
             return np.where(y < TOLERANCE / 100, 0.0, y)
         x = y
     # Two leading eigenvalues are close: Lanczos, from where the power method came to.
     operator = scipy.sparse.linalg.LinearOperator((len(x), len(x)), product, dtype=np.float64)
-    _, vectors = scipy.sparse.linalg.eigsh(operator, k=1, which="LA", v0=x, tol=TOLERANCE)
+    tolerance = max(TOLERANCE, rounding)
+    _, vectors = scipy.sparse.linalg.eigsh(operator, k=1, which="LA", v0=x, tol=tolerance)
     return np.abs(vectors[:, 0])
 
 

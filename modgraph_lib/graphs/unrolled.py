@@ -135,6 +135,11 @@ class UnrolledGraph:
         return sum(block.edges() for block in self.blocks)
 
     @property
+    def rounding(self) -> float:
+        """Of the products: the relative distance of neighbouring numbers of their type."""
+        return float(torch.finfo(self.blocks[0].weight.dtype).eps)
+
+    @property
     def offsets(self) -> np.ndarray:
         """(L+1,) index of each layer's first node."""
         return np.concatenate([[0], np.cumsum(self.layers)])

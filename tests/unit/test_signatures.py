@@ -96,6 +96,17 @@ def test_arpack_agrees_on_unrolled_lenet(sign):
     np.testing.assert_allclose(ours, np.abs(vectors[:, 0]), atol=1e-9)
 
 
+@pytest.mark.parametrize("sign", ["absolute", "negative"])
+def test_single_precision_is_good_to_five_digits(sign):
+    exact, coarse = (
+        signatures.eigenvector_centrality(
+            graphs.unrolled_graph(models.lenet(seed=0), (3, 32, 32), sign=sign, dtype=dtype)
+        )
+        for dtype in (torch.float64, torch.float32)
+    )
+    np.testing.assert_allclose(coarse, exact, atol=1e-5 * exact.max())
+
+
 def test_the_negative_graph_falls_apart_at_every_pooling():
     graph = graphs.unrolled_graph(models.lenet(seed=0), (3, 32, 32), sign="negative")
     count, piece = scipy.sparse.csgraph.connected_components(graph.adjacency(), directed=False)

@@ -7,12 +7,12 @@ from IPython.display import Markdown
 
 import modgraph_lib
 from book.lab import ledger
-from book.lab.claims import PAPERS
+from book.lab.claims import PAPERS, papers_root
 from book.lab.evidence import Results
 from book.lab.words import library_digest, rows_digest, say
 from book.papers.cnn_dynamics import evidence
 
-__all__ = ["NAMES", "NOT_RUN", "cost", "provenance", "status", "stored"]
+__all__ = ["NAMES", "NOT_RUN", "cost", "paper_table", "provenance", "status", "stored"]
 
 NAMES = {
     "lenet": "LeNet",
@@ -32,6 +32,11 @@ CPU_SECONDS = {
     "resnet32": 714.0,
     "resnet44": 1000.0,
 }
+
+
+def paper_table(name: str) -> pd.DataFrame:
+    """One of the paper's tables as transcribed: "table_2" to "table_5"."""
+    return pd.read_csv(papers_root() / "tables" / "cnn_dynamics" / f"{name}.csv")
 
 
 def stored(network: str = "lenet", data: str = "cifar10") -> pd.DataFrame:

@@ -142,7 +142,9 @@ class GraphParameters:
 def sweeps(parameters: GraphParameters) -> list[Sweep]:
     """What the section runs."""
     p = parameters
-    configs = [RuntimeConfig(name, p.batch_size, repeats=p.repeats, seed=p.seed) for name in p.networks]
+    configs = [
+        RuntimeConfig(name, p.batch_size, repeats=p.repeats, seed=p.seed) for name in p.networks
+    ]
     return [Sweep(run, configs, on_device=False)]
 
 

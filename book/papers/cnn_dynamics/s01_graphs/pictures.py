@@ -30,7 +30,7 @@ def layers(graph: LayeredGraph) -> Figure:
                 width = 6 * block[a, b] / largest
                 panel.plot(x, y, color=style.FAINT, linewidth=width, zorder=1)
         degrees = graph.degrees()
-        for place, (x, y) in enumerate(sum(places, [])):
+        for place, (x, y) in enumerate(spot for column in places for spot in column):
             panel.scatter(x, y, s=420, color=style.NETWORK, zorder=2)
             panel.text(x, y, f"{degrees[place]:g}", color="white", ha="center", va="center")
         panel.set(xticks=range(len(graph.layers)), yticks=[])
@@ -148,7 +148,9 @@ def runtimes(rows: pd.DataFrame, names: Mapping[str, str], epochs: Sequence[int]
         }
         for shift, (label, (seconds, colour, hatch)) in enumerate(bars.items()):
             height = seconds.fillna(0)
-            panel.bar(places + 0.27 * (shift - 1), height, 0.25, color=colour, hatch=hatch, label=label)
+            panel.bar(
+                places + 0.27 * (shift - 1), height, 0.25, color=colour, hatch=hatch, label=label
+            )
         panel.set_xticks(places, [names[name] for name in rows["network"]])
         panel.set(yscale="log", ylabel="seconds of one core")
         figure.legend(loc="outside upper center", ncols=2)

@@ -30,6 +30,7 @@ GLOBALS = ("algebraic_connectivity", "modularity", "mean_shortest_path")
 WEIGHT_EPOCHS = (0, 1, 3, 5)
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 DECILES = np.linspace(0, 1, 11)
+FINE = 10  # digits where changes are looked at: a rate of 1e-6 moves the seventh
 
 
 def look(
@@ -141,10 +142,10 @@ class _Clock:
         return found
 
 
-def _short(values) -> list[float]:
-    return [_digits(float(value)) for value in values]
+def _short(values, digits: int = 6) -> list[float]:
+    return [_digits(float(value), digits) for value in values]
 
 
-def _digits(value: float | None) -> Any:
-    """Six digits that count: more than any test reads, and a third of the bytes."""
-    return None if value is None else float(f"{value:.6g}")
+def _digits(value: float | None, digits: int = 6) -> Any:
+    """Digits that count: more than any test reads, and less than half of the bytes."""
+    return None if value is None else float(f"{value:.{digits}g}")

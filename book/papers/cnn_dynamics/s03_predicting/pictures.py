@@ -34,6 +34,7 @@ def accuracy_over_epochs(rows: pd.DataFrame, features: Sequence[str]) -> Figure:
             lines) and "mlp" (dashed) are drawn.
         features: which of ``LOOKS``.
     """
+    rows = rows[~rows["permuted"].astype(bool)]
     with style.styled():
         figure, (panel,) = style.axes(height=3.3)
         for name in features:
@@ -80,7 +81,7 @@ def regressions(ours: Mapping[str, tuple[float, float]], paper: Mapping[str, flo
         panel.axhline(0, color=style.SHUFFLE, linewidth=0.8)
         panel.set_xticks(places, [f"epochs {window}" for window in paper])
         panel.set(ylabel="R2 on the test fifth", ylim=(-1.05, 1.05))
-        panel.legend(loc="lower right")
+        panel.legend(loc="lower left")
     return figure
 
 

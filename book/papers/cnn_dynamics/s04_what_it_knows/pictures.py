@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
@@ -112,7 +113,7 @@ def predictions(rows: pd.DataFrame, names: Sequence[str]) -> Figure:
             row = rows[rows["features"] == name].iloc[-1]
             panel.plot([0, 100], [0, 100], color=style.SHUFFLE, linewidth=0.8)
             panel.plot(row["accuracy"], row["predicted"], "o", ms=4, alpha=0.6, color=style.NETWORK)
-            panel.set(title=WORDS[name], xlabel="true accuracy (%)")
+            panel.set(title=textwrap.fill(WORDS[name], 24), xlabel="true accuracy (%)")
         panels[0].set_ylabel("predicted (%)")
     return figure
 

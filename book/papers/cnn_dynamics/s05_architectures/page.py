@@ -9,13 +9,22 @@ from pandas.io.formats.style import Styler
 
 from book.lab import ledger
 from book.lab.show import MISSING, styled
+from book.lab.words import say
 from book.papers.cnn_dynamics import evidence
 from book.papers.cnn_dynamics.page import CPU_SECONDS, NAMES, NOT_RUN
 from book.papers.cnn_dynamics.s01_graphs import sizes
 from book.papers.cnn_dynamics.s03_predicting import page as predicting
 from modgraph_lib import graphs, signatures
 
-__all__ = ["hours", "predicted", "state", "transfer_rows", "untrained", "untrained_signatures"]
+__all__ = [
+    "answer",
+    "hours",
+    "predicted",
+    "state",
+    "transfer_rows",
+    "untrained",
+    "untrained_signatures",
+]
 
 KINDS = [("cifar10", name) for name in ("lenet", "alexnet", "vgg1613", "resnet32", "resnet44")]
 KINDS += [("tiny_imagenet", name) for name in ("lenet", "alexnet", "resnet50")]
@@ -60,6 +69,25 @@ def hours(networks: int = 120, epochs: int = 50) -> dict[str, float]:
             seconds = own[own["batch_size"] == 128]["epoch_seconds"].min()
         found[NAMES[name]] = seconds * networks * epochs / 2 / 3600
     return found
+
+
+def answer() -> Markdown:
+    """How many of the paper's grids have been run at all, and what the others wait for."""
+    results = ledger.load_results()
+    run = [
+        f"{NAMES[name]} on {'CIFAR-10' if data == 'cifar10' else 'Tiny ImageNet'}"
+        for data, name in KINDS
+        if len(evidence.grid(results, network=name, data=data))
+    ]
+    begun = f"{len(run)} ({', '.join(run)})" if run else "none"
+    return say(
+        f"""
+        **The answer first.** Of the paper's eight grids this book has run {begun}; the others are
+        ready to be run, and cost days. What can be said without them: the signatures of different
+        architectures lie far apart before any training, so that a classifier which is to move from
+        one to the other ought to be shown changes and not levels.
+        """
+    )
 
 
 def state() -> Styler | Markdown:

@@ -65,7 +65,8 @@ def accuracies(rows: Mapping[str, pd.DataFrame]) -> Figure:
                 colour, mark, words = LOOKS[features]
                 for model, line in LINES.items():
                     own = table[(table["features"] == features) & (table["model"] == model)]
-                    own = own[own["average"] == "none"].sort_values("last")
+                    own = own[(own["average"] == "none") & ~own["permuted"].astype(bool)]
+                    own = own.sort_values("last")
                     label = f"{words}, {model.upper()}"
                     panel.plot(
                         own["last"],

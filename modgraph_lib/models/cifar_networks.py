@@ -215,8 +215,7 @@ class ResNet(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         features = self.stages(self.stem(self.normalise(images)))
-        pooled = functional.adaptive_avg_pool2d(features, 1).flatten(1)
-        return self.classifier(self.dropout(pooled))
+        return self.classifier(self.dropout(functional.adaptive_avg_pool2d(features, 1).flatten(1)))
 
 
 @dataclass(frozen=True)
@@ -283,7 +282,7 @@ def build(
         width: channels of the first stage; 0 is the paper's (64; 16 for ResNet-32, 44 and 56).
         moments: whose mean and deviation normalise the pixels, a key of ``MOMENTS``; another
             name, or images that are not in colour, get 0.5 and 0.5.
-        dropout: rate before a ResNet's classifier. (A VGG has its two dropouts of 0.5.)
+        dropout: rate before a ResNet's classifier; a VGG has 0.5 twice.
         seed: fixes the initial weights.
 
     Returns:

@@ -24,18 +24,18 @@ class GridParameters:
     batch_size: int = parameter(16, "images per optimiser step (paper: 128)", at_least=1)
     epochs: int = parameter(8, "epochs at most (paper: 50)", at_least=1)
     patience: int = parameter(
-        10, "epochs without a better test accuracy until a network stops (paper: 10)", at_least=0
+        10, "epochs without a gain until a network stops (paper: 10)", at_least=0
     )
     mantissas: list[float] = parameter(
         [1.0, 3.0], "learning rates: these ... (paper: 1 to 4.5 by 0.5)", at_least=1, below=10
     )
     exponents: list[int] = parameter(
-        [-2, -4, -1, -6, -3, -5], "... times ten to the power of these (paper: -6 to -1)"
+        [-2, -4, -1, -6, -3, -5], "... times 10 to these (paper: -6 to -1)"
     )
     dropouts: list[float] = parameter(
         [0.0, 0.4], "dropout rates (paper: 0 to 0.9 by 0.1)", at_least=0, below=1
     )
-    side: int = parameter(4, "networks that train side by side", at_least=1)
+    together: int = parameter(4, "networks that train side by side", at_least=1)
     seed: int = parameter(0, "of batch order and dropout noise", at_least=0)
     device: str = parameter("auto", "auto, cpu, cuda or mps")
     workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
@@ -74,7 +74,7 @@ def chunks(parameters: GridParameters, network: str) -> list[Chunk]:
                 )
                 for mantissa in p.mantissas
             ]
-            side = p.side if network in CHAINS else 1
+            side = p.together if network in CHAINS else 1
             found += [Chunk(tuple(members[i : i + side])) for i in range(0, len(members), side)]
     return found
 

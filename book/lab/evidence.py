@@ -1,28 +1,30 @@
 """Which result rows may decide a claim, and the registry of measurements.
 
-A row counts for a claim only if the network behind it was trained and tested as the paper
-says. Everything else (quick and laptop scales, other widths or epochs, the readings of the
-published code) is filtered out here, so that no measurement can forget to.
+A row counts for a claim only if the whole configuration of its record is the one that the paper
+describes (``equal``), or differs from it in a way that is named and shown beside the verdict.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
 
 from book.lab.criteria import Part
+from modgraph_lib import cache
 
 __all__ = [
     "MEASUREMENTS",
     "Measurement",
     "Results",
+    "equal",
     "experiment_table",
     "measurement",
+    "merged",
     "once",
     "one_per_seed",
     "part",
@@ -71,7 +73,7 @@ def part(
         return Part(name, runs=runs)
     # keys are absent where a caller built its rows by hand
     keys = {str(key) for frame in cells if "key" in frame for key in frame["key"]}
-    scales = {scale for frame in cells if "scale" in frame for scale in frame["scale"]} - {""}
+    scales = [scale for frame in cells if "scale" in frame for scale in frame["scale"]]
     return Part(
         name,
         observed=float(value()),
@@ -79,12 +81,23 @@ def part(
         runs=runs,
         spread_is=spread_is,
         keys=tuple(sorted(keys)),
-        scale="; ".join(sorted(scales)),
+        scale=merged(scales),
     )
+
+
+def merged(scales: Iterable[str]) -> str:
+    """One description of several: every piece between commas once.
+
+    >>> merged(["width 16, 10 epochs", "", "width 16, 10 epochs, 2 draws"])
+    'width 16, 10 epochs, 2 draws'
+    """
+    pieces = [piece for scale in scales if scale for piece in scale.split(", ")]
+    return ", ".join(dict.fromkeys(pieces))
 
 
 def experiment_table(results: Results, experiment: str, columns: list[str]) -> pd.DataFrame:
     """The experiment's table, or an empty one with these columns; checked for them."""
+    columns = [*columns, "key", "config"]
     table = results.get(experiment)
     if table is None or table.empty:
         return pd.DataFrame({name: pd.Series(dtype=float) for name in columns})
@@ -94,6 +107,42 @@ def experiment_table(results: Results, experiment: str, columns: list[str]) -> p
             "the experiment makes of its records"
         )
     return table
+
+
+# What a key says beside the configuration: which data, and which weights came out of a training.
+DERIVED = ("data_fingerprint", "weights_digest")
+
+
+def equal(
+    rows: pd.DataFrame, asked: Callable[[Any], Any], *, free: Collection[str] = ()
+) -> pd.DataFrame:
+    """The rows whose record has the whole configuration that is asked for.
+
+    Every field counts, those that configurations will gain one day included.
+
+    Args:
+        rows: of a table with the columns ``key`` and ``config``, the record's own.
+        asked: a row (its columns by name) -> the configuration it ought to have; the row says
+            which seed, not how it was trained.
+        free: fields that may differ, "train.precision" for one of a nested configuration. The
+            caller sees to what they are, and names it where it departs from the paper.
+    """
+    one_each = rows.drop_duplicates("key")
+    leave = {*DERIVED, *free}
+    kept = {
+        row.key
+        for row in one_each.itertuples(index=False)
+        if _without(row.config, leave) == _without(cache.canonical(asked(row)), leave)
+    }
+    return rows[rows["key"].isin(kept)]
+
+
+def _without(config: Mapping[str, Any], leave: Collection[str], path: str = "") -> dict[str, Any]:
+    return {
+        name: _without(value, leave, f"{path}{name}.") if isinstance(value, Mapping) else value
+        for name, value in config.items()
+        if f"{path}{name}" not in leave
+    }
 
 
 @contextmanager

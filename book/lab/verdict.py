@@ -11,9 +11,14 @@ import pandas as pd
 from book.lab import registry
 from book.lab.claims import criteria_of, load_claims
 from book.lab.criteria import MISSING, NOT_RUN_YET, REPRODUCED, Criterion, Part, combine, judge
-from book.lab.evidence import Results, remembering
+from book.lab.evidence import Results, merged, remembering
 
-__all__ = ["UNAVAILABLE", "describe", "load_results", "verdicts"]
+__all__ = ["GRADES", "UNAVAILABLE", "describe", "load_results", "verdicts"]
+
+# Grades of evidence: as many networks as in the paper, trained as there; fewer of these; networks
+# trained in another way, which is named in full; no network at all, the claim is an identity.
+PAPER, REDUCED, RECIPE, DEFINITION = "paper", "reduced", "another recipe", "by definition"
+GRADES = (PAPER, REDUCED, RECIPE, DEFINITION)
 
 # What a claim needs and this project's machines do not have; every other need can be met.
 UNAVAILABLE = {
@@ -47,8 +52,9 @@ def verdicts(
     Returns:
         Columns: id, paper, section; verdict ("reproduced", "partly", "not reproduced",
         "not run yet" or "not run (needs X)"); observed (text); parts (list of dicts: name,
-        observed, spread, spread_is, runs, records, outcome); scale ("paper", "reduced: 6 of 10
-        networks", "reduced: width 16, 10 epochs, 2 of each", "incomplete: 3 of 8 parts", or
+        observed, spread, spread_is, runs, keys, outcome); scale (one of ``GRADES`` and more, as
+        "reduced: 6 of 10 networks" or "another recipe: bfloat16, 3 of each"; "incomplete: 3 of 8
+        parts"; or
         empty); runs (fewest of any part); device; date (of the latest row used); data_note (what
         is particular about the data); evidence (page and anchor); explanation (ours, empty once
         "reproduced").
@@ -116,7 +122,7 @@ def _verdict(claim: Any, results: Results, origins: pd.DataFrame) -> dict[str, o
                 "spread": part.spread,
                 "spread_is": part.spread_is,
                 "runs": part.runs,
-                "records": len(part.keys),
+                "keys": part.keys,
                 "outcome": outcome,
             }
             for _, part, outcome in judged
@@ -132,18 +138,18 @@ def _verdict(claim: Any, results: Results, origins: pd.DataFrame) -> dict[str, o
 
 
 def _scale(judged: Sequence[Judged]) -> str:
-    """In words, how much of the paper's number of networks stands behind a verdict."""
+    """The grade of a verdict's evidence, and in words how far it is from the paper's."""
     if not any(part.runs for _, part, _ in judged):
         return ""
     present = [outcome for _, _, outcome in judged if outcome != MISSING]
     if len(present) < len(judged):
         return f"incomplete: {len(present)} of {len(judged)} parts"
     criterion, part, _ = min(judged, key=lambda item: item[1].runs / item[0].runs)
-    if scales := {part.scale for _, part, _ in judged} - {""}:
-        return f"reduced: {'; '.join(sorted(scales))}, {part.runs} of each"
+    if scale := merged(part.scale for _, part, _ in judged):
+        return f"{RECIPE}: {scale}, {part.runs} of each"
     if part.runs < criterion.runs:
-        return f"reduced: {part.runs} of {criterion.runs} networks"
-    return "paper"
+        return f"{REDUCED}: {part.runs} of {criterion.runs} networks"
+    return PAPER if any(part.keys for _, part, _ in judged) else DEFINITION
 
 
 def _with_keys(results: Results) -> dict[str, pd.DataFrame]:

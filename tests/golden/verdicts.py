@@ -39,7 +39,7 @@ def of_claims(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _numbers(part: dict[str, Any]) -> list[float | None]:
-    return [number(part[name]) for name in ("observed", "spread")] if part["records"] else []
+    return [number(part[name]) for name in ("observed", "spread")] if part["keys"] else []
 
 
 def of_tables(results: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:

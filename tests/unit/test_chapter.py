@@ -7,6 +7,7 @@ import pytest
 from book.lab import ledger
 from book.papers.ncut import mlps, nulls
 from book.papers.ncut import page as chapter
+from tests.made import configured, mlp
 
 SECTION = "surprisingly_modular/01_clusterability"
 DATA = ("mnist", "fashion_mnist", "cifar10_grey")
@@ -38,7 +39,7 @@ def nothing(monkeypatch):
 @pytest.fixture
 def ten(monkeypatch):
     rows = [row(seed=seed, key=f"k{seed}", ncut=1.9 + 0.01 * seed) for seed in range(10)]
-    table = pd.DataFrame(rows, columns=mlps.COLUMNS)
+    table = configured(pd.DataFrame(rows, columns=mlps.COLUMNS), mlp)
     results = {"mlp_ncut": table, "mlp_initial_ncut": mlps.initial_table([])}
     monkeypatch.setattr(ledger, "load_results", lambda: results)
     return table
@@ -89,6 +90,7 @@ def test_far_cells_are_named(ten):
 
 def test_one_network_has_no_spread_to_hold_a_difference_against(ten):
     ten.loc[1:, "epochs"] = 5
+    ten["config"] = configured(ten, mlp)["config"]
     assert chapter.provenance(rows_of()).data.startswith("*1 network, ")
     ten["k"] = 12  # the second paper prints no spread over networks
     said = chapter.differences("clusterability/table_a5").data
@@ -97,6 +99,7 @@ def test_one_network_has_no_spread_to_hold_a_difference_against(ten):
 
 def test_cells_of_one_or_two_networks_are_told_apart(ten):
     ten.loc[3:4, "regularizer"] = "l1"  # two of five networks, far off too, without a spread
+    ten["config"] = configured(ten, mlp)["config"]
     ten["k"] = 12  # the second paper prints no spread over networks
     said = chapter.differences("clusterability/table_a5").data
     assert "2 are run" in said
@@ -106,7 +109,7 @@ def test_cells_of_one_or_two_networks_are_told_apart(ten):
 
 
 def test_other_scales_do_not_count(ten):
-    ten["epochs"] = 5
+    ten["config"] = configured(ten.assign(epochs=5), mlp)["config"]
     assert rows_of().empty
 
 

@@ -16,6 +16,7 @@ from book.papers.ncut import beside as beside_paper
 from book.papers.ncut import cnns
 from book.papers.ncut.cnn_rows import cnn_cell, cnn_initial
 from modgraph_lib import datasets, graphs, models, training
+from tests import made
 
 
 @pytest.fixture
@@ -33,9 +34,10 @@ def rows(**changes):
         "shuffles": 50, "dropout": 0.0, "ncut": 10.0, "shuffle_mean": 10.1, "shuffle_std": 0.1,
         "p_value": 0.1, "z_score": -1.0, "significant": True, "test_accuracy": 0.99,
         "shuffled": np.full(50, 10.1), "train_accuracy": 0.99, "device": "cpu",
+        "precision": "float32",
     }  # fmt: skip
     frames = [pd.DataFrame([{**line, "seed": seed}]) for seed in range(5)]
-    return pd.concat(frames, ignore_index=True).assign(**changes)
+    return made.configured(pd.concat(frames, ignore_index=True).assign(**changes), made.cnn)
 
 
 def test_a_network_is_trained_once_for_all_readings_and_records_are_found_again(
@@ -100,7 +102,7 @@ def test_only_rows_at_the_papers_settings_count():
     good = rows()
     wrong = [
         rows(epochs=2), rows(width=32), rows(reading="published"), rows(shuffles=20),
-        rows(images=100), rows(nodes=100), rows(architecture="vgg"),
+        rows(images=100), rows(architecture="vgg"),
     ]  # fmt: skip
     cell = {"data": "mnist", "regularizer": "none", "stage": "pruned", "runs": 5}
     table = pd.concat([*wrong, good], ignore_index=True)

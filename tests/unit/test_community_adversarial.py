@@ -20,6 +20,7 @@ from book.papers.community_modularity.s02_adversarial import (
 )
 from book.papers.community_modularity.s02_adversarial.experiment import AdversarialConfig
 from modgraph_lib import attacks, cache
+from tests.made import SHORT, attacked, configured
 
 SECTION = "community_modularity/02_adversarial"
 QUICK = {
@@ -183,7 +184,8 @@ def made(network="vgg16", attack="fgsm", seed=0, *, peaks=(0.8, 0.79, 0.5, 0.6),
 
 
 def results(*frames):
-    return {"community_adversarial": pd.concat(frames, ignore_index=True)}
+    rows = pd.concat(frames, ignore_index=True)
+    return {"community_adversarial": configured(rows, attacked)}
 
 
 def every(network, peaks=(0.8, 0.79, 0.5, 0.6), **changes):
@@ -198,7 +200,7 @@ def test_lower_peaks_reproduce_the_claims_and_say_at_what_scale():
     rows = results(*every("vgg16"), *every("resnet18"))
     found = ledger.verdicts(rows, section=SECTION).set_index("id")
     assert set(found["verdict"]) == {"reproduced"}
-    assert found["scale"]["CM-21"] == "reduced: width 16, 10 epochs, 2 of each"
+    assert found["scale"]["CM-21"] == f"another recipe: {SHORT}, 2 of each"
     assert "FGSM: 0.3" in found["observed"]["CM-21"]
     assert len(found["parts"]["CM-20"]) == 12
 
@@ -247,12 +249,12 @@ def test_what_is_not_as_described_does_not_count():
 
 
 def test_of_two_records_of_a_network_that_with_fewer_changes_counts():
-    short = made(settings={"steps": 60}, collected=250, samples=250)
-    both = results(short, made(peaks=(0.8, 0.79, 0.6, 0.6)))
-    rows = measured.attack_rows(both, network="vgg16", attack="fgsm", runs=2)
-    assert set(rows["scale"]) == {"width 16, 10 epochs"}
-    alone = measured.attack_rows(results(short), network="vgg16", attack="fgsm", runs=2)
-    assert set(alone["scale"]) == {"width 16, 10 epochs, 250 images, shorter search"}
+    short = made(attack="pgd", settings={"steps": 60}, collected=250, samples=250)
+    both = results(short, made(attack="pgd", peaks=(0.8, 0.79, 0.6, 0.6)))
+    rows = measured.attack_rows(both, network="vgg16", attack="pgd", runs=2)
+    assert set(rows["scale"]) == {SHORT}
+    alone = measured.attack_rows(results(short), network="vgg16", attack="pgd", runs=2)
+    assert set(alone["scale"]) == {f"{SHORT}, 250 images, shorter search"}
 
 
 def test_networks_of_the_papers_size_come_before_short_ones():

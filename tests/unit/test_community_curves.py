@@ -28,6 +28,7 @@ from book.papers.community_modularity.s01_curves import page as chapter
 from book.papers.community_modularity.s01_curves.experiment import CurvesParameters
 from book.papers.community_modularity.settings import training_run
 from modgraph_lib import cache, communities
+from tests import made as by_hand
 
 TINY = {"width": 4, "epochs": 1, "batch_size": 256, "precision": "float32", "images": 200}
 
@@ -204,7 +205,7 @@ def five(**options):
 def test_vgg11_rises_or_does_not():
     up = [made("vgg11", rising(8), seed=seed) for seed in (0, 1)]
     found, row = verdict("CM-02", *up)
-    assert found == "reproduced" and row.scale == "reduced: width 16, 10 epochs, 2 of each"
+    assert found == "reproduced" and row.scale == f"another recipe: {by_hand.SHORT}, 2 of each"
     down = [made("vgg11", rising(8)[::-1], seed=seed) for seed in (0, 1)]
     assert verdict("CM-02", *down)[0] == "not reproduced"
     assert verdict("CM-02")[0] == "not run yet"
@@ -338,7 +339,9 @@ def rows_of(network, column, values, seed=0, **fields):
     shared = {name: getattr(train, name) for name in curves.TRAIN_COLUMNS} | fields
     shared |= {"measured_layers": "described", "key": f"{network}-{seed}", "device": "cpu",
                "date": "2026", "data_note": "", "test_accuracy": 0.8}  # fmt: skip
-    return pd.DataFrame([{**shared, "layer": i + 1, column: v} for i, v in enumerate(values)])
+    rows = pd.DataFrame([{**shared, "layer": i + 1, column: v} for i, v in enumerate(values)])
+    config = by_hand.mapped if column == "silhouette" else by_hand.probed
+    return by_hand.configured(rows, config)
 
 
 def test_maps_and_probes_decide():
@@ -369,7 +372,7 @@ def test_pretrained_networks_decide():
                   "neighbours": 3, "seed": 0, "key": name}  # fmt: skip
         frames.append(pd.DataFrame([{**shared, "layer": i + 1, "q": q}
                                     for i, q in enumerate(rising(8, 0.7))]))  # fmt: skip
-    table = pd.concat(frames, ignore_index=True)
+    table = by_hand.configured(pd.concat(frames, ignore_index=True), by_hand.pretrained)
     own = [made(n, rising(8, 0.7, flat=3), data="imagenet50") for n in RESNETS]
     for claim in ("CM-17", "CM-18", "CM-19"):
         assert verdict(claim, *own, community_pretrained=table)[0] == "reproduced"
@@ -441,7 +444,7 @@ def test_tables_and_sentences_with_and_without_rows():
         if results is empty:
             assert all("ot run yet" in text for text in [*said, shapes_shown.data])
         else:
-            assert "VGG19 (2)" in said[0] and "width 16, 10 epochs" in said[0]
+            assert "VGG19 (2)" in said[0] and by_hand.SHORT in said[0]
             assert "VGG11: Q goes from 0.05 to 0.80" in said[1]
             assert shapes_shown.data["layers"].tolist() == list(LENGTHS.values())
     beside = chapter.accuracies_beside(full, name="a").data

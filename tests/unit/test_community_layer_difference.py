@@ -20,6 +20,7 @@ from book.papers.community_modularity.s04_layer_difference.experiment import Dif
 from book.papers.community_modularity.settings import training_run
 from modgraph_lib.communities import cka
 from modgraph_lib.models import cifar_networks
+from tests import made
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -275,7 +276,7 @@ def pretend(values, alignment=None, seed=0, **settings):
         "images": 0, "schedule": "one_cycle", "stage": "trained", "parts": "units",
         "samples": 500, "k": 3, "layers_in_all": len(values), "key": f"key{seed}",
     }  # fmt: skip
-    return frame.assign(**fixed | settings)
+    return made.configured(frame.assign(**fixed | settings), made.different)
 
 
 def test_two_patterns_alike():
@@ -308,12 +309,12 @@ def test_claims_of_patterns():
     ids = ("CM-33", "CM-34")
     found = ledger.verdicts({"community_layer_difference": rows}, ids=ids)
     assert found["verdict"].tolist() == ["reproduced"] * 2
-    assert set(found["scale"]) == {"reduced: width 16, 10 epochs, 2 of each"}
+    assert set(found["scale"]) == {f"another recipe: {made.SHORT}, 2 of each"}
     reverse = np.array([0.3] + [0.2, 0.2, 0.0, 0.2, 0.2, 0.2, 0.2, 0.2, 0.4])
     rows_of = [pretend(reverse * (1 + 0.1 * seed), seed=seed) for seed in (0, 1)]
     found = ledger.verdicts({"community_layer_difference": pd.concat(rows_of)}, ids=ids)
     assert found["verdict"].tolist() == ["not reproduced", "partly"]  # alike, without a pattern
-    bare = rows.assign(parts="convolutions")
+    bare = made.configured(rows.assign(parts="convolutions"), made.different)
     found = ledger.verdicts({"community_layer_difference": bare}, ids=ids)
     assert found["verdict"].tolist() == ["not run yet"] * 2
     assert ledger.verdicts({}, ids=ids)["verdict"].tolist() == ["not run yet"] * 2

@@ -18,6 +18,8 @@ from book.papers.community_modularity.s05_layer_pruning import (
 )
 from book.papers.community_modularity.s05_layer_pruning.rows import pruned, removal_steps
 from modgraph_lib.models import cifar_networks
+from tests.made import SHORT, configured
+from tests.made import pruned as pruned_config
 
 SECTION = "community_modularity/05_layer_pruning"
 
@@ -51,7 +53,7 @@ def rows(network, q, accuracy, *, seed=0, kind="variant", full=False, best=None,
 
 
 def together(*frames):
-    return {"community_pruning": pd.concat(frames, ignore_index=True)}
+    return {"community_pruning": configured(pd.concat(frames, ignore_index=True), pruned_config)}
 
 
 def climb(layers, plateau):
@@ -98,7 +100,7 @@ def test_variants_that_only_lose_their_plateau(vgg19):
     off = measures.pruned_curve_distance(vgg19, runs=2, family="vgg19")
     assert [part.observed for part in off] == pytest.approx([0] * 6)
     assert {part.runs for part in off} == {2}
-    assert {part.scale for part in off} == {"width 16, 10 epochs, 3 of fine-tuning"}
+    assert {part.scale for part in off} == {f"{SHORT}, 3 of fine-tuning"}
     lengths = [
         one(measures.pruned_plateau(vgg19, runs=2, family="vgg19", removed=gone)).observed
         for gone in (1, 6)
@@ -244,10 +246,10 @@ def test_full_scale_comes_first_and_other_rows_stay_out(vgg11):
     assert set(pruned(together(table, *full), family="vgg11")["scale"]) == {""}
     # a parent alone is no family
     assert set(pruned(together(table, full[0]), family="vgg11")["scale"]) != {""}
-    other = {"community_pruning": table.assign(learning_rate=0.5)}  # of fine-tuning
+    other = together(table.assign(learning_rate=0.5))  # of fine-tuning
     assert set(pruned(other, family="vgg11")["reading"]) == {"parent"}
     for column, value in (("epochs", 4), ("k", 5), ("images", 9)):
-        assert pruned({"community_pruning": table.assign(**{column: value})}, family="vgg11").empty
+        assert pruned(together(table.assign(**{column: value})), family="vgg11").empty
     later = table[table["network"] == "vgg11_1"].assign(date="2027-01-01", test_accuracy=0.5)
     again = pruned(together(table, later.assign(key=later["key"] + "again")), family="vgg11")
     assert len(again) == 10

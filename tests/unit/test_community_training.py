@@ -18,6 +18,7 @@ from book.papers.community_modularity.s03_training import (
 from book.papers.community_modularity.s03_training.experiment import EpochConfig
 from book.papers.community_modularity.settings import training_run
 from modgraph_lib.training import checkpoints, sgd
+from tests import made
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -184,15 +185,15 @@ def pretend(network, layers, epochs=10, paper=False, missing=()):
     fixed = {"stage": "trained", "samples": 500, "similarity": "cosine", "symmetrise": "mean",
              "sampling": "random", "measured_layers": "described", "k": 3, "inside": 0.5,
              "best_accuracy": np.nan, "images": 0, "data": "cifar10"}  # fmt: skip
-    key = [f"{seed}-{epoch}" for seed, epoch in zip(frame["seed"], frame["epoch"], strict=True)]
-    return frame.assign(network=network, layers_in_all=layers, key=key, **size, **fixed)
+    frame = frame.assign(network=network, layers_in_all=layers, **size, **fixed)
+    return made.configured(frame, made.epoch)
 
 
 def test_claims_of_a_short_run_say_so():
     rows = pd.concat([pretend("resnet18", 8), pretend("vgg16", 13)])
     found = ledger.verdicts({"community_epochs": rows}, ids=("CM-23", "CM-24", "CM-25", "CM-26"))
     assert found["verdict"].tolist() == ["reproduced"] * 4
-    assert set(found["scale"]) == {"reduced: width 16, the first 10 of 10 epochs, 2 of each"}
+    assert set(found["scale"]) == {"another recipe: width 16, the first 10 of 10 epochs, 2 of each"}
     assert [len(parts) for parts in found["parts"]] == [2, 3, 2, 2]
     moving = rows.assign(q=rows["q"] + 0.01 * rows["epoch"])
     found = ledger.verdicts({"community_epochs": moving}, ids=("CM-23", "CM-25"))

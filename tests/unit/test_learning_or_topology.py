@@ -17,6 +17,7 @@ from book.papers.surprisingly_modular.s01_clusterability import experiment as su
 from book.papers.surprisingly_modular.s02_learning_or_topology import experiment
 from book.papers.surprisingly_modular.s02_learning_or_topology import page as learning
 from modgraph_lib import clustering, graphs, statistics, toys
+from tests import made
 
 SECTION = "surprisingly_modular/02_learning_or_topology"
 PAPER = experiment.LearningOrTopologyParameters(
@@ -244,7 +245,7 @@ def network_rows(data, regularizer, stage, k, seeds, *, ncut, null, method="laye
             "key": f"{data}-{regularizer}-{stage}-{k}-{seed}-{method}",
         }  # fmt: skip
         lines.append(line | changes)
-    return pd.DataFrame(lines)[mlps.COLUMNS]
+    return made.configured(pd.DataFrame(lines)[mlps.COLUMNS], made.mlp)
 
 
 def bell(centre, width, count, rng):
@@ -309,7 +310,8 @@ def test_measurements_give_the_numbers_they_name(results):
 def test_thousand_epochs_are_not_taken_for_twenty(results):
     asked = {"data": "random", "k": 4, "runs": 10, "epochs": 1000}
     assert noise_measures.mean_ncut(results, **asked)[0].runs == 0
-    changed = {"mlp_ncut": results["mlp_ncut"].assign(epochs=1000)}
+    table = results["mlp_ncut"].assign(epochs=1000)
+    changed = {"mlp_ncut": made.configured(table, made.mlp)}
     assert noise_measures.mean_ncut(changed, **asked)[0].runs == 10
     assert noise_measures.mean_ncut(changed, **{**asked, "epochs": None})[0].runs == 0
 

@@ -14,7 +14,8 @@ from book.lab import scorecard as pages
 from book.lab.criteria import Criterion, Part, combine, judge
 from book.lab.verdict import describe
 from book.papers.ncut import beside as beside_paper
-from book.papers.ncut import cells, settings
+from book.papers.ncut import cells, mlps, settings
+from tests import made
 
 NAN = math.nan
 SM, CL = "surprisingly_modular/01_clusterability", "clusterability/01_mlps"
@@ -172,11 +173,10 @@ def networks(data, regularizer, stage, k, ncuts, *, above=0.2, **changes):
                 "date": "2026-01-02T03:04:05Z",
                 "commit": "abc",
                 "data_note": "",
-                "key": f"{data}-{regularizer}-{stage}-{seed}",
                 **changes,
             }
         )
-    return pd.DataFrame(lines)
+    return made.configured(pd.DataFrame(lines), made.mlp)
 
 
 def spread(centre, count=10, width=0.02):
@@ -246,18 +246,15 @@ def test_verdicts_carry_numbers_scale_and_origin():
         {"prune_epochs": 2},
         {"width": 64},
         {"batch_size": 64},
-        {"isolated": 0},
         {"dropout": 0.3},
-        {"variant": "published"},
         {"method": "layer_nonzero"},
         {"shuffles": 20},
         {"data": "digits"},
     ],
 )
 def test_rows_at_other_settings_decide_nothing(changes):
-    frame = ledger.verdicts({"mlp_ncut": four_cells().assign(**changes)}, section=SM).set_index(
-        "id"
-    )
+    rows = made.configured(four_cells().assign(**changes), made.mlp)
+    frame = ledger.verdicts({"mlp_ncut": rows}, section=SM).set_index("id")
     networks_only = frame.drop(["SM-02", "SM-03", "SM-04", "SM-05"])
     assert (networks_only["verdict"] == "not run yet").all()
     assert (networks_only["runs"] == 0).all()
@@ -300,6 +297,7 @@ def test_a_longer_null_is_cut_to_the_papers_number_of_shuffles():
     # the network lies below its first 50 shuffles and above the 270 that follow
     nulls = [np.r_[np.full(50, ncut + 1), np.full(270, ncut - 1)] for ncut in table["ncut"]]
     table = table.assign(shuffled=nulls, shuffles=320, significant=False)
+    table = made.configured(table, made.mlp)
     cell = cells.cell(
         {"mlp_ncut": table}, data="mnist", regularizer="none", stage="unpruned", k=12, runs=5
     )
@@ -374,6 +372,7 @@ def test_counts_of_networks_below_and_above_every_shuffle():
     below = networks("cifar10_grey", "none", "pruned", 4, spread(2.0, 1))
     above = networks("cifar10_grey", "none", "pruned", 4, spread(2.0, 9), above=-0.2)
     table = pd.concat([below, above.assign(seed=range(1, 10))], ignore_index=True)
+    table = made.configured(table.drop(columns="key"), made.mlp)
     assert verdict_of("SM-24", table)["observed"] == "no regulariser, pruned: 1 of 10"
     assert verdict_of("SM-24", table)["verdict"] == "reproduced"
     assert verdict_of("SM-25", table)["observed"] == "no regulariser, pruned: 9 of 10"
@@ -420,6 +419,7 @@ def test_trained_networks_against_the_lowest_untrained_one():
         {"seed": range(100), "k": 12, "ncut": np.linspace(10.21, 10.39, 100), "width": 256,
          "inputs": 784, "device": "cpu", "date": "2026-01-01T00:00:00Z"}
     )  # fmt: skip
+    untrained = made.configured(untrained, lambda row: mlps.InitialConfig())
     results = {"mlp_ncut": table, "mlp_initial_ncut": untrained}
     frame = ledger.verdicts(results, section=CL).set_index("id")
     assert frame.loc["CL-133", "verdict"] == "reproduced"
@@ -430,7 +430,8 @@ def test_trained_networks_against_the_lowest_untrained_one():
     few = ledger.verdicts({**results, "mlp_initial_ncut": untrained.head(40)}, section=CL)
     few = few.set_index("id")
     assert few.loc["CL-01", "verdict"] == few.loc["CL-133", "verdict"] == "not run yet"
-    small = {**results, "mlp_initial_ncut": untrained.assign(width=64)}
+    thin = made.configured(untrained, lambda row: mlps.InitialConfig(widths=(64,) * 4))
+    small = {**results, "mlp_initial_ncut": thin}
     assert ledger.verdicts(small, section=CL).set_index("id").loc["CL-01", "runs"] == 0
 
 

@@ -8,6 +8,7 @@ from book.papers.clusterability.s05_promoting import measures as measured
 from book.papers.clusterability.s05_promoting import page as shown
 from book.papers.ncut import mlps, pictures
 from modgraph_lib import cache, training
+from tests import made
 
 QUICK = {
     "seeds": 1,
@@ -108,13 +109,9 @@ def test_initial_networks(folders):
 def pretend(table, **settings):
     """Rows as if they had been run at the paper's settings, one a seed."""
     frame = pd.concat([table.iloc[[0]]] * 10, ignore_index=True)
-    fixed = {
-        "seed": range(10),
-        "shuffles": 50,
-        "batch_size": 128,
-        "key": [f"k{i}" for i in frame.index],
-    }
-    return frame.assign(**fixed | settings)
+    fixed = {"seed": range(10), "shuffles": 50, "batch_size": 128}
+    rows = frame.drop(columns="key").assign(**fixed | settings)
+    return made.configured(rows, made.promoted)
 
 
 def regularised(table, arm, **settings):

@@ -19,6 +19,7 @@ from book.papers.ncut import settings as paper
 from book.papers.ncut import task_page as shown
 from book.papers.ncut import task_pictures as pictures
 from modgraph_lib import clustering, graphs, models, toys, training
+from tests import made
 
 SMALL = {"width": 16, "batch_size": 64, "epochs": 1, "prune_epochs": 1}
 
@@ -195,7 +196,7 @@ def cell_rows(data, ncuts, *, stage="pruned", regularizer="none", k=12, **change
 
 
 def results(*frames):
-    return {"mlp_ncut": pd.concat(frames, ignore_index=True)}
+    return {"mlp_ncut": made.configured(pd.concat(frames, ignore_index=True), made.mlp)}
 
 
 def test_halves_are_compared_both_ways():

@@ -183,6 +183,7 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
             "best_accuracy": result.get("best_accuracy"),
             "layers_in_all": len(result["layers"]),
             "key": record["key"],
+            "config": record["config"],
             **{name: record["provenance"][name] for name in ("device", "date", "data_note")},
         }
         for k, curves in result["curves"].items():
@@ -198,8 +199,8 @@ TRAIN_COLUMNS = ("network", "data", "seed", "width", "epochs", "images", "schedu
 CONFIG_COLUMNS = ("stage", "samples", "similarity", "symmetrise", "sampling")
 COLUMNS = [
     *TRAIN_COLUMNS, *CONFIG_COLUMNS, "measured_layers", "test_accuracy", "best_accuracy",
-    "layers_in_all", "key", "device", "date", "data_note", "layer", "name", "q", "inside", "k",
-    "repeat",
+    "layers_in_all", "key", "config", "device", "date", "data_note", "layer", "name",
+    "q", "inside", "k", "repeat",
 ]  # fmt: skip
 
 

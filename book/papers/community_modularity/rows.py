@@ -7,16 +7,21 @@ a curve, not an accuracy.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from typing import Any
+
 import pandas as pd
 
-from book.lab.evidence import Results, experiment_table, remembered
-from book.papers.community_modularity.settings import SAMPLES, SHORT
+from book.lab.evidence import Results, equal, experiment_table, remembered
+from book.papers.community_modularity.curves import CurveConfig
+from book.papers.community_modularity.settings import SAMPLES, SHORT, SHORT_WORDS, training_run
+from modgraph_lib.training import SgdConfig
 
 __all__ = ["RUNS", "accuracies", "at_best_scale", "curve", "curves"]
 
 # Networks asked of a claim: the paper trains one of each, we ask for two.
 RUNS = 2
-FULL_EPOCHS = 150
+MANY = 5000
 CURVE_COLUMNS = [
     "network", "data", "seed", "width", "epochs", "images", "schedule", "stage", "samples",
     "similarity", "symmetrise", "sampling", "measured_layers", "k", "layer", "q", "inside",
@@ -39,6 +44,7 @@ def curves(
     layers: str = "described",
     sampling: str = "random",
     experiment: str = "community_curves",
+    asked: Callable[[Any, SgdConfig, CurveConfig], Any] = lambda row, train, curve: curve,
 ) -> pd.DataFrame:
     """Rows of one network's curves, at the paper's scale or else the short one.
 
@@ -46,40 +52,71 @@ def curves(
         results: tables by experiment; ``experiment`` is read, and may be absent.
         runs: seeds 0 to runs-1 count.
         samples: images in a graph; 0 is the paper's number for the data set.
+        asked: a row, the training and the curve asked for -> the configuration of ``experiment``.
         the others: see ``community_modularity.curves.CurveConfig``.
 
     Returns:
         Columns of ``curves.table``, and ``scale``: empty for the paper's, else words.
     """
     table = experiment_table(results, experiment, CURVE_COLUMNS)
-    table = table[(table["network"] == network) & (table["data"] == data)]
-    keep = (
-        (table["seed"] < runs)
-        & (table["images"] == 0)
+    rows = table[
+        (table["network"] == network)
+        & (table["data"] == data)
+        & (table["seed"] < runs)
         & (table["k"] == k)
-        & (table["samples"] == (samples or SAMPLES.get(data, 500)))
-        & (table["stage"] == stage)
-        & (table["similarity"] == similarity)
-        & (table["symmetrise"] == symmetrise)
-        & (table["measured_layers"] == layers)
-        & (table["sampling"] == sampling)
-    )
-    return at_best_scale(table[keep], network)
+    ]
+
+    def config(row: Any, train: SgdConfig) -> Any:
+        measured = CurveConfig(
+            train,
+            stage=stage,
+            samples=samples or SAMPLES.get(data, 500),
+            similarity=similarity,
+            symmetrise=symmetrise,
+            layers=layers,
+            sampling=sampling,
+        )
+        return asked(row, train, measured)
+
+    if samples < MANY:
+        return at_best_scale(rows, network, config, free=("neighbours",))
+    # the 10,000 test images hold but two disjoint draws of so many
+    found = at_best_scale(rows, network, config, free=("neighbours", "repeats"))
+    pairs = zip(found["scale"], (config["repeats"] for config in found["config"]), strict=True)
+    return found.assign(scale=[_drawn(*pair) for pair in pairs])
 
 
-def at_best_scale(rows: pd.DataFrame, network: str) -> pd.DataFrame:
-    """Rows of full-size, fully trained networks; failing those, of the short run."""
-    full = rows[(rows["width"] == 0) & (rows["epochs"] >= FULL_EPOCHS)]
+def _drawn(scale: str, repeats: int) -> str:
+    few = f"{repeats} draws of {MANY:,} images" if repeats < CurveConfig.repeats else ""
+    return ", ".join(filter(None, (scale, few)))
+
+
+def at_best_scale(
+    rows: pd.DataFrame,
+    network: str,
+    config: Callable[[Any, SgdConfig], Any],
+    *,
+    free: Collection[str] = (),
+) -> pd.DataFrame:
+    """Rows of full-size, fully trained networks; failing those, of the short run.
+
+    Args:
+        config: a row, and the training that its network ought to have had -> the configuration
+            that its record ought to have; see ``evidence.equal``, also for ``free``.
+    """
+
+    def at(scale: str) -> pd.DataFrame:
+        def asked(row: Any) -> Any:
+            return config(row, training_run(network, row.seed, data=row.data, scale=scale))
+
+        return equal(rows, asked, free=free)
+
+    full = at("paper")
     if len(full):
         return full.assign(scale="")
     width = 0 if network.startswith("resnet56") else SHORT["width"]
-    short = rows[
-        (rows["width"] == width)
-        & (rows["epochs"] == SHORT["epochs"])
-        & (rows["schedule"] == SHORT["schedule"])
-    ]
-    words = f"{'full width' if width == 0 else f'width {width}'}, {SHORT['epochs']} epochs"
-    return short.assign(scale=words)
+    words = SHORT_WORDS.format(width=f"width {width}" if width else "full width")
+    return at("short").assign(scale=words)
 
 
 def curve(rows: pd.DataFrame, column: str = "q") -> pd.DataFrame:

@@ -27,6 +27,8 @@ SHORT = {
     "schedule": "one_cycle",
     "precision": "bfloat16",
 }
+# The same in words, wherever a number from such networks is shown.
+SHORT_WORDS = "{width}, 10 epochs of one cycle, weight decay 0.0005, bfloat16"
 
 
 def training_run(

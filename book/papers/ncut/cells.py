@@ -7,11 +7,14 @@ published code) is filtered out here, so that no measurement can forget to.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from book.lab.evidence import Results, experiment_table, one_per_seed, remembered
-from book.papers.ncut import settings
+from book.lab.evidence import Results, equal, experiment_table, one_per_seed, remembered
+from book.papers.ncut import mlps, settings
 from modgraph_lib import statistics
 from modgraph_lib.datasets.names import data_name
 
@@ -68,42 +71,30 @@ def cell(
         KeyError: k is no setting of these papers.
     """
     table = experiment_table(results, "mlp_ncut", CELL_COLUMNS)
-    table = table[table["data"] == data]
-    usual = settings.of(data)
-    rate = usual.dropout if regularizer == "dropout" else 0.0
-    if epochs is None:
-        epochs = usual.epochs
-        if variant == "published":
-            epochs = settings.published_epochs(data, dropout=regularizer == "dropout")
-    keep = (
-        (table["regularizer"] == regularizer)
+    rows = table[
+        (table["data"] == data)
+        & (table["regularizer"] == regularizer)
         & (table["stage"] == stage)
         & (table["k"] == k)
         & (table["seed"] < runs)
-        & (table["variant"] == variant)
-        & (table["epochs"] == epochs)
-        & (table["prune_epochs"] == usual.prune_epochs)
-        & (table["batch_size"] == settings.BATCH_SIZE)
-        & (table["width"] == settings.WIDTH)
-        & (table["images"] == 0)
-        & (table["nodes"] + table["isolated"] == usual.nodes)
-        & (table["method"] == method)
         & (table["shuffles"] >= settings.SHUFFLES[k])
-        & ((table["dropout"] - (rate if dropout is None else dropout)).abs() < 1e-9)
-    )
-    return first_shuffles(one_per_seed(table[keep]), settings.SHUFFLES[k])
+    ]
+
+    def asked(row: Any) -> mlps.NcutConfig:
+        train = mlps.condition(data, regularizer, row.seed, variant=variant, dropout=dropout)
+        train = train if epochs is None else replace(train, epochs=epochs)
+        return mlps.NcutConfig(train, stage, (k,), settings.SHUFFLES[k], method)
+
+    rows = equal(rows, asked, free=("cluster_counts", "shuffles"))
+    return first_shuffles(one_per_seed(rows), settings.SHUFFLES[k])
 
 
 def initial(results: Results, *, k: int, runs: int) -> pd.DataFrame:
     """Untrained 784-256x4-10 networks at one k, seeds 0 to runs-1, indexed by seed."""
     table = experiment_table(results, "mlp_initial_ncut", INITIAL_COLUMNS)
-    keep = (
-        (table["k"] == k)
-        & (table["seed"] < runs)
-        & (table["width"] == settings.WIDTH)
-        & (table["inputs"] == INPUTS)
-    )
-    return one_per_seed(table[keep])
+    rows = table[(table["k"] == k) & (table["seed"] < runs)]
+    free = ("cluster_counts", "first_seed", "networks")
+    return one_per_seed(equal(rows, lambda row: mlps.InitialConfig(), free=free))
 
 
 def label(*, data: str = "", regularizer: str = "", stage: str = "") -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pandas as pd
 
-from book.lab.evidence import Results, experiment_table, one_per_seed, remembered
-from book.papers.ncut import cnn_settings
+from book.lab.evidence import Results, equal, experiment_table, one_per_seed, remembered
+from book.papers.ncut import cnn_settings, cnns
 from book.papers.ncut.cells import CELL_COLUMNS, first_shuffles
 
-__all__ = ["cnn_cell", "cnn_initial"]
+__all__ = ["cnn_cell", "cnn_initial", "named_precision"]
 
-CNN_COLUMNS = [*CELL_COLUMNS, "architecture", "reading"]
+CNN_COLUMNS = [*CELL_COLUMNS, "architecture", "reading", "precision"]
 INITIAL_COLUMNS = ["architecture", "reading", "seed", "k", "ncut", "width"]
 
 
@@ -45,26 +48,34 @@ def cnn_cell(
     """
     table = experiment_table(results, "cnn_ncut", CNN_COLUMNS)
     usual = cnn_settings.of(data)
-    trained = variant.split()[0] if usual is cnn_settings.VGG else "described"
-    keep = (
+    rows = table[
         (table["architecture"] == usual.architecture)
         & (table["data"] == data)
         & (table["regularizer"] == regularizer)
         & (table["stage"] == stage)
         & (table["k"] == k)
         & (table["seed"] < runs)
-        & (table["variant"] == trained)
-        & (table["reading"] == variant)
-        & (table["epochs"] == (usual.epochs if epochs is None else epochs))
-        & (table["prune_epochs"] == usual.prune_epochs)
-        & (table["batch_size"] == usual.batch_size)
-        & (table["width"] == usual.width)
-        & (table["images"] == 0)
-        & (table["nodes"] + table["isolated"] == usual.nodes)
-        & (table["method"] == "layer")
         & (table["shuffles"] >= cnn_settings.SHUFFLES)
+    ]
+    norm, folded = cnn_settings.READINGS[variant]
+
+    def asked(row: Any) -> cnns.NcutConfig:
+        if usual is cnn_settings.VGG:
+            train = cnns.vgg(regularizer, row.seed, data=data, variant=variant.split()[0])
+        else:
+            train = cnns.small_cnn(data, regularizer, row.seed)
+        train = train if epochs is None else replace(train, epochs=epochs)
+        return cnns.NcutConfig(train, stage, norm, folded, (k,))
+
+    rows = named_precision(
+        equal(rows, asked, free=("cluster_counts", "shuffles", "train.precision"))
     )
-    return first_shuffles(one_per_seed(table[keep]), cnn_settings.SHUFFLES)
+    return first_shuffles(one_per_seed(rows), cnn_settings.SHUFFLES)
+
+
+def named_precision(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with ``scale``: the arithmetic where it is not the paper's float32."""
+    return rows.assign(scale=rows["precision"].where(rows["precision"] != "float32", ""))
 
 
 def cnn_initial(
@@ -72,11 +83,13 @@ def cnn_initial(
 ) -> pd.DataFrame:
     """Untrained networks of the paper's size, seeds 0 to runs-1, indexed by seed."""
     table = experiment_table(results, "cnn_initial_ncut", INITIAL_COLUMNS)
-    keep = (
+    rows = table[
         (table["architecture"] == architecture)
         & (table["reading"] == reading)
         & (table["k"] == k)
         & (table["seed"] < runs)
-        & (table["width"] == cnn_settings.SMALL_CNN.width)
-    )
-    return one_per_seed(table[keep])
+    ]
+    norm, _ = cnn_settings.READINGS[reading]
+    config = cnns.InitialConfig(architecture, kernel_norm=norm)
+    free = ("cluster_counts", "first_seed", "networks")
+    return one_per_seed(equal(rows, lambda row: config, free=free))

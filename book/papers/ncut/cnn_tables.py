@@ -45,6 +45,7 @@ def initial_table(records: Iterable[dict]) -> pd.DataFrame:
             "device": record["provenance"]["device"],
             "date": record["provenance"]["date"],
             "key": record["key"],
+            "config": record["config"],
         }
         for record in records
         for config in [record["config"]]
@@ -65,6 +66,7 @@ INITIAL_COLUMNS = [
     "device",
     "date",
     "key",
+    "config",
 ]
 
 

@@ -31,7 +31,7 @@ EPSILON = 1e-8
 COLUMNS = [
     "data", "architecture", "regularizer", "variant", "seed", "stage", "epochs", "prune_epochs",
     "width", "batch_size", "images", "k", "dead", "smallest_degree", "ncut", "ncut_released",
-    "living_ncut", "living_shuffled", "date", "key",
+    "living_ncut", "living_shuffled", "date", "key", "config",
 ]  # fmt: skip
 
 
@@ -115,6 +115,7 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
             "living_shuffled": np.asarray(record["result"]["living_shuffled"]),
             "date": record["provenance"]["date"],
             "key": record["key"],
+            "config": record["config"],
         }
         rows.append({name: found[name] for name in COLUMNS})
     return pd.DataFrame(rows, columns=COLUMNS)

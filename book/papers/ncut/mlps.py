@@ -240,6 +240,7 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
                     "commit": origin["commit"],
                     "data_note": origin["data_note"],
                     "key": record["key"],
+                    "config": record["config"],
                 }
             )
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -283,6 +284,7 @@ COLUMNS = [
     "commit",
     "data_note",
     "key",
+    "config",
 ]
 
 
@@ -298,13 +300,14 @@ def initial_table(records: Iterable[dict]) -> pd.DataFrame:
             "device": record["provenance"]["device"],
             "date": record["provenance"]["date"],
             "key": record["key"],
+            "config": record["config"],
         }
         for record in records
         for k, values in record["result"]["ncuts"].items()
         for index, value in enumerate(values)
     ]
     return pd.DataFrame(
-        rows, columns=["seed", "k", "ncut", "width", "inputs", "device", "date", "key"]
+        rows, columns=["seed", "k", "ncut", "width", "inputs", "device", "date", "key", "config"]
     )
 
 

@@ -166,9 +166,10 @@ def _table(records: Iterable[dict], names: tuple[str, ...]) -> pd.DataFrame:
                 **{name: record["result"][name] for name in names},
                 "date": record["provenance"]["date"],
                 "key": record["key"],
+                "config": record["config"],
             }
         )
-    return pd.DataFrame(rows, columns=[*CELL, *names, "date", "key"])
+    return pd.DataFrame(rows, columns=[*CELL, *names, "date", "key", "config"])
 
 
 PENALTY = Experiment(

@@ -279,6 +279,7 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
                 "date": origin["date"],
                 "commit": origin["commit"],
                 "key": record["key"],
+                "config": record["config"],
             }
         )
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -289,7 +290,7 @@ COLUMNS = [
     "layers", "nodes", "edges", "negative_gammas", "ncut", "layer_bound", "shuffle_mean",
     "shuffle_std",
     "shuffled", "p_value", "z_score", "beaten", "restart_spread", "device", "seconds", "date",
-    "commit", "key",
+    "commit", "key", "config",
 ]  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, measurement
+from book.lab.evidence import Results, equal, experiment_table, measurement
+from book.papers.clusterability.s04_imagenet.experiment import ImagenetConfig
 
 __all__ = ["NAMES", "imagenet_rows"]
 
@@ -17,7 +18,7 @@ NAMES = {
     "resnet50": "ResNet-50",
     "inception_v3": "Inception-V3",
 }
-CLUSTERS, SHUFFLES, STARTS = 12, 100, 100
+SHUFFLES, STARTS = 100, 100
 COLUMNS = [
     "network", "weights", "reading", "seed", "clusters", "shuffles", "n_init", "ncut", "p_value",
     "beaten", "restart_spread",
@@ -38,20 +39,17 @@ def imagenet_rows(
     Raises:
         ValueError: the table lacks columns.
     """
-    table = results.get("imagenet_ncut")
-    if table is None or table.empty:
-        names = COLUMNS if table is None else [*COLUMNS, *table.columns]
-        return pd.DataFrame({name: pd.Series(dtype=float) for name in dict.fromkeys(names)})
-    if missing := [name for name in COLUMNS if name not in table]:
-        raise ValueError(f"rows of imagenet_ncut lack the columns {', '.join(missing)}")
+    table = experiment_table(results, "imagenet_ncut", COLUMNS)
     rows = table[
         table["network"].isin(NAMES)
-        & (table["weights"] == weights)
-        & (table["reading"] == reading)
-        & (table["clusters"] == CLUSTERS)
         & (table["shuffles"] >= (shuffles or SHUFFLES))
         & (table["n_init"] >= STARTS)
     ]
+    rows = equal(
+        rows,
+        lambda row: ImagenetConfig(row.network, weights, reading),
+        free=("seed", "shuffles", "n_init"),
+    )
     rows = rows.sort_values([name for name in ("shuffles", "date") if name in rows], kind="stable")
     rows = rows.drop_duplicates("network", keep="last").set_index("network", drop=False)
     return rows.loc[[name for name in NAMES if name in rows.index]]

@@ -306,12 +306,13 @@ def initial_table(records: Iterable[dict]) -> pd.DataFrame:
             "device": record["provenance"]["device"],
             "date": record["provenance"]["date"],
             "key": record["key"],
+            "config": record["config"],
         }
         for record in records
         for k, values in record["result"]["ncuts"].items()
         for index, value in enumerate(values)
     ]
-    names = [*COLUMNS, "data", "seed", "width", "k", "ncut", "device", "date", "key"]
+    names = [*COLUMNS, "data", "seed", "width", "k", "ncut", "device", "date", "key", "config"]
     return pd.DataFrame(rows, columns=names)
 
 

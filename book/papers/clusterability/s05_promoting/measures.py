@@ -7,27 +7,39 @@ Differences are oriented so that a positive number is what the paper claims.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, measurement, once, one_per_seed, part, standard_error
+from book.lab.evidence import (
+    Results,
+    equal,
+    experiment_table,
+    measurement,
+    once,
+    one_per_seed,
+    part,
+    standard_error,
+)
+from book.papers.clusterability.s05_promoting.experiment import (
+    BETA,
+    PENALTY,
+    TAGS,
+    initialised,
+    plain,
+    regularised,
+)
 from book.papers.ncut.cells import cell
+from book.papers.ncut.cnn_rows import named_precision
 from book.papers.ncut.measures import BOTH, mean_gap
+from book.papers.ncut.mlps import NcutConfig
+from modgraph_lib.training import TrainConfig
 
 __all__ = ["PENALTY", "regulariser_cell", "tagged_cell"]
 
-PENALTY = 0.1
-TAGS, BETA = 10, {"mlp": 0.6, "small_cnn": 0.8, "vgg": 0.8}
 SHUFFLES = 50
-# epochs before pruning, epochs with it, width, batch size, hidden layers that are named
-SETTINGS = {
-    "mlp": (20, 20, 256, 128, 4),
-    "small_cnn": (10, 10, 64, 64, 1),
-    "vgg": (200, 50, 64, 128, 1),
-    "regulariser": (10, 10, 64, 128, 3),
-}
 WORDS = {"mlp": "MLP", "small_cnn": "small CNN", "vgg": "VGG"}
 
 
@@ -48,27 +60,24 @@ def tagged_cell(
     """
     if architecture == "mlp" and not tagged:
         return cell(results, data=data, regularizer="none", stage=stage, k=k, runs=runs)
-    rows = _rows(results, architecture, data=data, stage=stage, k=k, runs=runs)
-    if not tagged:
-        return one_per_seed(rows[rows["promotion"] == "none"])
-    kept = (
-        (rows["promotion"] == "tags")
-        & (rows["tags"] == TAGS)
-        & ((rows["beta"] - BETA[architecture]).abs() < 1e-9)
-        & (rows["tag_outputs"].astype(bool) == tag_outputs)
-    )
-    return one_per_seed(rows[kept])
+
+    def train(seed: int) -> TrainConfig:
+        network = plain(data, seed, architecture=architecture)
+        variant = "published" if tag_outputs else "described"
+        return initialised(network, variant=variant) if tagged else network
+
+    return _rows(results, train, architecture=architecture, data=data, stage=stage, k=k, runs=runs)
 
 
 def regulariser_cell(
     results: Results, *, arm: str, stage: str, k: int, runs: int, penalty: float = PENALTY
 ) -> pd.DataFrame:
     """Rows of one arm of Table 1 (7x7 MNIST) at the paper's settings, one per seed."""
-    rows = _rows(results, "regulariser", data="mnist_7x7", stage=stage, k=k, runs=runs)
-    rows = rows[rows["promotion"] == arm]
-    if arm == "eigenvalues":
-        rows = rows[(rows["penalty"] - penalty).abs() < 1e-9]
-    return one_per_seed(rows)
+
+    def train(seed: int) -> TrainConfig:
+        return regularised(seed, arm, penalty=penalty)
+
+    return _rows(results, train, architecture="mlp", data="mnist_7x7", stage=stage, k=k, runs=runs)
 
 
 @measurement
@@ -351,37 +360,34 @@ def _pair(results, data, architecture, stage, k, runs) -> tuple[pd.DataFrame, pd
 COLUMNS = [
     "data", "stage", "k", "seed", "regularizer", "epochs", "prune_epochs", "batch_size", "width",
     "method", "shuffles", "ncut", "shuffle_mean", "z_score", "significant", "test_accuracy",
-    "promotion", "penalty", "tags", "beta", "tag_outputs", "architecture", "depth",
+    "promotion", "penalty", "tags", "beta", "tag_outputs", "architecture", "depth", "precision",
 ]
 # fmt: on
 
 
 def _rows(
-    results: Results, setting: str, *, data: str, stage: str, k: int, runs: int
+    results: Results,
+    train: Callable[[int], TrainConfig],
+    *,
+    architecture: str,
+    data: str,
+    stage: str,
+    k: int,
+    runs: int,
 ) -> pd.DataFrame:
-    """Rows of ``promoting_ncut`` at the paper's sizes and epochs."""
-    table = results.get("promoting_ncut")
-    if table is None or table.empty:
-        return pd.DataFrame({name: pd.Series(dtype=float) for name in COLUMNS})
-    if missing := [name for name in COLUMNS if name not in table]:
-        raise ValueError(
-            f"rows of promoting_ncut lack the columns {', '.join(missing)}; pass what "
-            "book.papers.clusterability.s05_promoting.experiment.table makes of the records"
-        )
-    epochs, prune_epochs, width, batch_size, depth = SETTINGS[setting]
-    keep = (
-        (table["architecture"] == ("mlp" if setting == "regulariser" else setting))
+    """Rows of ``promoting_ncut`` whose network is ``train(seed)``, one per seed."""
+    table = experiment_table(results, "promoting_ncut", COLUMNS)
+    rows = table[
+        (table["architecture"] == architecture)
         & (table["data"] == data)
         & (table["stage"] == stage)
         & (table["k"] == k)
         & (table["seed"] < runs)
-        & (table["regularizer"] == "none")
-        & (table["epochs"] == epochs)
-        & (table["prune_epochs"] == prune_epochs)
-        & (table["width"] == width)
-        & (table["batch_size"] == batch_size)
-        & (table["depth"] == depth)
-        & (table["method"] == "layer")
         & (table["shuffles"] == SHUFFLES)
+    ]
+    rows = equal(
+        rows,
+        lambda row: NcutConfig(train(row.seed), stage, (k,), SHUFFLES),
+        free=("cluster_counts", "train.precision"),
     )
-    return table[keep]
+    return one_per_seed(named_precision(rows))

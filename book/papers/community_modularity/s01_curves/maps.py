@@ -128,6 +128,7 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
                     "layer": layer + 1,
                     "silhouette": value,
                     "key": record["key"],
+                    "config": record["config"],
                     **{name: origin[name] for name in ("device", "date", "data_note")},
                 }
             )
@@ -141,7 +142,7 @@ def points(record: dict) -> tuple[np.ndarray, np.ndarray]:
 
 COLUMNS = [
     *curves.TRAIN_COLUMNS, "samples", "perplexity", "measured_layers", "map_seed", "layer",
-    "silhouette", "key", "device", "date", "data_note",
+    "silhouette", "key", "config", "device", "date", "data_note",
 ]  # fmt: skip
 
 

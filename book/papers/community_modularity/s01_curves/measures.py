@@ -7,12 +7,14 @@ nine networks, the networks are what is counted, each with the mean over its see
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, experiment_table, measurement, part
+from book.lab.evidence import Results, equal, experiment_table, measurement, part
 from book.papers.community_modularity import shapes
 from book.papers.community_modularity.parts import (
     NETWORKS,
@@ -35,7 +37,11 @@ from book.papers.community_modularity.parts import (
 )
 from book.papers.community_modularity.rows import accuracies, at_best_scale, curve, curves
 from book.papers.community_modularity.s01_curves import toy
+from book.papers.community_modularity.s01_curves.maps import MapConfig
+from book.papers.community_modularity.s01_curves.pretrained import PretrainedConfig
+from book.papers.community_modularity.s01_curves.probes import ProbeConfig
 from modgraph_lib import communities
+from modgraph_lib.training import SgdConfig
 
 MAP_COLUMNS = ["network", "data", "seed", "width", "epochs", "images", "schedule", "samples",
                "measured_layers", "map_seed", "layer", "silhouette"]  # fmt: skip
@@ -77,8 +83,7 @@ def inside_follows_q(results: Results, *, runs: int) -> list[Part]:
 def map_trend(results: Results, *, network: str, runs: int) -> list[Part]:
     """Rank correlation with depth of the classes' silhouette in t-SNE maps; SD over networks."""
     table = experiment_table(results, "community_maps", MAP_COLUMNS)
-    keep = (table["samples"] == 500) & (table["map_seed"] == 0)
-    wide = _wide(table[keep], network, "silhouette", runs)
+    wide = _wide(table, network, "silhouette", runs, MapConfig)
     return [mean_part(network_word(network), wide, shapes.trend)]
 
 
@@ -179,10 +184,9 @@ def not_rising_in_repeats(
 def probe_agreement(results: Results, *, runs: int, data: str = "cifar10") -> list[Part]:
     """Rank correlation over layers of Q with the accuracy of linear probes; mean over seeds."""
     table = experiment_table(results, "community_probes", PROBE_COLUMNS)
-    table = table[(table["fit_images"] == 5000) & (table["test_images"] == 2000)]
     parts = []
     for network in SINGLE:
-        probes = _wide(table[table["data"] == data], network, "accuracy", runs)
+        probes = _wide(table[table["data"] == data], network, "accuracy", runs, ProbeConfig)
         q = of_seeds(results, network, data=data)
         parts.append(compared_part(network_word(network), q, probes, shapes.same_trend))
     return parts
@@ -248,26 +252,17 @@ def _still(q: np.ndarray) -> int:
     return int(shapes.not_rising(q).sum())
 
 
-def _wide(table: pd.DataFrame, network: str, column: str, runs: int) -> pd.DataFrame:
+def _wide(
+    table: pd.DataFrame, network: str, column: str, runs: int, config: Callable[[SgdConfig], Any]
+) -> pd.DataFrame:
     """``of_seeds`` for the tables of maps and of probes."""
-    rows = table[
-        (table["network"] == network)
-        & (table["seed"] < runs)
-        & (table["images"] == 0)
-        & (table["measured_layers"] == "described")
-    ]
-    return curve(at_best_scale(rows, network), column)
+    rows = table[(table["network"] == network) & (table["seed"] < runs)]
+    return curve(at_best_scale(rows, network, lambda row, train: config(train)), column)
 
 
 def _pretrained(results: Results) -> dict[str, pd.DataFrame]:
     """One row a network: the mean curve with ImageNet weights, by network."""
     table = experiment_table(results, "community_pretrained", PRETRAINED_COLUMNS)
-    rows = table[
-        (table["weights"] == "imagenet")
-        & (table["data"] == "imagenet50")
-        & (table["samples"] == 500)
-        & (table["neighbours"] == 3)
-        & (table["seed"] == 0)
-    ].assign(scale="")
+    rows = equal(table, lambda row: PretrainedConfig(row.network, "imagenet")).assign(scale="")
     named = {network: rows[rows["network"] == network] for network in RESNETS}
     return {network: curve(found) for network, found in named.items() if len(found)}

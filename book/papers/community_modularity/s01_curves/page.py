@@ -18,6 +18,7 @@ from book.papers.community_modularity import shapes
 from book.papers.community_modularity.parts import NETWORKS, SINGLE, VGGS, network_word
 from book.papers.community_modularity.rows import at_best_scale, curves
 from book.papers.community_modularity.s01_curves import maps
+from book.papers.community_modularity.s01_curves.probes import ProbeConfig
 from book.papers.community_modularity.s01_curves.sensitivity_measures import FEW, MANY, SIZES
 from book.papers.community_modularity.settings import DATA_WORDS
 
@@ -118,9 +119,8 @@ def probe_rows(results: Results) -> pd.DataFrame:
     found = []
     for network in SINGLE:
         q = curves(results, network=network)
-        judged = at_best_scale(probes[(probes["network"] == network)
-                                      & (probes["data"] == "cifar10")
-                                      & (probes["images"] == 0)], network)  # fmt: skip
+        own = probes[(probes["network"] == network) & (probes["data"] == "cifar10")]
+        judged = at_best_scale(own, network, lambda row, train: ProbeConfig(train))
         if q.empty or judged.empty:
             continue
         q = q.groupby(["network", "seed", "layer"], as_index=False)["q"].mean()
@@ -138,7 +138,8 @@ def stored_maps(results: Results) -> tuple:
     """Points, labels and titles of VGG11's layers on CIFAR-10, first seed; empty if not run."""
     table = results["community_maps"]
     table = table[(table["data"] == "cifar10") & (table["network"] == "vgg11")]
-    best = at_best_scale(table, "vgg11").sort_values("seed")
+    best = at_best_scale(table, "vgg11", lambda row, train: maps.MapConfig(train))
+    best = best.sort_values("seed")
     if best.empty:
         return ()
     (record,) = [r for r in store.read(maps.EXPERIMENT.name) if r["key"] == best["key"].iloc[0]]

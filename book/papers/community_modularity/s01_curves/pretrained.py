@@ -166,6 +166,7 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
             **{name: config[name] for name in PretrainedConfig.__dataclass_fields__},
             "layers_in_all": len(result["layers"]),
             "key": record["key"],
+            "config": record["config"],
             "device": origin["device"],
             "date": origin["date"],
             "data_note": "",
@@ -178,8 +179,8 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
 
 
 COLUMNS = [
-    *PretrainedConfig.__dataclass_fields__, "layers_in_all", "key", "device", "date", "data_note",
-    "repeat", "layer", "name", "q", "inside",
+    *PretrainedConfig.__dataclass_fields__, "layers_in_all", "key", "config", "device", "date",
+    "data_note", "repeat", "layer", "name", "q", "inside",
 ]  # fmt: skip
 
 

@@ -116,6 +116,7 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
                     "accuracy": value,
                     "test_accuracy": result["test_accuracy"],
                     "key": record["key"],
+                    "config": record["config"],
                     **{name: origin[name] for name in ("device", "date", "data_note")},
                 }
             )
@@ -130,7 +131,7 @@ def _drawn(data, count: int, seed: int) -> tuple[torch.Tensor, np.ndarray]:
 
 COLUMNS = [
     *curves.TRAIN_COLUMNS, "fit_images", "test_images", "measured_layers", "layer", "accuracy",
-    "test_accuracy", "key", "device", "date", "data_note",
+    "test_accuracy", "key", "config", "device", "date", "data_note",
 ]  # fmt: skip
 
 

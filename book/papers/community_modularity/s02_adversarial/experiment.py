@@ -220,6 +220,7 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
             "settings": dict(map(tuple, config["settings"])),
             **{name: result.get(name) for name in RESULT_COLUMNS},
             "key": record["key"],
+            "config": record["config"],
             **{name: origin[name] for name in ORIGIN_COLUMNS},
         }
         found = [
@@ -241,7 +242,7 @@ RESULT_COLUMNS = (
 ORIGIN_COLUMNS = ("device", "seconds", "date", "commit", "data_note")
 COLUMNS = [
     *curves.TRAIN_COLUMNS, *CONFIG_COLUMNS, "k", "measured_layers", "settings", *RESULT_COLUMNS,
-    "key", *ORIGIN_COLUMNS, "kind", "repeat", "layer", "name", "q",
+    "key", "config", *ORIGIN_COLUMNS, "kind", "repeat", "layer", "name", "q",
 ]  # fmt: skip
 
 

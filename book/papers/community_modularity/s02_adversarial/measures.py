@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ import pandas as pd
 from book.lab.criteria import Part
 from book.lab.evidence import Results, experiment_table, measurement
 from book.papers.community_modularity.rows import at_best_scale
+from book.papers.community_modularity.s02_adversarial.experiment import AdversarialConfig
+from modgraph_lib.training import SgdConfig
 
 __all__ = ["ATTACKS", "NETWORKS", "attack_rows", "peaks"]
 
@@ -60,14 +63,17 @@ def attack_rows(
         (table["network"] == network)
         & (table["data"] == data)
         & (table["attack"] == attack)
-        & (table["variant"] == variant)
         & (table["seed"] < runs)
-        & (table["images"] == 0)
-        & (table["k"] == k)
-        & (table["measured_layers"] == "described")
         & (table["collected"] >= fewest)
     )
-    rows = at_best_scale(table[keep], network)
+
+    def config(row: Any, train: SgdConfig) -> AdversarialConfig:
+        return AdversarialConfig(train, attack, variant, neighbours=k)
+
+    # a search cut short, and fewer images, are named below
+    rows = at_best_scale(
+        table[keep], network, config, free=("samples", "attempts", "settings", "precision")
+    )
     if rows.empty:
         return rows
     rows = rows.assign(changed=[len(found) for found in rows["settings"]])

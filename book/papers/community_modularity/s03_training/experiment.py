@@ -109,7 +109,8 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
         config = {**record["config"], "stage": "trained", "similarity": "cosine"}
         config["symmetrise"] = "mean"
         rows = curves.table([{**record, "config": config}])
-        found.append(rows.assign(epoch=record["config"]["epoch"]))
+        own = [record["config"]] * len(rows)
+        found.append(rows.assign(epoch=record["config"]["epoch"], config=own))
     if not found:
         return pd.DataFrame(columns=[*curves.COLUMNS, "epoch"])
     return pd.concat(found, ignore_index=True)

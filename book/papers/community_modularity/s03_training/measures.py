@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from book.lab.criteria import Part
 from book.lab.evidence import Results, measurement, part
 from book.papers.community_modularity import rows as community_rows
+from book.papers.community_modularity.curves import CurveConfig
 from book.papers.community_modularity.s03_training import shapes as training_shapes
+from book.papers.community_modularity.s03_training.experiment import EpochConfig
 from book.papers.community_modularity.s03_training.shapes import EPOCHS
+from modgraph_lib.training import SgdConfig
 
 __all__ = ["watched"]
 
@@ -19,7 +24,9 @@ def watched(results: Results, *, network: str, runs: int = community_rows.RUNS) 
     Seeds that lack an epoch are left out; epoch 0, before training, is kept where it is there.
     ``scale`` says how many epochs of how many were watched.
     """
-    rows = community_rows.curves(results, network=network, runs=runs, experiment="community_epochs")
+    rows = community_rows.curves(
+        results, network=network, runs=runs, experiment="community_epochs", asked=_epoch
+    )
     if rows.empty:
         return rows.assign(epoch=pd.Series(dtype=int))
     rows = rows[rows["epoch"] <= EPOCHS]
@@ -31,6 +38,10 @@ def watched(results: Results, *, network: str, runs: int = community_rows.RUNS) 
     width = rows["scale"].str.split(",").str[0]
     words = f", the first {last} of {rows['epochs'].max()} epochs"
     return rows.assign(scale=(width + words).where(rows["scale"] != "", ""))
+
+
+def _epoch(row: Any, train: SgdConfig, curve: CurveConfig) -> EpochConfig:
+    return EpochConfig(train, row.epoch, samples=curve.samples)
 
 
 @measurement

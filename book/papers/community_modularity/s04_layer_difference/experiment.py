@@ -160,6 +160,7 @@ def _pairs(record: dict) -> pd.DataFrame:
         "layers_in_all": len(names),
         "test_accuracy": result.get("test_accuracy"),
         "key": record["key"],
+        "config": [record["config"]] * len(one),  # a mapping would be taken apart
         **{name: record["provenance"][name] for name in ("device", "date", "data_note")},
     }
     pairs = {"layer_i": one + 1, "layer_j": other + 1}
@@ -172,7 +173,7 @@ def _pairs(record: dict) -> pd.DataFrame:
 
 COLUMNS = [
     *curves.TRAIN_COLUMNS, "stage", "parts", "samples", "k", "layers_in_all", "test_accuracy",
-    "key", "device", "date", "data_note", "layer_i", "name_i", "kind_i", "block_i", "q_i",
+    "key", "config", "device", "date", "data_note", "layer_i", "name_i", "kind_i", "block_i", "q_i",
     "layer_j", "name_j", "kind_j", "block_j", "q_j", "difference", "cka",
 ]  # fmt: skip
 

@@ -10,6 +10,7 @@ from book.lab.criteria import Part
 from book.lab.evidence import Results, experiment_table, measurement, part, standard_error
 from book.papers.community_modularity import rows as community_rows
 from book.papers.community_modularity.s04_layer_difference import block_patterns
+from book.papers.community_modularity.s04_layer_difference.experiment import DifferenceConfig
 from book.papers.community_modularity.settings import SAMPLES
 
 __all__ = ["pairs_of_layers"]
@@ -33,17 +34,11 @@ def pairs_of_layers(
 ) -> pd.DataFrame:
     """Rows of one network's pairs of layers, at the paper's scale or else the short one."""
     table = experiment_table(results, "community_layer_difference", COLUMNS)
-    keep = (
-        (table["network"] == network)
-        & (table["data"] == data)
-        & (table["parts"] == parts)
-        & (table["stage"] == stage)
-        & (table["seed"] < runs)
-        & (table["images"] == 0)
-        & (table["k"] == 3)
-        & (table["samples"] == SAMPLES.get(data, 500))
+    rows = table[(table["network"] == network) & (table["data"] == data) & (table["seed"] < runs)]
+    samples = SAMPLES.get(data, 500)
+    return community_rows.at_best_scale(
+        rows, network, lambda row, train: DifferenceConfig(train, stage, parts, samples)
     )
-    return community_rows.at_best_scale(table[keep], network)
 
 
 @measurement

@@ -6,13 +6,21 @@ short run (``community_modularity.settings``, and three epochs of fine-tuning) s
 
 from __future__ import annotations
 
+import ast
+from typing import Any
+
 import pandas as pd
 
-from book.lab.evidence import Results, experiment_table, remembered
+from book.lab.evidence import Results, equal, experiment_table, remembered
 from book.papers.community_modularity import shapes
-from book.papers.community_modularity.rows import FULL_EPOCHS, RUNS
-from book.papers.community_modularity.s05_layer_pruning.experiment import FINE_TUNING
-from book.papers.community_modularity.settings import SAMPLES, SHORT
+from book.papers.community_modularity.curves import CurveConfig
+from book.papers.community_modularity.rows import RUNS
+from book.papers.community_modularity.s05_layer_pruning.experiment import (
+    FINE_TUNING,
+    fine_tuned,
+    from_scratch,
+)
+from book.papers.community_modularity.settings import SAMPLES, SHORT, SHORT_WORDS, training_run
 from modgraph_lib.models import cifar_networks
 
 __all__ = ["GUIDED", "of_variant", "one_a_network", "pruned", "removal_steps"]
@@ -45,21 +53,14 @@ def pruned(
         best_accuracy, start_accuracy (shares), key, scale (empty for the paper's, else words).
     """
     table = experiment_table(results, "community_pruning", COLUMNS)
-    keep = (
+    rows = table[
         (table["family"] == family)
         & (table["data"] == data)
         & (table["seed"] < runs)
-        & (table["images"] == 0)
         & (table["k"] == 3)
-        & (table["samples"] == SAMPLES.get(data, 500))
-        & (table["stage"] == "trained")
-        & (table["similarity"] == "cosine")
-        & (table["symmetrise"] == "mean")
-        & (table["measured_layers"] == "described")
-        & (table["sampling"] == "random")
         & table["reading"].isin(("parent", "control", reading))
-    )
-    return one_a_network(_at_best_scale(table[keep], family))
+    ]
+    return one_a_network(_at_best_scale(rows, family))
 
 
 def removal_steps(networks: pd.DataFrame) -> pd.DataFrame:
@@ -114,20 +115,28 @@ def of_variant(networks: pd.DataFrame, removed: int, against: str = "parent") ->
 
 def _at_best_scale(rows: pd.DataFrame, family: str) -> pd.DataFrame:
     """Full-size, fully trained and fully fine-tuned networks; failing those, the short run's."""
-    width = 0 if family == GUIDED else SHORT["width"]
     tuning = FINE_TUNING["short"]
-    parent = rows["parent_epochs"]
-    full = (rows["width"] == 0) & (rows["epochs"] >= FULL_EPOCHS)
-    full &= (parent == 0) | (parent >= FULL_EPOCHS)
-    tuned = (parent == SHORT["epochs"]) & (rows["epochs"] == tuning["epochs"])
-    tuned &= (rows["learning_rate"] - tuning["learning_rate"]).abs() < 1e-9
-    short = (rows["width"] == width) & (rows["schedule"] == SHORT["schedule"])
-    short &= tuned | ((parent == 0) & (rows["epochs"] == SHORT["epochs"]))
-    if (rows[full]["removed"] > 0).any():
-        return rows[full].assign(scale="")
-    size = f"width {width}" if width else "full width"
-    words = f"{size}, {SHORT['epochs']} epochs, {tuning['epochs']} of fine-tuning"
-    return rows[short].assign(scale=words)
+
+    def at(scale: str) -> pd.DataFrame:
+        def asked(row: Any) -> CurveConfig:
+            parent = training_run(family, row.seed, data=row.data, scale=scale)
+            if row.reading == "parent":
+                train = parent
+            elif row.reading == "published":
+                train = from_scratch(parent, row.network)
+            else:
+                kept = ast.literal_eval(row.kept) if row.kept else ()
+                train = fine_tuned(parent, row.network, kept=kept, **FINE_TUNING[scale])
+            return CurveConfig(train, samples=SAMPLES.get(row.data, 500))
+
+        return equal(rows, asked, free=("neighbours",))
+
+    full = at("paper")
+    if (full["removed"] > 0).any():
+        return full.assign(scale="")
+    size = "full width" if family == GUIDED else f"width {SHORT['width']}"
+    words = f"{SHORT_WORDS.format(width=size)}, {tuning['epochs']} of fine-tuning"
+    return at("short").assign(scale=words)
 
 
 def one_a_network(rows: pd.DataFrame) -> pd.DataFrame:

@@ -331,7 +331,7 @@ def pairs_table(records: Iterable[dict]) -> pd.DataFrame:
 RUN = [
     "data", "regularizer", "variant", "seed", "stage", "k", "kind", "single_controls",
     "double_controls", "pairs", "epochs", "prune_epochs", "dropout", "width", "batch_size",
-    "images", "device", "seconds", "train_seconds", "date", "commit", "data_note", "key",
+    "images", "device", "seconds", "train_seconds", "date", "commit", "data_note", "key", "config",
 ]
 SINGLE = [
     "rules", "depth", "module", "name", "size", "population", "proportion", "intact",
@@ -371,6 +371,7 @@ def _run(record: Mapping[str, Any]) -> dict[str, Any]:
         "commit": origin["commit"],
         "data_note": origin["data_note"],
         "key": record["key"],
+        "config": record["config"],
     }
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, measurement, part
-from book.papers.ncut import settings
+from book.lab.evidence import Results, equal, experiment_table, measurement, part
+from book.papers.ncut import mlps
+from book.papers.surprisingly_modular.s04_lesions.experiment import LesionConfig
 
 __all__ = ["lesion_pairs", "lesion_rows"]
 
 DATA = "fashion_mnist"
-IMAGES, SINGLE_CONTROLS, DOUBLE_CONTROLS = 10_000, 100, 50
+IMAGES = 10_000  # all test images
 COLUMNS = [
     "data", "variant", "seed", "stage", "k", "kind", "rules", "single_controls",
     "double_controls", "epochs", "prune_epochs", "dropout", "width", "batch_size", "images",
@@ -43,30 +45,20 @@ def lesion_rows(
     Raises:
         ValueError: the table lacks columns.
     """
-    table = results.get(experiment)
-    if table is None or table.empty:
-        names = COLUMNS if table is None else [*COLUMNS, *table.columns]
-        return pd.DataFrame({name: pd.Series(dtype=float) for name in names})
-    if missing := [name for name in COLUMNS if name not in table]:
-        raise ValueError(f"rows of {experiment} lack the columns {', '.join(missing)}")
-    usual = settings.of(DATA)
-    keep = (
+    table = experiment_table(results, experiment, COLUMNS)
+    rows = table[
         (table["data"] == DATA)
-        & (table["variant"] == "described")
-        & (table["stage"] == "pruned")
         & (table["k"] == k)
         & (table["kind"] == kind)
         & (table["rules"] == rules)
-        & (table["single_controls"] == SINGLE_CONTROLS)
-        & (table["double_controls"] == DOUBLE_CONTROLS)
-        & (table["epochs"] == usual.epochs)
-        & (table["prune_epochs"] == usual.prune_epochs)
-        & ((table["dropout"] - usual.dropout).abs() < 1e-9)
-        & (table["width"] == settings.WIDTH)
-        & (table["batch_size"] == settings.BATCH_SIZE)
         & (table["images"] == IMAGES)
-    )
-    rows = table[keep]
+    ]
+
+    def asked(row: Any) -> LesionConfig:
+        return LesionConfig(mlps.condition(DATA, "dropout", row.seed), k=k, kind=kind)
+
+    # of all pairs those of important sub-modules are a part
+    rows = equal(rows, asked, free=("pairs",))
     if "date" in rows and "key" in rows:
         # a record of all pairs holds those of the important ones as well
         latest = rows.sort_values("date", kind="stable").groupby("seed")["key"].last()

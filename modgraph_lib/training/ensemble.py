@@ -19,6 +19,11 @@ def ensemble(models: Sequence[nn.Module], rates: Sequence[float], device: str) -
 
     Raises:
         ValueError: several models that are no plain chains, or that differ in shape.
+
+    >>> from modgraph_lib.training.ensemble import ensemble
+    >>> pair = [models.lenet(seed=seed) for seed in (0, 1)]
+    >>> ensemble(pair, [0.1, 0.2], "cpu").forward(torch.zeros(5, 3, 32, 32)).shape
+    torch.Size([2, 5, 10])
     """
     if all(_stacks(model) for model in models):
         return Ensemble(models, rates, device)

@@ -118,7 +118,7 @@ def train(
 
     >>> digits = [datasets.load("digits", half) for half in ("train", "test")]
     >>> pair = [models.mlp(64, 10, widths=(16,), seed=seed) for seed in (0, 1)]
-    >>> zoo = training.zoo.train(pair, [0.1, 1e-6], *digits, epochs=2, seed=0)
+    >>> zoo = training.zoo.train(pair, [0.1, 1e-6], *digits, epochs=3, batch_size=16, seed=0)
     >>> [member.history[-1]["test_accuracy"] > 0.5 for member in zoo]
     [True, False]
     """

@@ -66,8 +66,10 @@ def look(
                 values = clock(f"unrolled {name}", lambda m=measure, g=graph: m(g))
                 found[f"unrolled.{sign}.{name}"] = signatures.signature(values)
     entry: dict[str, Any] = {
-        "signatures": {name: _short(values) for name, values in found.items()},
-        "layer_norms": _short(p.detach().double().norm() for p in model.parameters() if p.ndim > 1),
+        "signatures": {name: _short(values, FINE) for name, values in found.items()},
+        "layer_norms": _short(
+            (p.detach().double().norm() for p in model.parameters() if p.ndim > 1), FINE
+        ),
         "degree_deciles": _short(np.quantile(nodes["degree"], DECILES)),
         "graph_seconds": clock.seconds,
     }

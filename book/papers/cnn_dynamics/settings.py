@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from book.lab.parameters import parameter
 from book.papers.cnn_dynamics.zoo import CHAINS, NETWORKS, Chunk, NetworkConfig
 
-__all__ = ["GridParameters", "OneGridParameters", "chunks"]
+__all__ = ["GridParameters", "OneGridParameters", "chunks", "member"]
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,10 @@ def chunks(parameters: GridParameters, network: str) -> list[Chunk]:
     for dropout in p.dropouts:
         for exponent in p.exponents:
             members = [
-                NetworkConfig(
+                member(
                     network,
-                    learning_rate=float(f"{mantissa}e{exponent}"),
-                    dropout=dropout,
-                    seed=_place(mantissa, exponent, dropout),
+                    float(f"{mantissa}e{exponent}"),
+                    dropout,
                     data=p.data,
                     pixels=p.pixels,
                     images=p.images,
@@ -79,6 +79,13 @@ def chunks(parameters: GridParameters, network: str) -> list[Chunk]:
     return found
 
 
-def _place(mantissa: float, exponent: int, dropout: float) -> int:
-    """A number for each place of the grid, whatever part of it is run."""
-    return round(10 * mantissa) + 100 * (exponent + 30) + 10_000 * round(100 * dropout)
+def member(network: str, learning_rate: float, dropout: float, **options: Any) -> NetworkConfig:
+    """One network of a grid; its seed is a number for its place, whatever part of it is run.
+
+    Args:
+        options: further fields of ``NetworkConfig``; the defaults are the paper's.
+    """
+    mantissa, exponent = f"{learning_rate:e}".split("e")
+    place = round(10 * float(mantissa)) + 100 * (int(exponent) + 30)
+    seed = place + 10_000 * round(100 * dropout)
+    return NetworkConfig(network, learning_rate, dropout, seed, **options)

@@ -217,6 +217,7 @@ def _row(record: dict) -> dict[str, Any]:
         "globals": result["globals"],
         "seconds": result["seconds"],
         "key": record["key"],
+        "config": config,
         "device": origin["device"],
         "date": origin["date"],
         "data_note": origin["data_note"],
@@ -227,7 +228,7 @@ COLUMNS = [
     "network", "data", "pixels", "images", "batch_size", "epochs", "patience", "momentum",
     "learning_rate", "dropout", "seed", "grid_seed", "accuracy", "best", "held_out", "last_epoch",
     "stopped", "diverged", "curve", "losses", "signatures", "layer_norms", "deciles", "weights",
-    "globals", "seconds", "key", "device", "date", "data_note",
+    "globals", "seconds", "key", "config", "device", "date", "data_note",
 ]  # fmt: skip
 
 

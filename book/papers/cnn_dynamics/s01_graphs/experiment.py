@@ -107,9 +107,17 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
     for record in records:
         origin = record["provenance"]
         facts = {name: origin[name] for name in ("device", "date", "data_note", "processor")}
-        rows.append({**record["config"], **record["result"], **facts, "key": record["key"]})
+        rows.append(
+            {
+                **record["config"],
+                **record["result"],
+                **facts,
+                "key": record["key"],
+                "config": record["config"],
+            }
+        )
     columns = [*asdict(RuntimeConfig("lenet")), "epoch_seconds", "rolled_seconds"]
-    columns += ["unrolled_seconds", "device", "date", "data_note", "processor", "key"]
+    columns += ["unrolled_seconds", "device", "date", "data_note", "processor", "key", "config"]
     return pd.DataFrame(rows, columns=columns)
 
 

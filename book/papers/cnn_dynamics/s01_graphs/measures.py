@@ -5,9 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, measurement, once, one_per_seed, part
+from book.lab.evidence import (
+    Results,
+    equal,
+    experiment_table,
+    measurement,
+    once,
+    one_per_seed,
+    part,
+)
 from book.papers.cnn_dynamics import settings
 from book.papers.cnn_dynamics.s01_graphs import sizes
+from book.papers.cnn_dynamics.s01_graphs.experiment import RuntimeConfig
 from book.papers.cnn_dynamics.s03_predicting.measures import NAMES
 from modgraph_lib import graphs
 
@@ -101,13 +110,12 @@ def share_of_training(
 
     Both centralities. ``graph``: "rolled" or "unrolled" (positive and negative).
     """
-    table = results.get("cnn_runtimes")
+    seconds = ["network", "seed", "epoch_seconds", f"{graph}_seconds"]
+    table = experiment_table(results, "cnn_runtimes", seconds)
+    table = equal(table, lambda row: RuntimeConfig(row.network, seed=row.seed))
     found = []
     for name in networks:
-        if table is None or table.empty:
-            found.append(Part(NAMES[name]))
-            continue
-        rows = one_per_seed(table[(table["network"] == name) & (table["batch_size"] == 128)])
+        rows = one_per_seed(table[table["network"] == name])
         looking = rows[f"{graph}_seconds"] * EPOCHS
         training = rows["epoch_seconds"] * EARLIEST[name]
         found.append(part(NAMES[name], [rows], (looking / training).mean))

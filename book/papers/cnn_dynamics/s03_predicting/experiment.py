@@ -191,7 +191,8 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
             row |= {"mae": np.abs(off).mean()}
             row |= {"r2": 1 - (off**2).sum() / np.var(result["accuracy"]) / len(off)}
         row |= {name: origin[name] for name in ("device", "date", "data_note")}
-        rows.append({**row, "all_scores": result.get("scores"), "key": record["key"]})
+        row |= {"all_scores": result.get("scores"), "key": record["key"], "config": config}
+        rows.append(row)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -200,7 +201,7 @@ RESULTS = ("networks", "high", "sample", "weights", "predicted", "accuracy", "ra
 COLUMNS = [
     *(field.name for field in fields(PredictionConfig)),
     "digest", *RESULTS, "scores", "scores_sd", "all_scores", "mae", "mae_sd", "r2", "r2_sd",
-    "key", "device", "date", "data_note",
+    "key", "config", "device", "date", "data_note",
 ]  # fmt: skip
 
 

@@ -132,14 +132,16 @@ def table(records: Iterable[dict]) -> pd.DataFrame:
         row = {**config, "trained_on": tuple(config["trained_on"]), "digest": config["networks"]}
         row |= {name: result[name] for name in ("trained", "networks", "sample")}
         row |= {"scores": np.mean(result["scores"])}
-        row |= {"scores_sd": np.std(result["scores"], ddof=1), "key": record["key"]}
+        row |= {"scores_sd": np.std(result["scores"], ddof=1)}
+        row |= {"key": record["key"], "config": config}
         rows.append(row | {name: origin[name] for name in ("device", "date", "data_note")})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 COLUMNS = [
     *(field.name for field in fields(TransferConfig)),
-    "digest", "trained", "networks", "scores", "scores_sd", "key", "device", "date", "data_note",
+    "digest", "trained", "networks", "scores", "scores_sd", "key", "config", "device", "date",
+    "data_note",
 ]  # fmt: skip
 
 EXPERIMENT = Experiment(

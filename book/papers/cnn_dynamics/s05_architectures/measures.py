@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, measurement, part
+from book.lab.evidence import Results, equal, experiment_table, measurement, part
 from book.papers.cnn_dynamics import evidence
 from book.papers.cnn_dynamics.s02_training.measures import accurate, moves, trend
 from book.papers.cnn_dynamics.s03_predicting.measures import NAMES, difference, windows
+from book.papers.cnn_dynamics.s05_architectures.experiment import (
+    COLUMNS,
+    PAPER_TRANSFERS,
+    TransferConfig,
+)
 
 __all__ = ["transfer_accuracy"]
 
@@ -29,12 +35,11 @@ def transfer_accuracy(
 ) -> list[Part]:
     """Mean accuracy (%) of an SVM on an architecture that it has not seen."""
     name = f"{', '.join(NAMES.get(one, one) for one in trained_on)} to {NAMES[tested_on]}"
-    rows = results.get("cnn_transfers")
-    if rows is None or rows.empty:
-        return [Part(name)]
+    rows = experiment_table(results, "cnn_transfers", COLUMNS)
     wanted = rows["trained_on"].map(lambda found: tuple(found) == tuple(trained_on))
     rows = rows[wanted & (rows["tested_on"] == tested_on) & (rows["data"] == data)]
-    rows = rows[rows["horizon"] == horizon].sort_values(["pixels", "networks"]).tail(1)
+    rows = rows[rows["horizon"] == horizon]
+    rows = equal(rows, _transfer, free=("networks",)).sort_values(["pixels", "networks"]).tail(1)
     if rows.empty:
         return [Part(name)]
     row = rows.iloc[0]
@@ -45,6 +50,13 @@ def transfer_accuracy(
             (str(row["key"]),), scale,
         )
     ]  # fmt: skip
+
+
+def _transfer(row: Any) -> TransferConfig:
+    sample = {(known, other): size for known, other, size in PAPER_TRANSFERS}
+    facts = (row.data, row.pixels, row.images, row.epochs, row.horizon)
+    known = tuple(row.trained_on)
+    return TransferConfig(known, row.tested_on, *facts, sample=sample[known, row.tested_on])
 
 
 @measurement

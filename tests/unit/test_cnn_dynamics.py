@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,22 +83,23 @@ class Killed(Exception):
 def test_a_killed_chunk_goes_on_and_keeps_what_was_done(tmp_path, monkeypatch):
     monkeypatch.setenv("MODGRAPH_CACHE", str(tmp_path))
     monkeypatch.setattr(trainer.checkpoints, "EVERY_SECONDS", 0.0)
-    configs = (member(1e-6, patience=1, epochs=4), member(0.1, patience=4, epochs=4))
-    chunk = zoo.Chunk(tuple(replace(c, patience=1) for c in configs))
+    options = {"patience": 3, "epochs": 5, "images": 500}
+    chunk = zoo.Chunk(tuple(member(rate, **options) for rate in (1e-9, 0.1)))
     look = looks.look
 
     def killed(model, epoch, **options):
-        if epoch == 3:
+        if epoch == 5:
             raise Killed
         return look(model, epoch, **options)
 
     monkeypatch.setattr(looks, "look", killed)
     with pytest.raises(Killed):
         zoo.run([chunk], device="cpu", workers=1)
+    assert zoo.EXPERIMENT.stored(chunk.members[0])["result"]["stopped"] == 4
     seen = []
     monkeypatch.setattr(looks, "look", lambda m, e, **o: seen.append(e) or look(m, e, **o))
     again = zoo.run([chunk], device="cpu", workers=1)
-    assert min(seen) == 3
+    assert min(seen) == 5
     assert not list((tmp_path / "checkpoints").glob("*"))
     monkeypatch.setattr(looks, "look", look)
     monkeypatch.setenv("MODGRAPH_CACHE", str(tmp_path / "other"))

@@ -133,7 +133,12 @@ def test_smaller_grids_are_parts_of_larger_ones():
 
 @pytest.mark.parametrize(
     ("name", "epochs", "words"),
-    [("rolled.closeness", [1], "no features"), ("weights", [-1], "no statistics of weights")],
+    [
+        ("rolled.closeness", [1], "no features"),
+        ("rolled.degree", [-1], "epochs 0 to 15"),
+        ("rolled.degree", [16], "epochs 0 to 15"),
+        ("accuracy", [], "epochs 0 to 15"),
+    ],
 )
 def test_features_that_are_not_there_are_named(records, name, epochs, words):
     with pytest.raises(ValueError, match=words):
@@ -207,6 +212,21 @@ def test_predictions_belong_to_the_networks_they_were_made_from(records, cache):
     zoo.run([zoo.Chunk((member(0.3),))], device="cpu", workers=1)
     assert predictions.key(config)["networks"] != before
     assert predictions.run([config], workers=1) == []  # fewer than ten networks
+
+
+def test_two_copies_of_the_data_are_not_mixed(records, monkeypatch):
+    other = {**records[1], "config": {**records[1]["config"], "data_fingerprint": "other"}}
+    monkeypatch.setattr(predictions.store, "read", lambda name: [records[0], other])
+    shared = ("lenet", "digits", 16, 150, 2, "rolled.degree", (1, 2), "svm")
+    with pytest.raises(ValueError, match="data that differ"):
+        predictions.networks_of(predictions.PredictionConfig(*shared))
+
+
+def test_an_unknown_network_is_named():
+    with pytest.raises(ValueError, match="no network 'lenet6'; there are lenet"):
+        settings.member("lenet6", 0.1, 0.0)
+    with pytest.raises(ValueError, match="dropout"):
+        settings.member("lenet", 0.1, 1.0)
 
 
 def _paper(record, **config):

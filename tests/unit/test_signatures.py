@@ -200,3 +200,9 @@ def test_an_unrolled_graph_without_edges_has_no_centre():
     graph = graphs.unrolled_graph(model, (3, 32, 32), sign="negative")
     with pytest.raises(ValueError, match="no edge"):
         signatures.eigenvector_centrality(graph)
+
+
+def test_a_layer_of_zeros_leaves_its_piece_without_centrality():
+    blocks = {(0, 1): np.ones((2, 3)), (1, 2): np.zeros((3, 2)), (2, 3): np.full((2, 2), 0.1)}
+    found = signatures.eigenvector_centrality(LayeredGraph((2, 3, 2, 2), blocks))
+    assert (found[:5] > 0).all() and (found[5:] == 0).all()

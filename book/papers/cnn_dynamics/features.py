@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from book.papers.cnn_dynamics.looks import LAST
 from modgraph_lib import signatures
 
 __all__ = ["BASELINES", "GRAPHS", "matrix"]
@@ -51,6 +52,8 @@ def matrix(
     Raises:
         ValueError: an unknown name, or an epoch that the records do not hold.
     """
+    if not 0 <= min(epochs, default=-1) <= max(epochs) <= LAST:
+        raise ValueError(f"records hold what happened in epochs 0 to {LAST}, not {list(epochs)}")
     parts = [_one(networks, part, list(epochs), average) for part in name.split("+")]
     return np.concatenate(parts, axis=1)
 

@@ -95,10 +95,20 @@ GRID = ("network", "data", "pixels", "images", "epochs")
 
 
 def networks_of(config: Any) -> pd.DataFrame:
-    """The networks of a grid that are there, in one order, with an even row index."""
+    """The networks of a grid that are there, in one order, with an even row index.
+
+    Raises:
+        ValueError: they were trained on two copies of the data that differ.
+    """
     found = zoo.table(store.read("cnn_zoo"))
     for name in GRID:
         found = found[found[name] == getattr(config, name)]
+    copies = sorted({config["data_fingerprint"][:8] for config in found["config"]})
+    if len(copies) > 1:
+        raise ValueError(
+            f"records on {config.data} rest on data that differ ({', '.join(copies)}); keep those "
+            "of one copy"
+        )
     return found.sort_values("key").reset_index(drop=True)
 
 

@@ -116,7 +116,9 @@ def describe(part: Part, criterion: Criterion) -> str:
     runs = f" ({part.runs} runs)" if criterion.runs > 1 else ""
     # what is left of two equal means is rounding; z: no negative zero
     observed = 0.0 if abs(part.observed) < 1e-9 * part.spread else part.observed
-    return f"{part.name}: {observed:z.4g}{spread}{runs}"
+    counted = observed >= 1000 and observed == round(observed)
+    number = f"{observed:,.0f}" if counted else f"{observed:z.4g}"
+    return f"{part.name}: {number}{spread}{runs}"
 
 
 def _verdict(claim: Any, results: Results, origins: pd.DataFrame) -> dict[str, object]:

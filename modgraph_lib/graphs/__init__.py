@@ -18,14 +18,19 @@ from modgraph_lib import _checks
 from modgraph_lib.graphs import tracing
 from modgraph_lib.graphs.correlation import activation_graph
 from modgraph_lib.graphs.layered import LayeredGraph
+from modgraph_lib.graphs.rolled import rolled_graph
 from modgraph_lib.graphs.tracing import inputs
+from modgraph_lib.graphs.unrolled import UnrolledGraph, unrolled_graph
 
 __all__ = [
     "FLOOR",
     "LayeredGraph",
+    "UnrolledGraph",
     "activation_graph",
     "input_graph",
     "kernel_shuffles",
+    "rolled_graph",
+    "unrolled_graph",
     "weight_graph",
 ]
 

@@ -96,6 +96,18 @@ class LayeredGraph:
                 degrees[j] += block.sum(0)
         return np.concatenate(degrees)
 
+    def matvec(self, x: np.ndarray) -> np.ndarray:
+        """(N,) the adjacency times a vector (N,) of nodes; layers that are zero cost nothing."""
+        parts = np.split(np.asarray(x, dtype=np.float64), self.offsets[1:-1])
+        filled = [part.any() for part in parts]
+        sums = [np.zeros(size) for size in self.layers]
+        for (i, j), block in self.blocks.items():
+            if filled[j]:
+                sums[i] += block @ parts[j]
+            if filled[i] and i != j:
+                sums[j] += parts[i] @ block
+        return np.concatenate(sums)
+
     def adjacency(self) -> scipy.sparse.csr_array:
         """(N, N) symmetric adjacency, nodes ordered by layer."""
         offsets = self.offsets

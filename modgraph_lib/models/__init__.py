@@ -16,8 +16,18 @@ import torch
 from torch import nn
 
 from modgraph_lib import _checks
+from modgraph_lib.models.chains import alexnet, lenet, vgg1613
 
-__all__ = ["initialise", "kernels", "mlp", "small_cnn", "vgg"]
+__all__ = [
+    "alexnet",
+    "initialise",
+    "kernels",
+    "lenet",
+    "mlp",
+    "small_cnn",
+    "vgg",
+    "vgg1613",
+]
 
 Network = TypeVar("Network", bound=nn.Module)
 # ``initialise`` gives them their weights, so that none are drawn from the global generator first.

@@ -51,7 +51,10 @@ RESNET_PLANS = {
     "resnet101": (3, 4, 23, 3),
     "resnet152": (3, 8, 36, 3),
     "resnet56": (9, 9, 9),
+    "resnet32": (5, 5, 5),
+    "resnet44": (7, 7, 7),
 }
+NARROW = ("resnet32", "resnet44", "resnet56")  # for CIFAR-10: 16 channels, shortcuts that pad
 LARGE = 128  # pixels from which an image gets the stem for ImageNet
 BOTTLENECKS = ("resnet50", "resnet101", "resnet152")
 NAMES = (*VGG_PLANS, *RESNET_PLANS)
@@ -186,6 +189,7 @@ class ResNet(nn.Module):
         moments: str,
         pad_shortcuts: bool = False,
         large: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.normalise = Normalise(channels, moments)
@@ -202,6 +206,7 @@ class ResNet(nn.Module):
                 fan_in = width * 2**stage * block.expansion
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.Sequential(*stages)
+        self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(fan_in, outputs)
         if pad_shortcuts:  # ResNet56 comes from another code, which starts Kaiming-normal
             for module in self.modules():
@@ -210,7 +215,7 @@ class ResNet(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         features = self.stages(self.stem(self.normalise(images)))
-        return self.classifier(functional.adaptive_avg_pool2d(features, 1).flatten(1))
+        return self.classifier(self.dropout(functional.adaptive_avg_pool2d(features, 1).flatten(1)))
 
 
 @dataclass(frozen=True)
@@ -265,6 +270,7 @@ def build(
     *,
     width: int = 0,
     moments: str = "cifar10",
+    dropout: float = 0.0,
     seed: int,
 ) -> Vgg | ResNet:
     """An untrained network by name.
@@ -273,9 +279,10 @@ def build(
         name: see ``plan_of``.
         image_shape: (channels, height, width) of one image.
         outputs: number of classes.
-        width: channels of the first stage; 0 is the paper's (64; 16 for ResNet-56).
+        width: channels of the first stage; 0 is the paper's (64; 16 for ResNet-32, 44 and 56).
         moments: whose mean and deviation normalise the pixels, a key of ``MOMENTS``; another
             name, or images that are not in colour, get 0.5 and 0.5.
+        dropout: rate before a ResNet's classifier; a VGG has 0.5 twice.
         seed: fixes the initial weights.
 
     Returns:
@@ -291,14 +298,14 @@ def build(
     _checks.whole(width, "width")
     _checks.whole(outputs, "outputs", least=1)
     _checks.instance(moments, str, "moments as the name of a data set")
-    width = width or (16 if plan.family == "resnet56" else 64)
+    width = width or (16 if plan.family in NARROW else 64)
     channels = _checks.shape(image_shape, "image_shape")[0]
     with noise.seeded(seed):
         if plan.family in VGG_PLANS:
             return Vgg(plan.counts, channels, outputs, width, moments)
         block = BottleneckBlock if plan.family in BOTTLENECKS else BasicBlock
-        pads, large = plan.family == "resnet56", max(image_shape[1:]) >= LARGE
-        return ResNet(plan.counts, block, channels, outputs, width, moments, pads, large)
+        pads, large = plan.family in NARROW, max(image_shape[1:]) >= LARGE
+        return ResNet(plan.counts, block, channels, outputs, width, moments, pads, large, dropout)
 
 
 def measured_layers(model: Vgg | ResNet, reading: Reading = "described") -> tuple[str, ...]:

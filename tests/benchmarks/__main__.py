@@ -50,7 +50,7 @@ def compare(case: str, repeats: int) -> dict:
     for _ in range(repeats):
         for contender in runs:
             runs[contender].append(in_process(case, contender))
-            print(f"  {contender}: {runs[contender][-1]['seconds']:.2f} s", flush=True)
+            print(f"  {contender}: {runs[contender][-1]['seconds']:.4g} s", flush=True)
     median = {
         c: {name: statistics.median(r[name] for r in found) for name in found[0]}
         for c, found in runs.items()
@@ -62,8 +62,8 @@ def compare(case: str, repeats: int) -> dict:
         "peer": CASES[case]["peer"],
         "outcome_name": CASES[case]["outcome"],
         "repeats": repeats,
-        "ours_seconds": [round(r["seconds"], 3) for r in runs["ours"]],
-        "peer_seconds": [round(r["seconds"], 3) for r in runs["peer"]],
+        "ours_seconds": [_short(r["seconds"]) for r in runs["ours"]],
+        "peer_seconds": [_short(r["seconds"]) for r in runs["peer"]],
         "ratio": round(median["peer"]["seconds"] / median["ours"]["seconds"], 2),
         "ours_outcome": round(median["ours"]["outcome"], 5),
         "peer_outcome": round(median["peer"]["outcome"], 5),
@@ -72,6 +72,11 @@ def compare(case: str, repeats: int) -> dict:
             for c, m in median.items()
         },
     }
+
+
+def _short(seconds: float) -> float:
+    """Milliseconds, or three digits of what is shorter."""
+    return round(seconds, 3) if seconds > 1 else float(f"{seconds:.3g}")
 
 
 def together(path: Path, rows: list[dict]) -> list[dict]:

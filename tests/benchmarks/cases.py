@@ -16,6 +16,7 @@ from torch.nn import functional
 from book.papers.ncut import mlps
 from modgraph_lib import clustering, datasets, graphs, report, training
 from modgraph_lib.training import TrainConfig, loop
+from tests.benchmarks import cnn_graphs
 from tests.benchmarks.cnns import STEPS, small_cnn
 from tests.benchmarks.communities import curve_500, curve_5000
 from tests.benchmarks.lesions import SETS, lesions
@@ -151,6 +152,7 @@ CASES = {
         "peer": "a Python loop over nodes, and networkx modularity",
         "outcome": "mean Q",
     },
+    **cnn_graphs.CASES,
 }
 
 

@@ -1,0 +1,106 @@
+"""What the sections on CNN dynamics show in the same way."""
+
+from __future__ import annotations
+
+import pandas as pd
+from IPython.display import Markdown
+
+import modgraph_lib
+from book.lab import ledger
+from book.lab.claims import PAPERS, papers_root
+from book.lab.evidence import Results
+from book.lab.words import library_digest, rows_digest, say
+from book.papers.cnn_dynamics import evidence
+
+__all__ = ["NAMES", "NOT_RUN", "cost", "paper_table", "provenance", "status", "stored"]
+
+NAMES = {
+    "lenet": "LeNet",
+    "alexnet": "AlexNet",
+    "vgg1613": "VGG",
+    "resnet32": "ResNet-32",
+    "resnet44": "ResNet-44",
+    "resnet50": "ResNet-50",
+}
+NOT_RUN = "*Not run yet.*"
+# Processor seconds of a network and epoch at paper scale, measured: rows of cnn_runtimes replace
+# them where they are there. LeNet is of an ensemble, whose rows say so.
+CPU_SECONDS = {
+    "lenet": 4.0,
+    "alexnet": 375.0,
+    "vgg1613": 919.0,
+    "resnet32": 714.0,
+    "resnet44": 1000.0,
+}
+
+
+def paper_table(name: str) -> pd.DataFrame:
+    """One of the paper's tables as transcribed: "table_2" to "table_5"."""
+    return pd.read_csv(papers_root() / "tables" / "cnn_dynamics" / f"{name}.csv")
+
+
+def stored(network: str = "lenet", data: str = "cifar10") -> pd.DataFrame:
+    """Networks of a grid that count as evidence; see ``evidence.grid``."""
+    return evidence.grid(ledger.load_results(), network=network, data=data)
+
+
+def status(section: str, rows: pd.DataFrame, results: Results | None = None) -> Markdown:
+    """The line under a section's title: paper, verdicts so far, evidence, digests."""
+    results = ledger.load_results() if results is None else results
+    said = "the question of this page is ours; no claim rests on it"
+    if section in set(ledger.load_claims()["section"]):
+        totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
+        kinds = totals.drop("total").items()
+        said = ", ".join(f"{count} {kind}" for kind, count in kinds if count)
+        said += f", of {totals['total']} claims"
+    digest = rows_digest(rows) if len(rows) else "none"
+    return say(
+        f"""
+        **Paper:** {PAPERS["cnn_dynamics"]}<br>
+        **Verdicts so far:** {said}<br>
+        **Evidence at hand:** {described(rows)}<br>
+        **Cost:** this page less than a minute on 2 cores<br>
+        **Digests:** library `{library_digest()}` (version {modgraph_lib.__version__}),
+        rows and their data `{digest}`
+        """
+    )
+
+
+def described(rows: pd.DataFrame) -> str:
+    """ "120 LeNets (16 pixels, 5,000 images, 15 epochs)", or that there is nothing."""
+    if rows.empty:
+        return "nothing beyond digits has been run"
+    if "pixels" not in rows or "accuracy" not in rows:
+        return f"{len(rows)} rows"
+    found = []
+    for name, own in rows.groupby("network", sort=False):
+        scale = str(own["scale"].iloc[0]) if "scale" in own else ""
+        found.append(f"{len(own)} {NAMES[str(name)]}s ({scale or 'as in the paper'})")
+    return "; ".join(found)
+
+
+def provenance(rows: pd.DataFrame) -> Markdown:
+    """Which networks, when and where, from the rows themselves."""
+    if rows.empty:
+        return Markdown(NOT_RUN)
+    dates = sorted({str(date)[:10] for date in rows["date"]})
+    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    notes = "; ".join(sorted({note for note in rows["data_note"] if note}))
+    text = f"*{described(rows)}; {span}, {', '.join(sorted(set(rows['device'])))}.*"
+    return Markdown(f"{text} *Data: {notes}.*" if notes else text)
+
+
+def cost(section: str, network: str = "lenet", networks: int = 120, epochs: int = 50) -> Markdown:
+    """How long a grid at the paper's scale takes at most, and the command that runs it."""
+    table = ledger.load_results().get("cnn_runtimes", pd.DataFrame())
+    seconds = CPU_SECONDS[network]
+    if len(table) and network != "lenet":
+        own = table[(table["network"] == network) & (table["batch_size"] == 128)]
+        seconds = own["epoch_seconds"].min() if len(own) else seconds
+    hours = seconds * networks * epochs / 2 / 3600
+    words = f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.0f} days"
+    return Markdown(
+        f"At most {words} of two cores for {networks} {NAMES[network]}s, and less since many stop "
+        f"early; it can be stopped and goes on:\n\n```bash\nmake rows SECTION={section} "
+        "SCALE=paper\n```"
+    )

@@ -1,0 +1,17 @@
+"""The grid of networks, watched epoch by epoch: what sections 2 to 4 rest on."""
+
+from __future__ import annotations
+
+from book.lab.section import Section, Sweep
+from book.papers.cnn_dynamics import settings, zoo
+from book.papers.cnn_dynamics.settings import OneGridParameters
+
+__all__ = ["sweeps"]
+
+
+def sweeps(parameters: OneGridParameters) -> list[Sweep]:
+    """What the section runs."""
+    return [Sweep(zoo.run, settings.chunks(parameters, parameters.network))]
+
+
+SECTION = Section("cnn_dynamics/02_training", OneGridParameters, sweeps)

@@ -19,7 +19,7 @@ FILE_LINES = 400
 # clustering the same on every processor, which is worth more than the round number. Part III
 # brought the two graphs of a CNN, centralities, three networks and the zoo: 1,270; Part IV partitions,
 # visualisations, pictures and proxies: 1,400.)
-LIBRARY_LINES, CODE_LINES = 17_900, 45_000
+LIBRARY_LINES, CODE_LINES = 18_000, 47_500
 STILL_LONG = {
     "tests/unit/test_community_curves.py",
     "tests/unit/test_learning_or_topology.py",

@@ -164,7 +164,8 @@ def _changes_markdown() -> str:
     """Verdicts that another test has changed, newest first."""
     changes = yaml.safe_load((papers_root() / "changes.yaml").read_text("utf8")) or []
     lines = [
-        f"- {one['date']}, [{one['id']}](#{one['id'].lower()}): {one['before']} → {one['after']}. "
+        f'- {one["date"]}, <a href="#{one["id"].lower()}">{one["id"]}</a>: '
+        f"{one['before']} → {one['after']}. "
         f"{one['reason']}"
         for one in reversed(changes)
     ]

@@ -17,8 +17,8 @@ FILE_LINES = 400
 # Ratchets: as long as the code was on 2026-11-28, to be lowered with it to 14,000 and 25,500 lines
 # and no long file. (700 lines of the library are examples in docstrings; the last 220 make a
 # clustering the same on every processor, which is worth more than the round number. Part IV brought
-# partitions, visualisations, pictures and proxies: 1,400.)
-LIBRARY_LINES, CODE_LINES = 16_600, 40_500
+# partitions, visualisations, pictures, proxies and a report: 1,650; and five sections: 3,700.)
+LIBRARY_LINES, CODE_LINES = 16_600, 42_100
 STILL_LONG = {
     "tests/unit/test_community_curves.py",
     "tests/unit/test_learning_or_topology.py",

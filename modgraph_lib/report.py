@@ -104,6 +104,8 @@ class Report:
 
     def _erased(self) -> list[str]:
         """A line on units that weight decay has all but erased, if there are any."""
+        if count := self.graph.erased:
+            return [f"weights too small to count, taken for zero: {count} (floor=0 keeps them)"]
         degrees = self.graph.degrees()
         degrees = degrees[degrees > 0]
         limit = float(f"{ERASED * np.median(degrees):.0e}")

@@ -7,9 +7,9 @@ import pytest
 
 import modgraph_lib
 from modgraph_lib import clustering, communities, lesions, training
-from tests.lib.bad_input import making, measures, networks, things
+from tests.lib.bad_input import groups, making, measures, networks, things
 
-ROWS = measures.ROWS + networks.ROWS + making.ROWS
+ROWS = measures.ROWS + networks.ROWS + making.ROWS + groups.ROWS
 LIBRARY = Path(modgraph_lib.__file__).parent
 
 

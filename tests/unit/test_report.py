@@ -59,7 +59,9 @@ def test_units_without_weights_to_speak_of_are_told(strands):
     weights = [np.array(w, dtype=float) for w in toys.strands(2, (8, 8, 8), leak=0.05, seed=0)[0]]
     weights[0][3] *= 1e-30  # a unit of the middle layer, (outputs, inputs)
     weights[1][:, 3] *= 1e-30
-    found = report.clusterability(weights, k=3, shuffles=2, workers=1)
+    told = report.clusterability(weights, k=2, shuffles=2, workers=1)
+    assert "taken for zero: " in told.summary() and "1 of them isolated" in told.summary()
+    found = report.clusterability(weights, k=3, shuffles=2, workers=1, floor=0)
     assert "nodes with next to no weights: 1 (" in found.summary()
     (advice,) = [line for line in found.summary().splitlines() if "next to no" in line]
     limit = float(advice.rsplit("(", 1)[1].split(")")[0])

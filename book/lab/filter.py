@@ -32,7 +32,8 @@ STYLE = """<style>
   text-overflow: ellipsis; white-space: nowrap; vertical-align: bottom}
 .mg-short .mg-claim:not([open]) .mg-number {display: none}
 .mg-filter {display: flex; flex-wrap: wrap; gap: .75rem; margin: 1rem 0}
-.mg-filter label {display: flex; gap: .4rem; align-items: center}
+.mg-filter label {display: flex; gap: .4rem; align-items: center; max-width: 100%}
+.mg-filter :is(select, input) {min-width: 0; max-width: 100%}
 .mg-claim[hidden] {display: none}
 @media print {.mg-filter {display: none} .mg-claim {break-inside: avoid; font-size: .85em}}
 </style>"""

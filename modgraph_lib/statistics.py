@@ -331,12 +331,12 @@ def effect_measure(
     ...  for a in ("random_first", "draw_by_draw")]
     [0.04, 1.0]
     """
-    x, mu = _numbers(true, "true")[:, None], np.asarray(random, dtype=np.float64)
-    if mu.ndim not in (1, 2) or len(mu) != len(x) or not mu.size or not np.isfinite(mu).all():
-        raise ValueError(
-            f"{len(x)} true values need as many random means or rows of draws, all finite; got "
-            f"shape {mu.shape}"
-        )
+    x, shape = _numbers(true, "true")[:, None], np.shape(random)
+    if len(shape) not in (1, 2):
+        raise ValueError(f"random must be means (n,) or draws (n, m), got shape {shape}")
+    mu = _numbers(np.ravel(random), "random").reshape(shape)
+    if len(mu) != len(x):
+        raise ValueError(f"{len(x)} true values but {len(mu)} random means or rows of draws")
     if variant not in ("described", "published"):
         raise ValueError(f'variant must be "described" or "published", got {variant!r}')
     if average not in ("random_first", "draw_by_draw"):

@@ -210,7 +210,7 @@ def test_identities_come_out():
     assert null_measures.critical(("table_5",)) == pytest.approx(0.013)
 
 
-def test_false_positive_rates_are_those_of_the_scout():
+def test_false_positive_rates_are_those_of_the_discrete_null():
     """Spread of a share of 0.03 over 40,000 draws: 0.0009."""
     for controls, groups, rate in ((19, 20, 0.031), (19, 45, 0.027), (9, 120, 0.011)):
         assert null_measures.false_positives(controls, groups) == pytest.approx(rate, abs=0.003)

@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 PAIRS = ("important", "all")
+# What the paper and its code do; cutting outgoing weights is a later paper's.
+KINDS = ("weights", "activations", "weights_and_biases")
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ class LesionConfig:
     def __post_init__(self) -> None:
         if self.stage not in ("unpruned", "pruned"):
             raise ValueError(f"stage is unpruned or pruned, got {self.stage!r}")
-        if self.kind not in lesions.KINDS:
-            raise ValueError(f"kind is one of {', '.join(lesions.KINDS)}; got {self.kind!r}")
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is one of {', '.join(KINDS)}; got {self.kind!r}")
         if self.pairs not in PAIRS:
             raise ValueError(f"pairs is one of {', '.join(PAIRS)}; got {self.pairs!r}")
         for name in ("k", "single_controls", "double_controls", "n_init"):
@@ -78,7 +80,7 @@ class LesionParameters:
     kind: str = parameter(
         "weights",
         "lesion: weights (bias kept), activations or weights_and_biases (code)",
-        choices=lesions.KINDS,
+        choices=KINDS,
     )
     single_controls: int = parameter(100, "random sets per sub-module (paper: 100)", at_least=1)
     double_controls: int = parameter(50, "random sets per member of a pair (paper: 50)", at_least=1)

@@ -17,7 +17,7 @@ from torch import nn
 
 from book.papers.surprisingly_modular.s04_lesions import map_pictures
 from modgraph_lib import plots
-from modgraph_lib.lesions import KINDS, LesionAccuracies, SingleLesion, Submodule, lesion_accuracies
+from modgraph_lib.lesions import LesionAccuracies, SingleLesion, Submodule, lesion_accuracies
 
 __all__ = ["LesionMap", "explore", "map_rows", "states"]
 
@@ -142,7 +142,9 @@ def explore(chart: LesionMap, rows: pd.DataFrame) -> Any:
         options=options, rows=min(12, len(options)), description="lesion",
         layout=widgets.Layout(width="26em"),
     )  # fmt: skip
-    kind = widgets.Dropdown(options=[(KIND_WORDS[word], word) for word in KINDS], description="as")
+    kind = widgets.Dropdown(
+        options=[(words, word) for word, words in KIND_WORDS.items()], description="as"
+    )
     sentence = widgets.HTML()
     pictures = widgets.VBox()
 

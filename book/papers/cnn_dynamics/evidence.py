@@ -51,6 +51,7 @@ def _scale(networks: int, pixels: int, images: int, epochs: int) -> str:
     facts += [f"{pixels} pixels"] if pixels != 32 else []
     facts += [f"{images} images"] if images else []
     facts += [f"{epochs} epochs"] if epochs != 50 else []
+    facts += ["half the paper's thresholds"] if images else []
     return ", ".join(facts)
 
 
@@ -92,7 +93,7 @@ def predicted(
 def _predictor(row: Any) -> PredictionConfig:
     """What a record of this predictor ought to be, whichever networks it had."""
     labelled = row.model not in predictions.FOREST
-    threshold = predictions.THRESHOLDS.get((row.data, row.network), 40.0) if labelled else 40.0
+    threshold = settings.threshold(row.data, row.network, row.images) if labelled else 40.0
     return PredictionConfig(
         *(getattr(row, name) for name in GRID),
         row.features,

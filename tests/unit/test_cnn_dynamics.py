@@ -247,6 +247,9 @@ def test_only_the_papers_own_networks_decide(records):
         "half the paper's thresholds"
     }
     assert evidence.grid({"cnn_zoo": small}, network="lenet", whole=True).empty
+    both = {"cnn_zoo": pd.concat([whole.assign(key=whole["key"] + "x"), small])}
+    assert set(evidence.grid(both, network="lenet")["pixels"]) == {16}  # four are not enough
+    assert set(evidence.grid(both, network="lenet", whole=True)["pixels"]) == {32}
 
 
 @pytest.mark.parametrize(

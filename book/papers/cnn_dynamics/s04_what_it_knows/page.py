@@ -67,19 +67,15 @@ def answer(found: Mapping[str, Mapping[str, Gain]], scale: str = "") -> Markdown
         "nothing that matters": "Nothing that matters",
         "open": "It cannot be told from these networks",
     }[own.answer]
-    weak = (
-        ""
-        if control.low > 0
-        else """ Since even these cannot be told from nothing here, a small gain of the graph's cannot
-        be excluded."""
-    )
+    weak = " Since even these cannot be told from nothing here, a small gain cannot be excluded."
+    which = f" ({scale})" if scale else ""
     return say(
         f"""
         **The answer first.** {words}. Learning rate and dropout alone, without a step of training,
-        predict the final accuracy of {own.networks} LeNets{f" ({scale})" if scale else ""}. Added to
-        that, five epochs of their graphs lower the mean error by {own.points:.2f} points (95% interval
-        {own.low:.2f} to {own.high:.2f}; below zero the error grows), and the accuracies of the same
-        five epochs by {control.points:.2f} ({control.low:.2f} to {control.high:.2f}).{weak}
+        predict the final accuracy of {own.networks} LeNets{which}. Added to that, five epochs of
+        their graphs lower the mean error by {own.points:.2f} points (95% interval {own.low:.2f} to
+        {own.high:.2f}; below zero the error grows), and the accuracies of the same five epochs by
+        {control.points:.2f} ({control.low:.2f} to {control.high:.2f}).{weak * (control.low <= 0)}
         """
     )
 

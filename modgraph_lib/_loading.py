@@ -16,7 +16,6 @@ import torch
 from torch import nn
 
 from modgraph_lib import _checks
-from modgraph_lib.graphs.plain import plain
 
 __all__ = ["fill", "load_model", "load_weights"]
 
@@ -125,7 +124,7 @@ def fill(model: nn.Module, given: Mapping[str, torch.Tensor], where: str) -> Non
     state = _checks.module(model).state_dict()
     wanted = {name.replace("_orig_mod.", ""): value for name, value in state.items()}
     given = {name: value for name, value in given.items() if isinstance(value, torch.Tensor)}
-    given = {name: plain(value, name) for name, value in given.items()}
+    given = {name: _checks.plain(value, name) for name, value in given.items()}
     while given and not given.keys() & wanted.keys():
         first = next(iter(given)).partition(".")[0] + "."
         if not all(name.startswith(first) and name != first for name in given):

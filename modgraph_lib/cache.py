@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,19 @@ from typing import Any
 import numpy as np
 import platformdirs
 
-__all__ = ["ADDED_LATER", "cache_root", "canonical", "config_key", "rounded", "write_atomically"]
+__all__ = [
+    "ADDED_LATER",
+    "cache_root",
+    "canonical",
+    "check_writable",
+    "config_key",
+    "present",
+    "rounded",
+    "write_atomically",
+]
 
 ADDED_LATER = {"added_later": True}
+PROBE = 2**20  # bytes that must fit: a network has more, and a full disk none
 
 
 def checkout() -> Path | None:
@@ -93,28 +104,61 @@ def config_key(experiment: str, schema: int, config: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, sync it, then rename it into place.
 
     A reader sees the old file or the whole new one, never a part; a kill leaves at most a
     stray temporary file.
 
+    Raises:
+        OSError: the folder cannot be made or written, the disk is full, or a folder is in the way.
+
     >>> cache.write_atomically(cache.cache_root() / "a.txt", lambda path: path.write_text("whole"))
     >>> (cache.cache_root() / "a.txt").read_text()
     'whole'
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    if not isinstance(path, Path):
+        raise TypeError(f"expected the file as a pathlib.Path, got {path!r}")
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
         write(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         os.replace(temporary, path)
+    except OSError as error:
+        why = f"{path} cannot be written: {error.strerror or error}"
+        if path.is_relative_to(cache_root()):
+            why += f"; free or repair {cache_root()}, or name another folder in MODGRAPH_CACHE"
+        raise OSError(error.errno, why) if error.errno else OSError(why) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary:
+            temporary.unlink(missing_ok=True)
+
+
+def present(path: Path) -> bool:
+    """Whether a kept file is there; ValueError for a folder in its place.
+
+    >>> cache.present(cache.cache_root() / "nothing.txt")
+    False
+    """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder where a file belongs; move it away")
+    return path.exists()
+
+
+def check_writable() -> None:
+    """OSError now, which names the cache folder, where what is about to be computed cannot be kept.
+
+    >>> cache.check_writable()
+    """
+    probe = cache_root() / f"probe-{os.getpid()}-{threading.get_ident()}"
+    write_atomically(probe, lambda path: path.write_bytes(bytes(PROBE)))
+    probe.unlink(missing_ok=True)
 
 
 def rounded(values: Iterable[float], digits: int = 6) -> list[float]:

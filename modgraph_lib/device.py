@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
 
 __all__ = ["pick_device", "single_thread", "threads_for"]
+
+
+_LOCK = threading.Lock()
+_INSIDE: dict[str, Any] = {}  # of single_thread: how many are in it, and what was before
 
 
 def pick_device(device: str = "auto") -> str:
@@ -37,19 +43,28 @@ def pick_device(device: str = "auto") -> str:
 def single_thread() -> Iterator[None]:
     """Torch, numpy and scipy on one thread: fastest for small networks, and the same bits each run.
 
-    On matrices of a few hundred rows a second BLAS thread costs more in waiting than it does.
+    On matrices of a few hundred rows a second BLAS thread costs more in waiting than it does. The
+    numbers of threads belong to the process: of several threads inside, the last to leave puts
+    them back.
 
     >>> with device.single_thread():
     ...     torch.get_num_threads()
     1
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    with _LOCK:
+        if not _INSIDE:
+            _INSIDE["threads"], _INSIDE["pools"] = torch.get_num_threads(), threadpool_limits(1)
+        _INSIDE["count"] = _INSIDE.get("count", 0) + 1
+        torch.set_num_threads(1)
     try:
-        with threadpool_limits(1):
-            yield
+        yield
     finally:
-        torch.set_num_threads(threads)
+        with _LOCK:
+            _INSIDE["count"] -= 1
+            if not _INSIDE["count"]:
+                torch.set_num_threads(_INSIDE["threads"])
+                _INSIDE["pools"].restore_original_limits()
+                _INSIDE.clear()
 
 
 def threads_for(device: str) -> contextlib.AbstractContextManager:

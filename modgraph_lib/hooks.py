@@ -106,7 +106,8 @@ def running(
         for name, module in modules.items()
     ]
     try:
-        model(one)
+        with _checks.answering(model, one):
+            model(one)
     finally:
         for handle in handles:
             handle.remove()
@@ -131,7 +132,7 @@ def layer_widths(
             raise ValueError(f"layer {name!r} does not return one row a sample")
         widths[name] = output[0].numel()
 
-    with listening(modules, heard):
+    with listening(modules, heard), _checks.answering(model, one):
         model(one)
     silent = [name for name in modules if name not in widths]
     if silent:

@@ -114,7 +114,7 @@ def choose(
     curve = _checks.numbers(q, "q")
     if curve.shape != (sum(counts),) or not np.isfinite(curve).all():
         raise ValueError(f"{sum(counts)} blocks need as many finite values of Q, got {curve}")
-    stays = np.append(True, np.diff(curve) > threshold)
+    stays = np.append(True, np.diff(curve) > _checks.number(threshold, "threshold"))
     kept: list[tuple[int, ...]] = []
     first = 0
     for count in counts:

@@ -218,7 +218,7 @@ def clusterable_initialisation(
     convolutions = [part for part in layers if isinstance(part, nn.Conv2d)]
     layers = convolutions or layers
     hidden = layers if convolutions else layers[:-1]
-    rng = np.random.default_rng([seed, tags])
+    rng = np.random.default_rng([_checks.whole(seed, "seed"), tags])
     dealt = [rng.integers(tags, size=part.weight.shape[0]) for part in hidden]
     if outputs and not convolutions:
         dealt.append(np.arange(layers[-1].weight.shape[0]) % tags)

@@ -12,6 +12,8 @@ Five lines::
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -143,8 +145,9 @@ def clusterability(
         seed: fixes shuffles and k-means.
         method: "layer" (the papers'), "layer_nonzero" where zeros belong to the architecture, or
             "kernel", which keeps gaps and ties that splits, groups and sums make
-            (``graphs.kernel_shuffles``; modules only). "" chooses "layer" for a chain, a graph
-            or matrices, else "kernel".
+            (``graphs.kernel_shuffles``; modules only). "" chooses by the architecture: "layer"
+            for a chain of whole kernels and for matrices; else "kernel", or "layer_nonzero" for a
+            graph.
         n_init: k-means restarts.
         name: for text and picture; by default the class of the module.
         workers: threads; by default one per core.
@@ -163,11 +166,17 @@ def clusterability(
     _checks.whole(k, "k (one cluster has n-cut 0 in every network)", least=2)
     _checks.whole(shuffles, "shuffles", least=1)
     _checks.whole(seed, "seed")
+    workers = _checks.threads(workers)
     if isinstance(network, LayeredGraph):
         if graph_options:
             raise TypeError(f"a graph is made already; drop {', '.join(graph_options)}")
         graph = network
     else:
+        known = list(inspect.signature(weight_graph).parameters)[1:]
+        for option in graph_options.keys() - set(known):
+            close = difflib.get_close_matches(option, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
+            raise TypeError(f"graphs.weight_graph has no option {option!r}{hint}")
         graph = weight_graph(network, **graph_options)
     method = method or _fitting_method(network, graph)
     settings: dict[str, Any] = {"n_init": n_init, "seed": seed, "workers": workers}
@@ -193,10 +202,10 @@ def clusterability(
 
 
 def _fitting_method(network: Any, graph: LayeredGraph) -> str:
+    if not isinstance(network, nn.Module):
+        return "layer_nonzero" if graph.gaps else "layer"
     chain = all(j == i + 1 for i, j in graph.blocks)
-    if not isinstance(network, nn.Module) or chain:
-        return "layer"
-    return "kernel"
+    return "layer" if chain and not graph.gaps else "kernel"
 
 
 def _kernel_test(
@@ -208,13 +217,11 @@ def _kernel_test(
     *,
     n_init: int,
     seed: int,
-    workers: int | None,
+    workers: int,
 ) -> clustering.ShuffleTest:
     """``clustering.shuffle_test`` against networks whose kernels are permuted."""
     if not isinstance(network, nn.Module):
         raise ValueError("method 'kernel' permutes a module's kernels; pass the module itself")
-    if shuffles < 1:
-        raise ValueError(f"a shuffle test needs at least 1 shuffle, got {shuffles}")
     own = clustering.cluster(graph, k, n_init=n_init, seed=seed)
     seeds = [[seed, index] for index in range(shuffles)]
 
@@ -224,7 +231,7 @@ def _kernel_test(
 
     made = kernel_shuffles(network, seeds=seeds, **options)
     tasks = (joblib.delayed(ncut)(*pair) for pair in zip(made, seeds, strict=True))
-    null = joblib.Parallel(workers or joblib.cpu_count(), prefer="threads", pre_dispatch=2)(tasks)
+    null = joblib.Parallel(workers, prefer="threads", pre_dispatch=2)(tasks)
     return clustering.ShuffleTest(k, own.ncut, own.labels, np.array(null), "kernel", own.ambiguous)
 
 

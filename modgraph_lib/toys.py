@@ -86,8 +86,9 @@ def strands(
     ((6, 4), array([0, 1, 0, 1, 0, 1, 0, 1, 0, 1]))
     """
     _checks.whole(count, "count", least=1)
-    if not isinstance(leak, int | float) or not 0 <= leak <= 1:
-        raise ValueError(f"leak must lie between 0 and 1, got {leak}")
+    _checks.number(leak, "leak", least=0, most=1)
+    _checks.whole(seed, "seed")
+    _checks.instance(layers, Sequence, "layers as a list of sizes")
     if len(layers) < 2 or min(layers) < count:
         raise ValueError(f"need two layers or more of at least {count} nodes, got {list(layers)}")
     rng = np.random.default_rng(seed)
@@ -279,11 +280,9 @@ def relay(classes: int, *, units: int, bias: float = 0.0) -> Relay:
     >>> relay.model(relay.images).argmax(1), len(relay.parts)
     (tensor([0, 1, 2]), 9)
     """
-    if classes < 2 or units < 2 or bias < 0:
-        raise ValueError(
-            f"need at least 2 classes, 2 units and a bias of 0 or more, got {classes}, {units} "
-            f"and {bias}"
-        )
+    _checks.whole(classes, "classes", least=2)
+    _checks.whole(units, "units", least=2)
+    _checks.number(bias, "bias", least=0)
     width = classes * units
     strand = torch.arange(width) // units
     same = (strand[:, None] == strand[None, :]).float() / units

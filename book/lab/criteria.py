@@ -20,8 +20,10 @@ __all__ = [
     "NOT_REPRODUCED",
     "PARTLY",
     "REPRODUCED",
+    "UNDECIDED",
     "Criterion",
     "Part",
+    "asked",
     "combine",
     "judge",
 ]
@@ -29,6 +31,7 @@ __all__ = [
 REPRODUCED = "reproduced"
 PARTLY = "partly"
 NOT_REPRODUCED = "not reproduced"
+UNDECIDED = "undecided"
 NOT_RUN_YET = "not run yet"
 
 MET, UNCLEAR, NOT_MET, MISSING = "met", "unclear", "not met", "missing"
@@ -37,6 +40,8 @@ MET, UNCLEAR, NOT_MET, MISSING = "met", "unclear", "not met", "missing"
 NOISE_FACTOR = 2.0
 # Closed bounds admit what binary fractions lose, and nothing a printed digit could show.
 SLACK = 1e-9
+# An event that happens to `low` of all networks may go unseen with this probability.
+UNSEEN = 0.05
 
 # test name -> the bounds it needs
 COMPARATORS = {
@@ -47,6 +52,9 @@ COMPARATORS = {
     "above": ("low",),  # observed > low
     "below": ("high",),  # observed < high
     "count": ("low", "tolerance"),  # |count, scaled to the paper's runs, - low| <= tolerance
+    "count_at_least": ("low",),  # count, scaled to the paper's runs, >= low
+    "occurs": ("low",),  # a count above 0; unclear while a rate of `low` could go unseen (5%)
+    "near_zero": ("high",),  # |observed| + 2 standard errors <= high; unclear while 0 is within
     "ordered": (),  # observed difference > 2 standard errors; unclear while only the sign fits
     "not_ordered": (),  # observed difference >= -2 standard errors: the contrary is not shown
 }
@@ -110,12 +118,37 @@ class Criterion:
         return math.ceil(self.runs / 2)
 
 
+def asked(criterion: Criterion) -> str:
+    """What a test asks of a number, in words: "at least 0.95", "9, give or take 1"."""
+    low, high, tolerance = (
+        f"{x:.6g}" for x in (criterion.low, criterion.high, criterion.tolerance)
+    )
+    slack = f", give or take {tolerance}" if criterion.tolerance > 0 else ""
+    words = {
+        "within": f"{low}{slack}",
+        "between": f"between {low} and {high}{slack}",
+        "at_least": f"at least {low}{slack}",
+        "at_most": f"at most {high}{slack}",
+        "above": f"above {low}",
+        "below": f"below {high}",
+        "count": f"{low} of {criterion.runs}{slack}",
+        "count_at_least": f"at least {low} of {criterion.runs}",
+        "occurs": "one at least",
+        "near_zero": f"within {high} of zero by two standard errors",
+        "ordered": "above zero by two standard errors",
+        "not_ordered": "not below zero by two standard errors",
+    }
+    return words[criterion.test]
+
+
 def judge(part: Part, criterion: Criterion) -> str:
     """ "met", "unclear", "not met" or "missing" for one part.
 
     A part is missing when its number is NaN or rests on fewer than half of the paper's runs;
-    missing is not failed. "unclear" arises for "ordered" alone: the sign is the paper's, and
-    the difference lies within ``NOISE_FACTOR`` standard errors of zero.
+    missing is not failed. "unclear": the sign is the paper's, and the difference lies within
+    ``NOISE_FACTOR`` standard errors of zero ("ordered"); zero lies within them, and larger values
+    too ("near_zero"); nothing was seen, in too few networks to say that there is nothing
+    ("occurs").
     """
     observed = part.observed
     if math.isnan(observed) or part.runs < criterion.fewest_runs:
@@ -138,6 +171,16 @@ def judge(part: Part, criterion: Criterion) -> str:
             met = observed < high
         case "count":
             met = abs(observed * criterion.runs / part.runs - low) <= tolerance
+        case "count_at_least":
+            met = observed * criterion.runs / part.runs >= low - slack
+        case "occurs":
+            if observed == 0 and (1 - low) ** part.runs > UNSEEN:
+                return UNCLEAR
+            met = observed > 0
+        case "near_zero":
+            met = abs(observed) + _noise(part) <= high
+            if not met and abs(observed) <= _noise(part):
+                return UNCLEAR
         case "not_ordered":
             met = observed >= -_noise(part)
         case _:  # "ordered"
@@ -151,7 +194,7 @@ def combine(outcomes: Sequence[str]) -> str:
     """The verdict of a claim from the outcomes of its parts.
 
     Every part met: reproduced. No part met or unclear: not reproduced. Anything missing, or
-    no part at all: not run yet. Otherwise: partly.
+    no part at all: not run yet. No part failed, but some are unclear: undecided. Otherwise: partly.
     """
     if not outcomes or MISSING in outcomes:
         return NOT_RUN_YET
@@ -159,7 +202,7 @@ def combine(outcomes: Sequence[str]) -> str:
         return REPRODUCED
     if all(outcome == NOT_MET for outcome in outcomes):
         return NOT_REPRODUCED
-    return PARTLY
+    return PARTLY if NOT_MET in outcomes else UNDECIDED
 
 
 def _noise(part: Part) -> float:

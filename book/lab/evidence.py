@@ -21,6 +21,7 @@ __all__ = [
     "MEASUREMENTS",
     "Measurement",
     "Results",
+    "current_reading",
     "equal",
     "experiment_table",
     "measurement",
@@ -28,6 +29,7 @@ __all__ = [
     "once",
     "one_per_seed",
     "part",
+    "reading",
     "remembered",
     "remembering",
     "standard_error",
@@ -146,6 +148,25 @@ def _without(config: Mapping[str, Any], leave: Collection[str], path: str = "") 
 
 
 @contextmanager
+def reading(variant: str) -> Iterator[None]:
+    """Within, selections that know several readings of a paper give the rows of this one."""
+    global _READING
+    before, _READING = _READING, variant
+    try:
+        yield
+    finally:
+        _READING = before
+
+
+def current_reading() -> str:
+    """The reading that decides now: the paper's text, or within ``reading`` another one."""
+    return _READING
+
+
+_READING = "described"
+
+
+@contextmanager
 def remembering() -> Iterator[None]:
     """Within, ``remembered`` selections are made once; the tables must not change meanwhile."""
     global _SELECTED
@@ -166,7 +187,7 @@ def remembered(select: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFram
     def found(results: Results, *arguments: Any, **options: Any) -> pd.DataFrame:
         if _SELECTED is None:
             return select(results, *arguments, **options)
-        key = (select, id(results), arguments, tuple(sorted(options.items())))
+        key = (select, id(results), _READING, arguments, tuple(sorted(options.items())))
         if key not in _SELECTED:  # kept with the results, which so keep their id
             _SELECTED[key] = (results, select(results, *arguments, **options))
         return _SELECTED[key][1].copy(deep=False)

@@ -1,6 +1,7 @@
-"""Style and script of the scorecard: bars, a filter by words and verdict, sorting by column.
+"""Style and script of the claims' cards: bars, one line a claim, filters that live in the address.
 
-They stand inside the page, so that reading it asks for nothing outside.
+They stand inside the page, so that reading it asks for nothing outside. Without scripts every claim
+is shown, and unfolds all the same.
 """
 
 __all__ = ["SCRIPT", "STYLE"]
@@ -16,63 +17,61 @@ STYLE = """<style>
   color-mix(in srgb, currentColor 35%, transparent) 4px 8px)}
 .mg-bar .mg-not-reproduced {background: repeating-linear-gradient(-45deg, transparent 0 2px,
   color-mix(in srgb, currentColor 50%, transparent) 2px 4px)}
-.mg-claims td, .mg-claims th, table:has(.mg-id) td {vertical-align: top}
-.mg-claims {overflow-x: auto}
-.mg-id, .mg-claims tbody th, .mg-verdict {white-space: nowrap}
+.mg-claim {border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent)}
+.mg-claim > summary {padding: .3rem 0; overflow-wrap: anywhere}
+.mg-claim:target > summary {outline: 2px solid currentColor; outline-offset: 2px}
+.mg-id {font-variant-numeric: tabular-nums; white-space: nowrap}
 .mg-verdict {font-weight: 600}
+.mg-grade {border: 1px solid currentColor; border-radius: .6em; padding: 0 .4em; font-size: .8em;
+  white-space: nowrap}
+.mg-number {font-size: .9em; opacity: .85}
+.mg-behind {padding: 0 0 .6rem 1.2rem}
+.mg-behind > div {margin: .3rem 0}
+.mg-behind ul {margin: 0}
+.mg-short .mg-claim:not([open]) .mg-said {display: inline-block; max-width: 100%; overflow: hidden;
+  text-overflow: ellipsis; white-space: nowrap; vertical-align: bottom}
+.mg-short .mg-claim:not([open]) .mg-number {display: none}
 .mg-filter {display: flex; flex-wrap: wrap; gap: .75rem; margin: 1rem 0}
 .mg-filter label {display: flex; gap: .4rem; align-items: center}
-tr[hidden] {display: none !important}
-@media (max-width: 40rem) {
-  .mg-claims :is(tr, th, td), table:has(.mg-id) :is(tr, th, td) {display: block; border: 0}
-  .mg-claims thead, table:has(.mg-id) thead {display: none}
-}
-@media print {.mg-filter {display: none}}
+.mg-claim[hidden] {display: none}
+@media print {.mg-filter {display: none} .mg-claim {break-inside: avoid; font-size: .85em}}
 </style>"""
-# Works on the tables that follow it; without scripts the page simply shows every row.
-SCRIPT = """<div class="mg-filter" hidden>
-<label>Words <input type="search" id="mg-words"></label>
-<label>Verdict <select id="mg-verdict"><option value="">all</option>%s</select></label>
-<span id="mg-shown" role="status"></span>
-</div>
+# Works on the cards that follow it.
+SCRIPT = """<form class="mg-filter" hidden>
+<label>Words <input type="search" name="words"></label>
+%s
+<span role="status"></span>
+</form>
 <script>
 document.addEventListener("DOMContentLoaded", () => {
-  const box = document.querySelector(".mg-filter");
-  const rows = [...document.querySelectorAll("table tr")].filter(r => r.querySelector(".mg-id"));
-  const words = document.getElementById("mg-words");
-  const verdict = document.getElementById("mg-verdict");
+  const form = document.querySelector(".mg-filter");
+  const cards = [...document.querySelectorAll(".mg-claim")];
+  const names = ["paper", "verdict", "grade"];
+  const given = new URLSearchParams(location.search);
+  for (const name of ["words", ...names]) form.elements[name].value = given.get(name) || "";
   const show = () => {
-    const wanted = words.value.toLowerCase().split(/\\s+/);
+    const words = form.elements.words.value.toLowerCase().split(/\\s+/);
     let shown = 0;
-    for (const row of rows) {
-      const text = row.textContent.toLowerCase();
-      const mark = row.querySelector(".mg-verdict").dataset.verdict;
-      const fits = !verdict.value || mark === verdict.value;
-      row.hidden = !(fits && wanted.every(word => text.includes(word)));
-      shown += !row.hidden;
+    for (const card of cards) {
+      const text = card.textContent.toLowerCase();
+      card.hidden = !(words.every(word => text.includes(word)) && names.every(name =>
+        !form.elements[name].value || card.dataset[name] === form.elements[name].value));
+      shown += !card.hidden;
     }
-    document.getElementById("mg-shown").textContent = shown + " of " + rows.length + " claims";
+    form.querySelector("[role=status]").textContent = shown + " of " + cards.length + " claims";
+    const kept = [...new FormData(form)].filter(([, value]) => value);
+    const query = kept.length ? "?" + new URLSearchParams(kept) : "";
+    history.replaceState(null, "", location.pathname + query + location.hash);
   };
-  for (const table of new Set(rows.map(r => r.closest("table"))))
-    table.querySelectorAll("th").forEach((head, column) => {
-      const button = document.createElement("button");
-      button.append(...head.childNodes);
-      button.style = "all: unset; cursor: pointer; text-decoration: underline dotted";
-      button.tabIndex = 0;
-      button.title = "sort by this column";
-      head.append(button);
-      button.onclick = () => {
-        const down = head.getAttribute("aria-sort") === "ascending";
-        table.querySelectorAll("th").forEach(other => other.removeAttribute("aria-sort"));
-        head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        const key = row => row.cells[column].textContent.trim();
-        const body = table.tBodies[0];
-        [...body.rows].sort((a, b) => (down ? -1 : 1) *
-          key(a).localeCompare(key(b), undefined, {numeric: true})).forEach(r => body.append(r));
-      };
-    });
-  words.oninput = verdict.onchange = show;
-  box.hidden = false;
+  const open = () => {
+    const card = location.hash && document.getElementById(location.hash.slice(1));
+    if (card && card.matches(".mg-claim")) { card.hidden = false; card.open = true; }
+  };
+  form.addEventListener("input", show);
+  form.addEventListener("submit", event => event.preventDefault());
+  addEventListener("hashchange", open);
+  form.hidden = false;
   show();
+  open();
 });
 </script>"""

@@ -26,6 +26,8 @@ _SCALARS = (str, int, float, bool)
 _LITERALS = (str, int, float, bool, list, dict, tuple, type(None))
 # Literals an IPython kernel puts into a user namespace without a leading underscore.
 _IPYTHON = frozenset({"In", "Out"})
+DEVICES = ("auto", "cpu", "cuda", "mps")  # what a parameter called device can be; cuda:1 too
+ALIASES = {"gpu": "cuda"}
 
 
 class ParameterError(ValueError):
@@ -41,12 +43,14 @@ def parameter(
     at_most: float | None = None,
     below: float | None = None,
     may_be_empty: bool = False,
+    may_repeat: bool = False,
 ) -> Any:
     """Declare one field of a parameters dataclass, with its rules.
 
     `default` is a str, int, float, bool or list of those; `help` is the comment shown behind it
     in the notebook and by ``papermill --help-notebook``.  The rules (`choices`, `at_least`,
-    `at_most`, `below`) hold for the value, or for every element where the value is a list.
+    `at_most`, `below`) hold for the value, or for every element where the value is a list.  A list
+    names each thing once, or it would be counted twice, unless it `may_repeat`.
     """
     metadata = {
         "help": help,
@@ -55,6 +59,7 @@ def parameter(
         "at_most": at_most,
         "below": below,
         "may_be_empty": may_be_empty,
+        "may_repeat": may_repeat,
     }
     if isinstance(default, list):
         values = list(default)
@@ -118,8 +123,8 @@ def default_of(field: dataclasses.Field) -> Any:
 
 def suggestion(name: str, known: Sequence[str], cutoff: float = 0.6) -> str:
     """`` Did you mean 'x'?`` or an empty string; ``cutoff``: how alike the two must be (0 to 1)."""
-    lowered = [item.lower() for item in known]
-    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=cutoff)
+    lowered, name = [item.lower() for item in known], name.lower()
+    close = difflib.get_close_matches(ALIASES.get(name, name), lowered, n=1, cutoff=cutoff)
     if not close:
         return ""
     original = next(item for item in known if item.lower() == close[0])
@@ -165,7 +170,9 @@ def _checked_list(
     name: str, value: Any, hint: Any, rules: Mapping[str, Any]
 ) -> tuple[Any, list[str]]:
     if not isinstance(value, list | tuple):
-        shown = value if isinstance(value, str) else repr(value)
+        shown = value.strip() if isinstance(value, str) else repr(value)
+        if shown[:1] == "[" and shown[-1:] == "]":  # papermill -p hands over a list as text
+            shown = shown[1:-1]
         problem = (
             f"{name} must be a list, got {value!r} ({type(value).__name__}); "
             f"on the command line write -y '{name}: [{shown}]'"
@@ -182,6 +189,9 @@ def _checked_list(
             item, problem = _typed(label, item, element)
         values.append(item)
         problems += [problem] if problem else _broken_rules(label, item, rules)
+    if not problems and not rules.get("may_repeat", False):
+        twice = list(dict.fromkeys(item for item in values if values.count(item) > 1))
+        problems += [f"{name} names {item!r} more than once" for item in twice]
     return values, problems
 
 
@@ -201,8 +211,9 @@ def _typed(name: str, value: Any, hint: type) -> tuple[Any, str | None]:
 
 
 def _broken_rules(name: str, value: Any, rules: Mapping[str, Any]) -> list[str]:
-    choices = rules.get("choices")
-    if choices is not None and value not in choices:
+    choices = rules.get("choices") or (DEVICES if name == "device" else None)
+    given = value.partition(":")[0] if name == "device" else value
+    if choices is not None and given not in choices:
         hint = suggestion(value, choices) if isinstance(value, str) else ""
         known = ", ".join(str(choice) for choice in choices)
         return [f"{name} must be one of {known}; got {value!r}.{hint}"]

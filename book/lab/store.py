@@ -58,8 +58,15 @@ def get(experiment: str, schema: int, config: Any) -> dict[str, Any] | None:
 
     A truncated or altered record is reported in one warning line, set aside by removal, and
     counts as absent.
+
+    Raises:
+        OSError: it has to be computed, and could not be kept (names the folder).
+        ValueError: a folder is where the record belongs.
     """
-    return _load(_record_path(experiment, cache.config_key(experiment, schema, config)))
+    found = _load(_record_path(experiment, cache.config_key(experiment, schema, config)))
+    if found is None:
+        cache.check_writable()  # before hours of work whose result could not be kept
+    return found
 
 
 def read(experiment: str) -> list[dict[str, Any]]:
@@ -132,7 +139,7 @@ def _digest(record: Mapping[str, Any]) -> str:
 
 
 def _load(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
+    if not cache.present(path):
         return None
     try:
         record = json.loads(path.read_text())

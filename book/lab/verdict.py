@@ -10,15 +10,36 @@ import pandas as pd
 
 from book.lab import registry
 from book.lab.claims import criteria_of, load_claims
-from book.lab.criteria import MISSING, NOT_RUN_YET, REPRODUCED, Criterion, Part, combine, judge
-from book.lab.evidence import Results, merged, remembering
+from book.lab.criteria import (
+    MISSING,
+    NOT_REPRODUCED,
+    NOT_RUN_YET,
+    PARTLY,
+    REPRODUCED,
+    UNDECIDED,
+    Criterion,
+    Part,
+    asked,
+    combine,
+    judge,
+)
+from book.lab.evidence import Results, merged, reading, remembering
 
-__all__ = ["GRADES", "UNAVAILABLE", "describe", "load_results", "verdicts"]
+__all__ = ["GRADES", "SIGNS", "UNAVAILABLE", "describe", "kind_of", "load_results", "verdicts"]
 
 # Grades of evidence: as many networks as in the paper, trained as there; fewer of these; networks
 # trained in another way, which is named in full; no network at all, the claim is an identity.
 PAPER, REDUCED, RECIPE, DEFINITION = "paper", "reduced", "another recipe", "by definition"
 GRADES = (PAPER, REDUCED, RECIPE, DEFINITION)
+NOT_RUN = "not run"
+SIGNS = {
+    REPRODUCED: "✓",
+    PARTLY: "◐",
+    NOT_REPRODUCED: "✗",
+    UNDECIDED: "?",
+    NOT_RUN_YET: "○",
+    NOT_RUN: "–",
+}
 
 # What a claim needs and this project's machines do not have; every other need can be met.
 UNAVAILABLE = {
@@ -50,14 +71,14 @@ def verdicts(
         ids: only these claims, for instance ("SM-22", "SM-26").
 
     Returns:
-        Columns: id, paper, section; verdict ("reproduced", "partly", "not reproduced",
-        "not run yet" or "not run (needs X)"); observed (text); parts (list of dicts: name,
-        observed, spread, spread_is, runs, keys, outcome); scale (one of ``GRADES`` and more, as
-        "reduced: 6 of 10 networks" or "another recipe: bfloat16, 3 of each"; "incomplete: 3 of 8
-        parts"; or
-        empty); runs (fewest of any part); device; date (of the latest row used); data_note (what
-        is particular about the data); evidence (page and anchor); explanation (ours, empty once
-        "reproduced").
+        Columns: id, paper, section; verdict (a key of ``SIGNS``, with hours or needs in brackets);
+        observed (text); parts (list of dicts: name, observed, spread, spread_is, runs, keys,
+        outcome, asked); scale (one of ``GRADES`` and more, as "reduced: 6 of 10 networks" or
+        "another recipe: bfloat16, 3 of each"; "incomplete: 3 of 8 parts"; or empty); runs (fewest
+        of any part); device; date (of the latest row used); data_note (what is particular about
+        the data); written (the test "before" or "after" its rows, see ``book.scripts.written``);
+        released (the verdict by what the released code did, where it did something else);
+        evidence (page and anchor); explanation (ours, empty once "reproduced").
 
     Raises:
         ValueError: a section without a single claim, or an id that no claim has.
@@ -79,6 +100,11 @@ def verdicts(
     return pd.DataFrame(lines)
 
 
+def kind_of(verdict: str) -> str:
+    """The verdict without its hours or needs: a key of ``SIGNS``."""
+    return verdict.split(" (")[0]
+
+
 def describe(part: Part, criterion: Criterion) -> str:
     """One part as text: "dropout, pruned: 1.84 ± 0.015 (10 runs)"."""
     if math.isnan(part.observed):
@@ -96,16 +122,8 @@ def describe(part: Part, criterion: Criterion) -> str:
 
 
 def _verdict(claim: Any, results: Results, origins: pd.DataFrame) -> dict[str, object]:
-    judged: list[Judged] = []
-    for criterion in criteria_of(claim):
-        measure = registry.measurement(criterion.measurement)
-        for part in measure(results, runs=criterion.runs, **dict(criterion.arguments)):
-            judged.append((criterion, part, judge(part, criterion)))
+    judged = _judged(claim, results)
     verdict = combine([outcome for _, _, outcome in judged])
-    if verdict == NOT_RUN_YET and claim.needs in UNAVAILABLE:
-        verdict = f"not run (needs {UNAVAILABLE[claim.needs]})"
-    elif verdict == NOT_RUN_YET and claim.lacks:
-        verdict = f"not run (needs {claim.lacks})"
     keys = {key for _, part, _ in judged for key in part.keys}
     used = origins.loc[origins.index.isin(keys)]
     shown = [(criterion, part) for criterion, part, _ in judged if part.runs]
@@ -113,7 +131,8 @@ def _verdict(claim: Any, results: Results, origins: pd.DataFrame) -> dict[str, o
         "id": claim.id,
         "paper": claim.paper,
         "section": claim.section,
-        "verdict": verdict,
+        "verdict": _why_not_run(claim) if verdict == NOT_RUN_YET else verdict,
+        "released": "" if verdict in (REPRODUCED, NOT_RUN_YET) else _released(claim, results, keys),
         "observed": "; ".join(describe(part, criterion) for criterion, part in shown),
         "parts": [
             {
@@ -124,26 +143,65 @@ def _verdict(claim: Any, results: Results, origins: pd.DataFrame) -> dict[str, o
                 "runs": part.runs,
                 "keys": part.keys,
                 "outcome": outcome,
+                "asked": asked(criterion),
             }
-            for _, part, outcome in judged
+            for criterion, part, outcome in judged
         ],
-        "scale": _scale(judged),
+        "scale": _scale(claim, judged),
         "runs": min((part.runs for _, part, _ in judged), default=0),
         "device": ", ".join(sorted(set(used["device"]) - {""})),
         "date": max(used["date"], default=""),
+        "written": _order(claim.written, min(used["date"], default="")),
         "data_note": "; ".join(sorted(set(used["data_note"]) - {""})),
         "evidence": f"notebooks/{claim.section}.html#{claim.id.lower()}" if claim.section else "",
         "explanation": "" if verdict == REPRODUCED else claim.explanation,
     }
 
 
-def _scale(judged: Sequence[Judged]) -> str:
+def _judged(claim: Any, results: Results) -> list[Judged]:
+    """Every test of a claim with every part, and what became of it."""
+    judged: list[Judged] = []
+    for criterion in criteria_of(claim):
+        measure = registry.measurement(criterion.measurement)
+        for part in measure(results, runs=criterion.runs, **dict(criterion.arguments)):
+            if claim.recipe_matters and part.scale:
+                part = Part(part.name)  # shown on the page, but it decides nothing
+            judged.append((criterion, part, judge(part, criterion)))
+    return judged
+
+
+def _why_not_run(claim: Any) -> str:
+    if claim.needs in UNAVAILABLE:
+        return f"not run (needs {UNAVAILABLE[claim.needs]})"
+    if claim.lacks:
+        return f"not run (needs {claim.lacks})"
+    return f"{NOT_RUN_YET} (about {claim.hours:g} hours)" if claim.hours else NOT_RUN_YET
+
+
+def _order(written: str, first: str) -> str:
+    """ "before" where the test is older than every row that it judges, "after" where it is not."""
+    return "" if not (written and first) else "before" if written <= first else "after"
+
+
+def _released(claim: Any, results: Results, keys: set[str]) -> str:
+    """The verdict by what the released code did, where that is something else and was run."""
+    with reading("published"):
+        judged = _judged(claim, results)
+    if {key for _, part, _ in judged for key in part.keys} == keys:
+        return ""
+    verdict = combine([outcome for _, _, outcome in judged])
+    return "" if verdict == NOT_RUN_YET else verdict
+
+
+def _scale(claim: Any, judged: Sequence[Judged]) -> str:
     """The grade of a verdict's evidence, and in words how far it is from the paper's."""
     if not any(part.runs for _, part, _ in judged):
         return ""
     present = [outcome for _, _, outcome in judged if outcome != MISSING]
     if len(present) < len(judged):
         return f"incomplete: {len(present)} of {len(judged)} parts"
+    if claim.by_definition:
+        return DEFINITION
     criterion, part, _ = min(judged, key=lambda item: item[1].runs / item[0].runs)
     if scale := merged(part.scale for _, part, _ in judged):
         return f"{RECIPE}: {scale}, {part.runs} of each"

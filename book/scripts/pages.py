@@ -52,6 +52,11 @@ def scorecard(sections: Collection[str]) -> str:
     return text if text.lstrip().startswith("# ") else f"# Scorecard\n\n{text}"
 
 
+def what_we_found() -> str:
+    """The findings, as the ledger computes them from the committed rows."""
+    return importlib.import_module("book.lab.findings").markdown()
+
+
 def api() -> str:
     """API reference from the docstrings of every public name."""
     parts = [

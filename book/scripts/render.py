@@ -65,6 +65,7 @@ def stage(source: Path, root: Path = ROOT) -> None:
     sections = {f.removeprefix("notebooks/") for f in toc_files(toc)}
     results = root / "data" / "results"
     for name, text in (
+        ("what_we_found", pages.what_we_found()),
         ("scorecard", pages.scorecard(sections)),
         ("run_times", pages.run_times(executed, results)),
         ("api", pages.api()),

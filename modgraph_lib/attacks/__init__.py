@@ -131,6 +131,10 @@ def attack(
         close = difflib.get_close_matches(unknown, SETTINGS[name], n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"{name} has no setting {unknown!r}{hint}")
+    for setting, usual in SETTINGS[name].items():
+        if isinstance(usual, int | float) and not isinstance(usual, bool):
+            _checks.number(options[setting], setting)
+    _checks.seed(seed)
     labels = torch.as_tensor(labels).to(images.device)
     if not len(images):
         return images
@@ -175,11 +179,17 @@ def collect(
     >>> found.adversarial.shape, bool((found.answers != found.labels).all())
     (torch.Size([3, 1, 8, 8]), True)
     """
-    if samples < 1 or attempts < 0 or batch_size < 1:
-        raise ValueError("samples and batch_size must be at least 1 and attempts not negative")
+    for value, count, least in (
+        (samples, "samples", 1), (attempts, "attempts", 0), (batch_size, "batch_size", 1)
+    ):  # fmt: skip
+        _checks.whole(value, count, least=least)
+    _checks.seed(seed)
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
-    images = with_channels(images)
+    images = with_channels(_checks.tensor(images, "images"))
+    _checked(name, model, images[:1], _checks.tensor(labels, "labels")[: len(images)][:1])
+    if len(labels) != len(images):
+        raise ValueError(f"{len(images)} images need as many labels, got {len(labels)}")
     device = next((p.device for p in model.parameters()), images.device)
     seen = model if precision == "float32" else _Coarse(model).eval()
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(images)))
@@ -284,6 +294,14 @@ def _checked(name: str, model: nn.Module, images: torch.Tensor, labels: Any) -> 
     labels = _checks.tensor(labels, "labels")
     if labels.shape != (len(images),):
         raise ValueError(f"{len(images)} images need as many labels, got {tuple(labels.shape)}")
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        raise ValueError(f"labels must be whole-number classes, got {labels.dtype}")
+    if len(images):
+        with _checks.answering(model, images), torch.no_grad():
+            classes = model(images[:1]).shape[-1]
+        if not (labels.min() >= 0 and labels.max() < classes):
+            low, high = int(labels.min()), int(labels.max())
+            raise ValueError(f"labels go from {low} to {high}; the model has {classes} classes")
     if len(images) and not (images.min() >= 0 and images.max() <= 1):
         raise ValueError("images must lie in 0..1; a model should normalise them itself")
     return images

@@ -8,12 +8,15 @@ these two are written here.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import nn
+
+from modgraph_lib import noise
 
 __all__ = ["carlini_wagner", "fgsm", "jsma", "pgd"]
 
@@ -56,7 +59,7 @@ def pgd(
     # Where an image lies outside 0..1 only its nearest points in reach matter; the toolbox, which
     # projects last, would leave 0..1 again otherwise.
     start = images.clamp(-eps, 1 + eps)
-    with _toolbox(model, images) as classifier, _numpy_seed(seed):
+    with _toolbox(model, images) as classifier, _numpy_seed(seed), noise.seeded(seed):
         attack = ProjectedGradientDescentPyTorch(
             classifier,
             eps=eps,
@@ -241,12 +244,16 @@ def _toolbox(model: nn.Module, images: torch.Tensor) -> Iterator:
     )
 
 
+_ALONE = threading.RLock()
+
+
 @contextmanager
 def _numpy_seed(seed: int) -> Iterator[None]:
-    """The toolbox draws from numpy's global generator, which is put back afterwards."""
-    state = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
+    """The toolbox draws from numpy's global generator: one thread at a time, and put back."""
+    with _ALONE:
+        state = np.random.get_state()  # noqa: NPY002
+        np.random.seed(seed)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(state)  # noqa: NPY002

@@ -7,17 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import joblib
 import numpy as np
 import scipy.sparse
 import torch
 
-from modgraph_lib import statistics
+from modgraph_lib import _checks, statistics
 from modgraph_lib.clustering import spectral, symmetry
 from modgraph_lib.clustering.kmeans import kmeans, kmeans_restarts
-from modgraph_lib.device import single_thread
+from modgraph_lib.device import pick_device, single_thread
 from modgraph_lib.graphs import LayeredGraph
-from modgraph_lib.graphs.plain import plain
 
 __all__ = [
     "SHUFFLE_METHODS",
@@ -131,6 +129,8 @@ def cluster(graph: Graph, k: int, *, n_init: int = 10, seed: int = 0) -> Cluster
     [True, False]
     """
     graph = _checked(graph)
+    k, n_init = _checks.whole(k, "k"), _checks.whole(n_init, "n_init", least=1)
+    seed = _checks.whole(seed, "seed")
     points, values = spectral.leading(graph, k, seed=seed)
     ambiguous = symmetry.is_cut(values, k)
     if symmetry.is_symmetric(values, k):
@@ -182,10 +182,11 @@ def ncut(graph: Graph, labels: np.ndarray, *, epsilon: float = 0.0) -> float:
     0.286
     """
     graph = _checked(graph)
-    labels = np.asarray(labels)
+    labels, epsilon = np.asarray(labels), _checks.number(epsilon, "epsilon", least=0)
     nodes = graph.nodes if isinstance(graph, LayeredGraph) else graph.shape[0]
     if labels.shape != (nodes,):
         raise ValueError(f"need one label for each of {nodes} nodes, got shape {labels.shape}")
+    labels = _checks.integers(labels, "labels")
     if labels.max(initial=-1) < 0:
         raise ValueError("every node is left out (all labels are negative)")
     k = int(labels.max()) + 1
@@ -293,9 +294,11 @@ def shuffle_tests(
     >>> {k: round(test.ncut, 1) for k, test in tests.items()}
     {2: 0.1, 4: 1.5}
     """
+    _checks.instance(graph, LayeredGraph, "a layered graph (graphs.weight_graph makes one)")
     _check_method(method)
-    if shuffles < 1:
-        raise ValueError(f"a shuffle test needs at least 1 shuffle, got {shuffles}")
+    _checks.whole(shuffles, "shuffles", least=1)
+    device = pick_device(device)
+    threads = 1 if device != "cpu" else _checks.threads(workers)
     if not ks:
         raise ValueError("no number of clusters given")
     graph, kept = graph.without_isolated()
@@ -308,7 +311,6 @@ def shuffle_tests(
         graphs = [shuffle_graph(graph, method=method, seed=[seed, i]) for i in indices]
         return _ncuts(graphs, ks, n_init, [hash_seed(seed, i) for i in indices], device)
 
-    threads = 1 if device != "cpu" else workers or joblib.cpu_count()
     # One thread of linear algebra for each of ours, or they would crowd each other out.
     with single_thread(), ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(run, batches))
@@ -368,18 +370,20 @@ def _checked(graph: Graph) -> LayeredGraph | scipy.sparse.csr_array:
     if isinstance(graph, LayeredGraph):
         return graph
     if hasattr(graph, "adj"):
-        raise TypeError(
-            f"got a {type(graph).__name__}; pass networkx.to_scipy_sparse_array(graph), or a "
-            "modgraph_lib.graphs.LayeredGraph"
-        )
+        kind = type(graph).__name__
+        raise TypeError(f"got a {kind}; pass networkx.to_scipy_sparse_array(graph)")
     if isinstance(graph, torch.Tensor):
-        graph = plain(graph, "the adjacency").cpu().numpy()
-    adjacency = scipy.sparse.csr_array(graph)
+        graph = _checks.plain(graph, "the adjacency").cpu().numpy()
+    array = graph if scipy.sparse.issparse(graph) else np.asarray(graph)
+    if array.dtype.kind not in "biufc" or not array.ndim:
+        kind = type(graph).__name__
+        raise TypeError(f"expected a layered graph or an adjacency of numbers, got a {kind}")
+    if array.ndim != 2 or array.shape[0] != array.shape[1]:
+        raise ValueError(f"an adjacency is square, got shape {array.shape}")
+    adjacency = scipy.sparse.csr_array(array)
     if np.issubdtype(adjacency.dtype, np.complexfloating):
         raise ValueError("an adjacency has real weights; take absolute values of complex ones")
     adjacency = adjacency.astype(np.promote_types(adjacency.dtype, np.float32))
-    if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
-        raise ValueError(f"an adjacency is square, got shape {adjacency.shape}")
     if not np.isfinite(adjacency.data).all() or (adjacency.data < 0).any():
         raise ValueError("an adjacency needs finite, non-negative weights")
     if abs(adjacency - adjacency.T).max() > 1e-9 * max(adjacency.max(), 1e-300):

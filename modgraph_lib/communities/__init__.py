@@ -6,6 +6,7 @@ them. Source: Understanding the Dynamics of DNNs Using Graph Modularity, section
 equation 1. Works on any torch module and any features.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
@@ -33,6 +34,8 @@ Similarity = Literal["cosine", "pearson"]
 Symmetrise = Literal["mean", "union", "mutual"]
 ZeroNorm = Literal["error", "isolate"]
 Result = TypeVar("Result")
+
+TIED = 0.05  # of the samples: fewer ties than that happen by rounding, and move nothing
 
 
 # --- the graph of one layer -----------------------------------------------------------------
@@ -78,7 +81,9 @@ def _nearest(similarities: torch.Tensor, k: int, symmetrise: str) -> sparse.csr_
     count = len(similarities)
     similarities = (similarities + similarities.T) / 2  # equal both ways to the last bit
     similarities.fill_diagonal_(0)
-    weights, columns = similarities.topk(k, dim=1)
+    weights, columns = similarities.topk(min(k + 1, count), dim=1)
+    _warn_of_ties(weights, k)
+    weights, columns = weights[:, :k], columns[:, :k]
     rows = np.repeat(np.arange(count), k)
     chosen = sparse.csr_array(
         (weights.double().cpu().numpy().ravel(), (rows, columns.cpu().numpy().ravel())),
@@ -94,8 +99,20 @@ def _nearest(similarities: torch.Tensor, k: int, symmetrise: str) -> sparse.csr_
         graph = mutual if symmetrise == "mutual" else both - mutual
     graph = sparse.csr_array(graph)
     graph.eliminate_zeros()
-    graph.sort_indices()
-    return graph
+    return graph.sorted_indices()
+
+
+def _warn_of_ties(weights: torch.Tensor, k: int) -> None:
+    """Tell where chance decides which neighbours are taken, of (N, k + 1) largest similarities."""
+    last, following = weights[:, k - 1], weights[:, -1]
+    tied = (last - following <= 4 * torch.finfo(weights.dtype).eps * last) & (following > 0)
+    if weights.shape[1] > k and tied.sum() > TIED * len(weights):
+        warnings.warn(
+            f"{int(tied.sum())} of {len(weights)} samples have more equally similar others than "
+            f"k={k}, so that which are taken depends on the order of the samples; leave out "
+            "repeated ones, or take a larger k",
+            stacklevel=2,
+        )
 
 
 def knn_graph(
@@ -122,7 +139,8 @@ def knn_graph(
     Returns:
         (N, N) symmetric, zero diagonal. As in the paper a sample's similarity to itself counts
         as 0, so where fewer than k others are positively similar it makes fewer choices.
-        Negative weights can occur then, and are kept. Ties are broken as ``torch.topk`` does.
+        Negative weights can occur then, and are kept. Ties are broken as ``torch.topk`` does, with
+        a warning where more than a twentieth of the samples have them.
 
     Raises ValueError for fewer than k + 1 samples, NaN or infinite features, zero norms, or an
     unknown option.
@@ -148,7 +166,7 @@ def _square(adjacency: Any) -> sparse.coo_array:
     if callable(getattr(adjacency, "adjacency", None)) and not sparse.issparse(adjacency):
         adjacency = adjacency.adjacency()
     if isinstance(adjacency, torch.Tensor):
-        adjacency = adjacency.detach().cpu().numpy()
+        adjacency = _checks.plain(adjacency, "the adjacency").cpu().numpy()
     if not sparse.issparse(adjacency):
         adjacency = _checks.numbers(adjacency, "adjacency")
     if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
@@ -196,6 +214,7 @@ def modularity(
     """
     if reading not in ("standard", "literal"):
         raise ValueError(f'reading must be "standard" or "literal", got {reading!r}')
+    _checks.number(resolution, "resolution", least=0)
     inside, squares = _shares(adjacency, labels)
     # Counting each edge twice halves every share.
     halves = 1.0 if reading == "standard" else 0.5
@@ -210,6 +229,8 @@ def _shares(adjacency: Any, labels: Any) -> tuple[float, float]:
     labels = np.asarray(labels)
     if labels.shape != (matrix.shape[0],):
         raise ValueError(f"{matrix.shape[0]} nodes need as many labels, got {labels.shape}")
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        raise ValueError("labels hold NaN, which is no community")
     _, community = np.unique(labels, return_inverse=True)
     total = float(matrix.data.sum())
     if total <= 0:

@@ -83,11 +83,12 @@ def each_layer(
 def finite_rows(features: torch.Tensor, name: str) -> torch.Tensor:
     """Features (N, ...) as rows (N, M) of floats; ValueError for none, NaN or infinite ones."""
     rows = features.detach().flatten(1)
-    rows = rows if rows.dtype in (torch.float32, torch.float64) else rows.float()
+    wide = rows.dtype in (torch.float32, torch.float64) or rows.is_complex()
+    rows = rows if wide else rows.float()
     if rows.shape[1] == 0:
         raise ValueError(f"{name} has no features")
-    if not torch.isfinite(rows).all():
-        raise ValueError(f"{name} has features that are NaN or infinite")
+    if rows.is_complex() or not torch.isfinite(rows).all():
+        raise ValueError(f"{name} has features that are NaN, infinite or complex")
     return rows
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from modgraph_lib import cache
+from modgraph_lib import _checks, cache
 from modgraph_lib.datasets._types import DataMissing
 
 SYSTEM = Path("/usr/share/datasets")  # Debian's dataset-* packages
@@ -19,7 +19,7 @@ def roots(root: str | Path | None = None) -> list[Path]:
     """
     found: list[Path] = []
     if root is not None and str(root) != "":
-        given = Path(root).expanduser()
+        given = Path(_checks.instance(root, str | Path, "the data root as a folder")).expanduser()
         if not given.is_dir():
             raise DataMissing(f"the data root {str(given)!r} is not a folder")
         found.append(given)

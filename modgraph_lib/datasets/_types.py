@@ -55,7 +55,7 @@ class Dataset:
     def take(self, indices: Sequence[int] | torch.Tensor | slice) -> "Dataset":
         """The images at ``indices`` (or in a slice) as a data set of their own."""
         if not isinstance(indices, slice):
-            indices = torch.as_tensor(indices)
+            indices = _checks.tensor(indices, "indices to take")
         return make(
             self.name, self.images[indices], self.labels[indices], self.classes, note=self.note
         )

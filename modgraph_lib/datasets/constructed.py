@@ -166,7 +166,9 @@ def lines(count: int, *, size: int = 28, most: int = 10, seed: Seed = 42) -> Dat
     (torch.Size([100, 28, 28]), [6, 3, 7, 4, 6, 9])
     """
     _checks.whole(count, "count", least=1)
-    if not 1 <= most <= size:
+    _checks.whole(size, "size", least=1)
+    _checks.whole(most, "most", least=1)
+    if most > size:
         raise ValueError(f"most must be between 1 and the width {size}, got {most}")
     rng = generator(seed)
     number = rng.randint(1, most + 1, size=count, dtype=np.int64)
@@ -186,7 +188,8 @@ def random_images(count: int, *, size: int = 28, classes: int = 10, seed: Seed =
     >>> datasets.random_images(100).images.shape
     torch.Size([100, 28, 28])
     """
-    _checks.whole(count, "count", least=1)
+    for value, name in ((count, "count"), (size, "size"), (classes, "classes")):
+        _checks.whole(value, name, least=1)
     rng = generator(seed)
     images = np.empty((count, size, size), dtype=np.uint8)
     for start in range(0, count, _CHUNK):  # drawn as int64, the stream of the published script

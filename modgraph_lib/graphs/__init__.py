@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from modgraph_lib import _checks
 from modgraph_lib.graphs import tracing
 from modgraph_lib.graphs.layered import LayeredGraph
 from modgraph_lib.graphs.rolled import rolled_graph
@@ -121,9 +122,9 @@ def weight_graph(
                 check=check,
             )
             return _recorded_graph(recorder)
-        names, matrices = _kernels(model)
+        names, matrices = _kernels(model)  # type: ignore[arg-type]  # a chain is a Sequential
     elif isinstance(model, Sequence) and not isinstance(model, str | bytes):
-        matrices = list(model)
+        matrices = list(model)  # type: ignore[arg-type]  # arrays are taken, too
         names = ["inputs", *(f"weights[{i}]" for i in range(len(matrices)))]
     else:
         raise TypeError(
@@ -143,9 +144,9 @@ def weight_graph(
                 f"{left.shape[1]}: these layers do not follow one another (a skip connection or "
                 "a branch?); pass the module, or the weight matrices of one chain as a list"
             )
-    layers = (strengths[0].shape[0], *(s.shape[1] for s in strengths))
+    sizes = (strengths[0].shape[0], *(s.shape[1] for s in strengths))
     blocks = {(i, i + 1): strength for i, strength in enumerate(strengths)}
-    return LayeredGraph(layers, blocks, tuple(names))
+    return LayeredGraph(sizes, blocks, tuple(names))
 
 
 def input_graph(
@@ -173,7 +174,7 @@ def input_graph(
     >>> graphs.input_graph(model, example=(3, 1, 1)).layers
     (4, 5)
     """
-    with inputs.tapped(model):
+    with inputs.tapped(_checks.module(model)):
         recorder = tracing.record(model, kernel_norm=kernel_norm, example=example, check=check)
     layers, blocks, names = inputs.input_blocks(recorder)
     _check_blocks(blocks)
@@ -205,7 +206,9 @@ def kernel_shuffles(
     >>> [graph.layers for graph in graphs.kernel_shuffles(model, seeds=[0, 1])]
     [(4, 8, 2), (4, 8, 2)]
     """
-    recorder = tracing.record(model, **options)
+    _checks.instance(seeds, Sequence, "seeds as a list, one for each graph")
+    seeds = [_checks.seed(seed) for seed in seeds]
+    recorder = tracing.record(_checks.module(model), **options)
     for seed in seeds:
         yield _recorded_graph(recorder, np.random.default_rng(seed))
 
@@ -213,7 +216,7 @@ def kernel_shuffles(
 def _recorded_graph(recorder, rng: np.random.Generator | None = None) -> LayeredGraph:
     layers, blocks, names = tracing.assembled(recorder, rng)
     _check_blocks(blocks)
-    return LayeredGraph(layers, blocks, names)
+    return LayeredGraph(layers, blocks, names, tracing.has_gaps(recorder))
 
 
 def _check_blocks(blocks: Sized) -> None:
@@ -229,7 +232,8 @@ def _is_chain(model: nn.Module) -> bool:
         type(part) in _CHAINABLE and getattr(part, "groups", 1) == 1 and not _changed(part)
         for part in model
     )
-    return plain and len(set(model)) == len(model) and not _changed(model)
+    owned = len(list(model.named_parameters(remove_duplicate=False)))
+    return plain and len(list(model.parameters())) == owned and not _changed(model)
 
 
 def _changed(module: nn.Module) -> bool:

@@ -70,7 +70,9 @@ def layers_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
     >>> [name for name, _ in chain.layers_of(models.lenet(seed=0))]
     ['1', '4', '8', '11', '14']
     """
-    found = [(name, part) for name, part in steps(model) if isinstance(part, LAYERS)]
+    found: list[tuple[str, nn.Module]] = [
+        (name, part) for name, part in steps(model) if isinstance(part, LAYERS)
+    ]
     if not found:
         raise ValueError("the network has no convolution and no linear layer")
     return found

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import scipy.sparse
 
+from modgraph_lib import _checks
+
 __all__ = ["LayeredGraph"]
 
 
@@ -19,6 +21,8 @@ class LayeredGraph:
         layers: number of nodes of each layer.
         blocks: (i, j) with i < j to the float array (layers[i], layers[j]) of edge weights.
         names: one name a layer.
+        gaps: whether the architecture leaves gaps or ties in the blocks (groups, splits, sums,
+            weights used twice), which a permutation of each block would fill or break.
 
     Raises:
         ValueError: a block of the wrong shape, negative, NaN or infinite weights, or no edge.
@@ -27,6 +31,7 @@ class LayeredGraph:
     layers: tuple[int, ...]
     blocks: Mapping[tuple[int, int], np.ndarray]
     names: tuple[str, ...] = field(default=())
+    gaps: bool = False
 
     def __post_init__(self) -> None:
         if not self.names:
@@ -34,9 +39,12 @@ class LayeredGraph:
         if len(self.names) != len(self.layers):
             raise ValueError(f"{len(self.layers)} layers but {len(self.names)} names")
         for (i, j), block in self.blocks.items():
-            where = f"between {self.names[i]} and {self.names[j]}"
             if not i < j:
                 raise ValueError(f"block {(i, j)}: give each pair once, lower layer first")
+            if not 0 <= i < j < len(self.layers):
+                raise ValueError(f"block {(i, j)}: there are {len(self.layers)} layers, from 0")
+            where = f"between {self.names[i]} and {self.names[j]}"
+            _checks.instance(block, np.ndarray, f"weights {where} as an array")
             if block.shape != (self.layers[i], self.layers[j]):
                 expected = (self.layers[i], self.layers[j])
                 raise ValueError(f"weights {where} have shape {block.shape}, expected {expected}")
@@ -107,7 +115,7 @@ class LayeredGraph:
 
         Source: both n-cut papers drop units without any non-zero weight.
         """
-        kept = self.degrees() > degree
+        kept = self.degrees() > _checks.number(degree, "degree", least=0)
         if kept.all():
             return self, kept
         offsets = self.offsets

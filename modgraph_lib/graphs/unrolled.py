@@ -17,7 +17,6 @@ from torch.nn import functional
 
 from modgraph_lib import _checks
 from modgraph_lib.graphs import chain
-from modgraph_lib.graphs.plain import plain
 
 __all__ = ["UnrolledGraph", "unrolled_graph"]
 
@@ -283,7 +282,7 @@ def _block(name, part, shape, sign, dtype) -> Block | None:
 
 
 def _signed(name: str, weight: torch.Tensor, sign: str, dtype: torch.dtype) -> torch.Tensor:
-    weight = plain(weight, name).cpu().to(dtype)
+    weight = _checks.plain(weight, name).cpu().to(dtype)
     if not torch.isfinite(weight).all():
         raise ValueError(
             f"{name} holds NaN or infinite weights; a diverged training run? Train again with a "

@@ -48,6 +48,9 @@ __all__ = [
 ]
 
 
+PAIRS = "pairs of sub-modules (lesions.pairs_across_layers makes them)"
+
+
 @dataclass(frozen=True, eq=False)
 class Submodule:
     """What one cluster has in one hidden layer.
@@ -210,7 +213,7 @@ def single_lesions(
     >>> [(one.submodule.name, round(one.loss, 2), one.importance()) for one in found]
     [('1-0', 0.33, 'important')]
     """
-    _check_parts(parts, controls)
+    _check_parts(parts, controls, seed)
     wanted = []
     for part in parts:
         draws = random_units(part, controls, seed=[seed, 1, part.depth, part.module])
@@ -323,11 +326,13 @@ def double_lesions(
     if not pairs:
         raise ValueError("no pair of sub-modules to lesion")
     for pair in pairs:
-        x, y = _checks.instance(pair, tuple | list, "pairs of sub-modules")
+        x, y = _checks.instance(pair, tuple | list, PAIRS)
+        _checks.instance(x, Submodule, PAIRS)
+        _checks.instance(y, Submodule, PAIRS)
         if x.depth >= y.depth:
             raise ValueError(f"pair {x.name}, {y.name}: give the one of the earlier layer first")
     parts = [part for pair in pairs for part in pair]
-    _check_parts(parts, controls)
+    _check_parts(parts, controls, seed)
     wanted = []
     for x, y in pairs:
         who = [x.depth, x.module, y.depth, y.module]
@@ -346,10 +351,11 @@ def double_lesions(
     ]
 
 
-def _check_parts(parts: Sequence[Submodule], controls: int) -> None:
+def _check_parts(parts: Sequence[Submodule], controls: int, seed: int) -> None:
     if not parts:
         raise ValueError("no sub-module to lesion")
     _checks.whole(controls, "controls", least=1)
+    _checks.seed(seed)
     for part in parts:
         _checks.instance(part, Submodule, "sub-modules, as lesions.submodules finds them")
         if not len(part.units):

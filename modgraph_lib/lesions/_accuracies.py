@@ -16,9 +16,10 @@ from torch import nn
 from modgraph_lib import _checks
 from modgraph_lib.device import pick_device, single_thread
 from modgraph_lib.hooks import listening
+from modgraph_lib.lesions._activation import Calls, axis_of, path_of
 from modgraph_lib.lesions._branches import ON_ACCELERATORS, Site, row_numbers
 from modgraph_lib.lesions._passes import passes
-from modgraph_lib.lesions._whole import decided, evaluating, sites
+from modgraph_lib.lesions._whole import KERNELS, decided, evaluating, sites
 from modgraph_lib.pixels import scaled
 
 __all__ = ["KINDS", "Images", "LesionAccuracies", "lesion_accuracies"]
@@ -90,10 +91,11 @@ def lesion_accuracies(
         images: (N, ...) what the model takes; uint8 is turned into 0..1 first.
         labels: (N,) classes.
         kind: "weights" sets the incoming weights of a unit to zero and keeps its bias (section
-            4.1 of the paper), "activations" sets its activation to zero (section 4; the
-            activation function that follows a linear layer or convolution is found in the
-            traced model), "weights_and_biases" sets both to zero (the released code; the same
-            as "activations" for a ReLU).
+            4.1 of the paper), "activations" sets its activation to zero (section 4): what the
+            activation function behind a linear layer or convolution gives, norms and poolings
+            between them or not; without one, what the last step gives that acts on each unit by
+            itself; of another layer, its output. "weights_and_biases" sets both to zero (the
+            released code; the same as "activations" for a ReLU right behind).
         batch_rows: rows of the largest stacked pass, images times lesions; 0 chooses.
         device: "auto" is cuda, then mps, then cpu.
 
@@ -111,20 +113,22 @@ def lesion_accuracies(
     _checks.module(model)
     _checks.instance(masks, Mapping, "masks by the name of their layer")
     images, target = _checks.tensor(images, "images"), _checks.tensor(labels, "labels")
-    if target.ndim != 1 or len(target) != len(images) or target.is_floating_point():
+    if not len(images):
+        raise ValueError("no images to measure an accuracy on")
+    _checks.whole(batch_rows, "batch_rows")
+    whole = not target.is_floating_point() and target.dtype != torch.bool
+    if target.ndim != 1 or len(target) != len(images) or not whole:
         raise ValueError(
             f"{len(images)} images need as many whole-number classes, got labels of shape "
             f"{tuple(target.shape)} and type {target.dtype}"
         )
-    if not len(images):
-        raise ValueError("no images to measure an accuracy on")
     where = torch.device(pick_device(device))
     home = next((p.device for p in model.parameters()), where)
     try:
         with torch.no_grad(), evaluating(model.to(where)):
             wanted = sites(model, list(masks), kind)
             probe = _inputs(images[:2], where)
-            widths = _units(model, wanted, probe[:1])
+            widths = _units(model, wanted, probe[:1], masks, kind)
             checked = _checked_masks(masks, widths, where)
             runner = passes(model, wanted, probe)
             rows = batch_rows or ROWS_AT_ONCE.get(where.type, ON_ACCELERATORS)
@@ -215,18 +219,34 @@ def _similar_together(masks: list[torch.Tensor]) -> list[torch.Tensor]:
     ]
 
 
-def _units(model: nn.Module, wanted: Mapping[str, Site], probe: torch.Tensor) -> dict[str, int]:
-    """Units of each layer, from one image; every layer must run exactly once."""
+def _units(
+    model: nn.Module, wanted: Mapping[str, Site], probe: torch.Tensor, masks: Mapping, kind: str
+) -> dict[str, int]:
+    """Units of each layer, from one image; every layer must run exactly once.
+
+    Tells each site, too, on which axis its units are and how far off its activation is.
+    """
     found: dict[str, int] = {}
+    outputs: dict[str, tuple[torch.Tensor, int]] = {}
+    calls = Calls()
 
     def heard(name: str, output: torch.Tensor) -> None:
         if name in found:
             raise ValueError(f"layer {name!r} runs more than once a pass and cannot be lesioned")
-        found[name] = output.shape[wanted[name].axis]
+        site = wanted[name]
+        if site.axis is None:
+            width = np.shape(masks[name])[-1] if np.ndim(masks[name]) else 0
+            site.axis = axis_of(calls.made, output, width, name)
+        found[name] = output.shape[site.axis]
+        outputs[name] = output, len(calls.made)
 
     modules = dict(model.named_modules())
-    with listening({name: modules[name] for name in wanted}, heard):
+    heard_by = listening({name: modules[name] for name in wanted}, heard)
+    with _checks.answering(model, probe), heard_by, calls:
         model(probe)
+    if kind == "activations":
+        for name in found.keys() & {n for n, m in modules.items() if isinstance(m, KERNELS)}:
+            wanted[name].path = path_of(calls.made, *outputs[name], model)
     if silent := [name for name in wanted if name not in found]:
         raise ValueError(f"the model never ran layer(s) {', '.join(map(repr, silent))}")
     return found
@@ -237,7 +257,7 @@ def _checked_masks(
 ) -> dict[str, torch.Tensor]:
     checked = {}
     for name, mask in masks.items():
-        rows = torch.atleast_2d(torch.as_tensor(mask))
+        rows = torch.atleast_2d(_checks.tensor(mask, f"masks of layer {name!r}"))
         if rows.dtype != torch.bool:
             raise ValueError(f"masks of layer {name!r} must be true or false, got {rows.dtype}")
         if rows.ndim != 2 or rows.shape[1] != widths[name]:

@@ -17,6 +17,11 @@ __all__ = ["ON_ACCELERATORS", "Branches", "Changed", "Masks", "Room", "Site", "r
 
 ON_ACCELERATORS = 262_144  # rows at once where there is no small cache to stay in
 
+CHANNELS_SECOND = (
+    nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm,
+)  # fmt: skip
+
 Masks = Mapping[str, torch.Tensor]  # layer -> (lesions, units) bool
 
 
@@ -27,13 +32,18 @@ class Site:
         layer: module name.
         fill: (units,) or a single number put in place of a lesioned unit.
         axis: dimension of the layer's output that counts its units.
-        after_activation: overwrite what follows the activation function, not the layer's output.
+            None until a pass has shown which it is.
+        path: names of the steps from the layer's output to what is overwritten.
     """
 
     def __init__(self, layer: str, module: nn.Module, kind: str) -> None:
         self.layer = layer
-        self.axis = -1 if isinstance(module, nn.Linear) else 1
-        self.after_activation = kind == "activations"
+        self.axis: Any = None
+        if isinstance(module, nn.Linear | nn.LayerNorm | nn.RMSNorm | nn.Embedding):
+            self.axis = -1
+        elif isinstance(module, CHANNELS_SECOND):
+            self.axis = 1
+        self.path: list[str] = []
         bias = getattr(module, "bias", None)
         self.fill = torch.zeros(())
         if kind == "weights" and bias is not None:

@@ -22,7 +22,7 @@ import torch
 from torch import fx, nn
 
 from modgraph_lib.lesions._branches import ON_ACCELERATORS, Branches, Changed, Masks, Room, Site
-from modgraph_lib.lesions._steps import Tracer, activation_of, is_elementwise, is_relu_of_kernel
+from modgraph_lib.lesions._steps import Tracer, end_of, is_elementwise, is_relu_of_kernel
 from modgraph_lib.lesions._whole import Hooked, decided
 
 __all__ = ["Traced", "passes"]
@@ -80,9 +80,7 @@ class Traced:
         for node in self.nodes:
             if node.op == "call_module" and node.target in where:
                 site = where[node.target]
-                self.sites[activation_of(node, self.modules) if site.after_activation else node] = (
-                    site
-                )
+                self.sites[end_of(node, site.path, self.modules)] = site
         if len(self.sites) != len(where):
             raise ValueError("a layer that runs never, or more than once")
         # in the order in which they run: an activation may come later than its kernel

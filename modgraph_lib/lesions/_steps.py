@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import fx, nn
 from torch.nn import functional
 
+from modgraph_lib.graphs.tracing.recorder import plain_name
 from modgraph_lib.lesions._whole import KERNELS
 
-__all__ = ["Tracer", "activation_of", "is_elementwise", "is_relu_of_kernel"]
+__all__ = ["Tracer", "end_of", "is_elementwise", "is_relu_of_kernel"]
 
 Modules = Mapping[Any, nn.Module]  # by name, as a step's target gives it
 
@@ -39,12 +40,20 @@ class Tracer(fx.Tracer):
         return name in self.layers or super().is_leaf_module(module, name)
 
 
-def activation_of(node: fx.Node, modules: Modules) -> fx.Node:
-    """The activation function that follows a kernel as its only user, or the node itself."""
-    if not isinstance(modules[node.target], KERNELS) or len(node.users) != 1:
-        return node
-    (user,) = node.users
-    return user if is_elementwise(user, modules, ACTIVATIONS) else node
+def end_of(node: fx.Node, path: Sequence[str], modules: Modules) -> fx.Node:
+    """The step at the end of a path of torch functions, each the only one to read the one before.
+
+    Raises:
+        ValueError: the traced steps are not those of the path.
+    """
+    for name in path:
+        (node,) = node.users
+        while isinstance(modules.get(node.target), nn.Identity):
+            (node,) = node.users
+        # A module of torch's own calls one function, whatever it is called.
+        if node.op != "call_module" and plain_name(node.target) != name:  # type: ignore[arg-type]
+            raise ValueError(f"the trace has {node.target} where the pass had {name}")
+    return node
 
 
 def is_relu_of_kernel(node: fx.Node, modules: Modules) -> bool:

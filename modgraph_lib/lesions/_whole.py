@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import nn
 
 from modgraph_lib.hooks import find_modules
+from modgraph_lib.lesions._activation import silenced
 from modgraph_lib.lesions._branches import Masks, Site
 
 __all__ = ["KERNELS", "Hooked", "decided", "evaluating", "sites"]
@@ -87,21 +87,9 @@ class Hooked:
 
     def outputs(self, images: torch.Tensor, masks: Masks, intact: torch.Tensor) -> torch.Tensor:
         """(M, b, classes) outputs of M lesions on b images."""
-        modules = find_modules(self.model, list(masks))
         found = []
         for index in range(len(next(iter(masks.values())))):
-            with contextlib.ExitStack() as stack:
-                for name, module in modules.items():
-                    hook = self._hook(self.sites[name], masks[name][index])
-                    stack.callback(module.register_forward_hook(hook).remove)
+            one = {name: mask[index] for name, mask in masks.items()}
+            with silenced(self.model, self.sites, one):
                 found.append(self.model(images))
         return torch.stack(found)
-
-    @staticmethod
-    def _hook(site: Site, mask: torch.Tensor) -> Callable:
-        def overwrite(module: nn.Module, inputs: Any, output: Any) -> torch.Tensor:
-            if not isinstance(output, torch.Tensor):
-                raise ValueError(f"layer {site.layer!r} does not return one tensor")
-            return site.overwrite(output[None], mask[None])[0]
-
-        return overwrite

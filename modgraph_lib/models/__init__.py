@@ -7,6 +7,7 @@ a seed, and a network's initial weights depend on that seed alone.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import TypeVar
@@ -29,6 +30,9 @@ __all__ = [
 ]
 
 Network = TypeVar("Network", bound=nn.Module)
+# ``initialise`` gives them their weights, so that none are drawn from the global generator first.
+linear = functools.partial(nn.utils.skip_init, nn.Linear)
+convolution = functools.partial(nn.utils.skip_init, nn.Conv2d)
 
 
 def mlp(
@@ -68,10 +72,10 @@ def mlp(
     sizes = [inputs, *widths]
     parts: list[nn.Module] = [nn.Flatten()]
     for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
-        parts += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+        parts += [linear(fan_in, fan_out), nn.ReLU()]
         if dropout:
             parts.append(nn.Dropout(dropout))
-    parts.append(nn.Linear(sizes[-1], outputs))
+    parts.append(linear(sizes[-1], outputs))
     return initialise(nn.Sequential(*parts), seed=seed)
 
 
@@ -116,15 +120,15 @@ def small_cnn(
     parts: list[nn.Module] = []
     for index in range(3):
         fan_in = depth if index == 0 else channels
-        parts += [nn.Conv2d(fan_in, channels, 3, padding=1), nn.ReLU()]
+        parts += [convolution(fan_in, channels, 3, padding=1), nn.ReLU()]
         if index > 0:
             parts.append(nn.MaxPool2d(2))
         if conv_dropout:
             parts.append(nn.Dropout(conv_dropout))
-    parts += [nn.Flatten(), nn.Linear(channels * (height // 4) * (width // 4), dense), nn.ReLU()]
+    parts += [nn.Flatten(), linear(channels * (height // 4) * (width // 4), dense), nn.ReLU()]
     if dense_dropout:
         parts.append(nn.Dropout(dense_dropout))
-    parts.append(nn.Linear(dense, outputs))
+    parts.append(linear(dense, outputs))
     return initialise(nn.Sequential(*parts), seed=seed)
 
 
@@ -182,7 +186,7 @@ def vgg(
     fan_in = depth
     for number, factor in enumerate(VGG_WIDTHS, 1):
         channels = factor * width
-        parts += [nn.Conv2d(fan_in, channels, 3, padding=1), nn.ReLU()]
+        parts += [convolution(fan_in, channels, 3, padding=1), nn.ReLU()]
         if number in VGG_POOLED:
             parts.append(nn.MaxPool2d(2))
         parts.append(nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01))
@@ -191,11 +195,11 @@ def vgg(
         fan_in = channels
     dense = 8 * width
     features = fan_in * (height // 32) * (image_width // 32)
-    parts += [nn.Flatten(), nn.Linear(features, dense), nn.ReLU()]
+    parts += [nn.Flatten(), linear(features, dense), nn.ReLU()]
     parts.append(nn.BatchNorm1d(dense, eps=1e-3, momentum=0.01))
     if dropout:
         parts.append(nn.Dropout(dropout))
-    parts += [nn.Linear(dense, dense), nn.ReLU(), nn.Linear(dense, outputs)]
+    parts += [linear(dense, dense), nn.ReLU(), linear(dense, outputs)]
     return initialise(nn.Sequential(*parts), seed=seed)
 
 
@@ -237,5 +241,4 @@ def _check_sizes(**sizes: int) -> None:
 
 
 def _check_rate(rate: float) -> None:
-    if not 0.0 <= rate < 1.0:
-        raise ValueError(f"a dropout rate lies in [0, 1), got {rate}")
+    _checks.number(rate, "a dropout rate", least=0, below=1)

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from modgraph_lib import _checks
+from modgraph_lib import _checks, noise
 
 __all__ = [
     "NAMES",
@@ -297,10 +297,10 @@ def build(
     plan = plan_of(name)
     _checks.whole(width, "width")
     _checks.whole(outputs, "outputs", least=1)
+    _checks.instance(moments, str, "moments as the name of a data set")
     width = width or (16 if plan.family in NARROW else 64)
     channels = _checks.shape(image_shape, "image_shape")[0]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_checks.whole(seed, "seed"))
+    with noise.seeded(seed):
         if plan.family in VGG_PLANS:
             return Vgg(plan.counts, channels, outputs, width, moments)
         block = BottleneckBlock if plan.family in BOTTLENECKS else BasicBlock

@@ -28,8 +28,8 @@ def layer_state(chart: LayerMap, layer: int) -> Figure:
     """One layer (from 0): its graph on its map, and where it stands on the curve of Q.
 
     >>> from modgraph_lib.widgets.layer_explorer import LayerMap
-    >>> graph, labels = communities.knn_graph(np.eye(4) + 1, k=1), np.array([0, 0, 1, 1])
-    >>> chart = LayerMap(("1",), np.random.rand(1, 4, 2), (graph,), labels, ("cat", "dog"))
+    >>> graph, labels = communities.knn_graph(np.diag([1.0, 2, 4, 7]) + 1, k=1), np.arange(4) // 2
+    >>> chart = LayerMap(("1",), np.arange(8.0).reshape(1, 4, 2), (graph,), labels, ("cat", "dog"))
     >>> plots.layer_state(chart, 0).axes[0].get_title("left")
     'after layer 1: 1'
     """
@@ -49,8 +49,8 @@ def layer_states(chart: LayerMap, layers: Sequence[int], *, columns: int = 3) ->
         ValueError: no layer, or one there is not.
 
     >>> from modgraph_lib.widgets.layer_explorer import LayerMap
-    >>> graph, labels = communities.knn_graph(np.eye(4) + 1, k=1), np.array([0, 0, 1, 1])
-    >>> chart = LayerMap(("1",), np.random.rand(1, 4, 2), (graph,), labels, ("cat", "dog"))
+    >>> graph, labels = communities.knn_graph(np.diag([1.0, 2, 4, 7]) + 1, k=1), np.arange(4) // 2
+    >>> chart = LayerMap(("1",), np.arange(8.0).reshape(1, 4, 2), (graph,), labels, ("cat", "dog"))
     >>> len(plots.layer_states(chart, [0]).axes)
     2
     """

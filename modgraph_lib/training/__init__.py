@@ -91,9 +91,11 @@ def train_many(
     ['unpruned']
     """
     device = pick_device(device)
+    for config in _checks.instance(configs, Sequence, "a list of configurations"):
+        _checks.instance(config, TrainConfig, "a TrainConfig")
     if device == "cpu":
         jobs = [joblib.delayed(trained)(config, root=root) for config in configs]
-        return joblib.Parallel(n_jobs=workers or joblib.cpu_count())(jobs)
+        return joblib.Parallel(n_jobs=_checks.threads(workers))(jobs)
     done: dict[TrainConfig, Trained] = {}
     ordered = sorted(configs, key=lambda c: (repr(c.without_seed()), c.seed))
     for _, group in groupby(ordered, key=lambda c: c.without_seed() if c.stacks else c):
@@ -115,6 +117,7 @@ def cache_path(config: TrainConfig, root: str | Path | None = None) -> Path:
 
 def _trained_stack(configs, *, device, root, progress=None) -> list[Trained]:
     """Members from the cache; the missing ones trained together and cached one by one."""
+    device = pick_device(device)
     for config in configs:
         _checks.instance(config, TrainConfig, "a TrainConfig")
     train_data, test_data = pair(configs[0].data, root)
@@ -123,6 +126,7 @@ def _trained_stack(configs, *, device, root, progress=None) -> list[Trained]:
     found = {c: network for c, network in cached.items() if network is not None}
     missing = [c for c in configs if c not in found]
     if missing:
+        cache.check_writable()
         name = checkpoints.network_key(missing, train_data)
         checkpoint = cache.cache_root() / "checkpoints" / f"{name}.safetensors"
         with threads_for(device):
@@ -161,7 +165,7 @@ def _to_cache(network: Trained, path: Path, device: str) -> None:
 
 
 def _from_cache(config: TrainConfig, path: Path) -> Trained | None:
-    loaded = checkpoints.load_tensors(path)
+    loaded = checkpoints.load_network(path, config)
     if loaded is None:
         return None
     tensors, facts = loaded

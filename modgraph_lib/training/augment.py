@@ -1,12 +1,14 @@
 """Random distortion of training images: rotation or crop, shift and horizontal flip.
 
 In a rotation pixels from outside the image repeat its edge; values between pixels are bilinear.
-Randomness comes from torch's global generator, which training seeds for every epoch.
+Randomness comes from a generator on the device of the images.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 
 import torch
 from torch.nn import functional
@@ -29,7 +31,7 @@ def check_augmentation(kind: str) -> None:
         raise ValueError(f"augmentation is one of {', '.join(AUGMENTATIONS)}; got {kind!r}")
 
 
-def augment(images: torch.Tensor, kind: str) -> torch.Tensor:
+def augment(images: torch.Tensor, kind: str, generator: torch.Generator) -> torch.Tensor:
     """Each image distorted at random, and mirrored every other time.
 
     Args:
@@ -38,6 +40,7 @@ def augment(images: torch.Tensor, kind: str) -> torch.Tensor:
             "published" (-15 to 15 degrees), "crop_flip" (moved by up to 4 pixels, black where
             nothing is left; the usual way with CIFAR), "resized_crop_flip" (8 to 100% of its
             area, blown up; the usual way with ImageNet) or "none".
+        generator: drawn from, on the device of the images.
 
     Raises:
         ValueError: an unknown kind, or inputs that are no images.
@@ -51,18 +54,18 @@ def augment(images: torch.Tensor, kind: str) -> torch.Tensor:
     if images.ndim != 4:
         raise ValueError(f"augmentation needs images (N, C, H, W), got {tuple(images.shape)}")
     if kind == "crop_flip":
-        return crop_flip(images)
+        return crop_flip(images, generator)
     if kind == "resized_crop_flip":
-        return resized_crop_flip(images)
-    count, device = len(images), images.device
+        return resized_crop_flip(images, generator)
+    count, rand = len(images), _rand(generator)
     low, high = ANGLES[kind]
-    angle = torch.deg2rad(low + (high - low) * torch.rand(count, device=device))
-    shift = (2 * torch.rand(count, 2, device=device) - 1) * SHIFT
-    mirrored = torch.rand(count, device=device) < 0.5
+    angle = torch.deg2rad(low + (high - low) * rand(count))
+    shift = (2 * rand(count, 2) - 1) * SHIFT
+    mirrored = rand(count) < 0.5
     return warp(images, angle, shift, mirrored)
 
 
-def crop_flip(images: torch.Tensor) -> torch.Tensor:
+def crop_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Windows at random places of images padded with black, mirrored every other time.
 
     Args:
@@ -71,8 +74,8 @@ def crop_flip(images: torch.Tensor) -> torch.Tensor:
     count, _, height, width = images.shape
     device, span = images.device, 2 * CROP_PADDING + 1
     padded = functional.pad(images, (CROP_PADDING,) * 4).permute(0, 2, 3, 1)
-    top, left = torch.randint(span, (2, count, 1), device=device)
-    mirrored = torch.rand(count, 1, device=device) < 0.5
+    top, left = torch.randint(span, (2, count, 1), device=device, generator=generator)
+    mirrored = _rand(generator)(count, 1) < 0.5
     column = torch.arange(width, device=device).expand(count, -1)
     column = torch.where(mirrored, width - 1 - column, column) + left
     row = torch.arange(height, device=device) + top
@@ -80,24 +83,28 @@ def crop_flip(images: torch.Tensor) -> torch.Tensor:
     return padded[which, row[:, :, None], column[:, None, :]].permute(0, 3, 1, 2)
 
 
-def resized_crop_flip(images: torch.Tensor) -> torch.Tensor:
+def resized_crop_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Random windows of images (N, C, H, W) blown up to their size, mirrored every other time.
 
     A window is as in torchvision's RandomResizedCrop, but never larger than the image in either
     direction.
     """
-    count, device = len(images), images.device
-    area = AREA[0] + (AREA[1] - AREA[0]) * torch.rand(count, device=device)
+    count, device, rand = len(images), images.device, _rand(generator)
+    area = AREA[0] + (AREA[1] - AREA[0]) * rand(count)
     low, high = (math.log(ratio) for ratio in RATIO)
-    ratio = torch.exp(low + (high - low) * torch.rand(count, device=device))
+    ratio = torch.exp(low + (high - low) * rand(count))
     # Half sides in units of half the image: 1 is all of it.
     wide, tall = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
-    across, down = (2 * torch.rand(2, count, device=device) - 1) * (1 - torch.stack([wide, tall]))
-    sign = torch.where(torch.rand(count, device=device) < 0.5, -1.0, 1.0)
+    across, down = (2 * rand(2, count) - 1) * (1 - torch.stack([wide, tall]))
+    sign = torch.where(rand(count) < 0.5, -1.0, 1.0)
     zero = torch.zeros(count, device=device)
     rows = torch.stack([sign * wide, zero, across, zero, tall, down], 1)
     grid = functional.affine_grid(rows.view(-1, 2, 3), list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _rand(generator: torch.Generator) -> Callable[..., torch.Tensor]:
+    return functools.partial(torch.rand, generator=generator, device=generator.device)
 
 
 def warp(

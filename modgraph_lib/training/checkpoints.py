@@ -20,12 +20,13 @@ from safetensors.torch import save_file
 
 from modgraph_lib import cache
 from modgraph_lib.datasets import Dataset
-from modgraph_lib.training.config import TrainConfig
+from modgraph_lib.training.config import SgdConfig, TrainConfig
 
 __all__ = [
     "EVERY_SECONDS",
     "Snapshot",
     "load",
+    "load_network",
     "load_tensors",
     "network_key",
     "save",
@@ -109,12 +110,19 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], facts: dict[str, 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     facts_text = json.dumps(facts, sort_keys=True)
     header = {"facts": facts_text, "digest": _digest(plain, facts_text)}
-    cache.write_atomically(path, lambda temporary: save_file(plain, temporary, header))
+
+    def write(temporary: Path) -> None:
+        try:
+            save_file(plain, temporary, header)
+        except SafetensorError as error:  # hides that the disk is full, say
+            raise OSError(str(error)) from None
+
+    cache.write_atomically(path, write)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
     """Tensors and facts of a file written by ``save_tensors``; None when absent or damaged."""
-    if not path.exists():
+    if not cache.present(path):
         return None
     try:
         with safe_open(path, "pt") as file:
@@ -127,6 +135,30 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] |
         warnings.warn(f"{path} is damaged ({error}); it will be recomputed", stacklevel=2)
         path.unlink(missing_ok=True)
         return None
+
+
+def load_network(
+    path: Path, config: TrainConfig | SgdConfig
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    """``load_tensors`` of a finished network; None, too, where it is another configuration's.
+
+    A file's name is the key of what it must hold. One that was copied or renamed by hand is told,
+    and counts as absent: the network is trained, and takes the place its key gives it.
+    """
+    found = load_tensors(path)
+    if found is None:
+        return None
+    wanted, held = cache.canonical(config), found[1].get("config")
+    if wanted == held:
+        return found
+    names = wanted.keys() | (held or {}).keys()
+    differ = sorted(n for n in names if wanted.get(n) != (held or {}).get(n))
+    warnings.warn(
+        f"{path} is another configuration's network ({', '.join(differ)} differ), though its "
+        "name is this one's key; it will be trained and replaced",
+        stacklevel=2,
+    )
+    return None
 
 
 def _digest(tensors: dict[str, torch.Tensor], facts: str) -> str:

@@ -83,21 +83,23 @@ class TrainConfig:
         _checks.whole(self.batch_size, "batch_size", least=1)
         _checks.instance(self.data, str, "data as the name of a data set")
         _checks.instance(self.widths, Sequence, "widths as a list, one number a layer")
-        if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
-        if min(self.l1, self.l2) < 0:
-            raise ValueError(f"penalties cannot be negative, got l1={self.l1}, l2={self.l2}")
-        if self.eigenvalue_penalty < 0:
-            raise ValueError(
-                f"eigenvalue_penalty cannot be negative, got {self.eigenvalue_penalty}"
-            )
+        if not self.widths and self.architecture != "mlp":
+            raise ValueError(f"widths of a {self.architecture} must name its channels, got ()")
+        for name in ("first_layer_l1", "reshuffle", "regrowth", "normalise", "tag_outputs"):
+            _checks.instance(getattr(self, name), bool, f"{name} as True or False")
+        for width in self.widths:
+            _checks.whole(width, "each of widths", least=1)
+        _checks.number(self.learning_rate, "learning_rate", above=0)
+        for name in ("l1", "l2", "eigenvalue_penalty"):
+            _checks.number(getattr(self, name), name, least=0)
+        for name in ("dropout", "dense_dropout"):
+            _checks.number(getattr(self, name), name, least=0, below=1)
+        _checks.whole(self.tags, "tags")
+        _checks.number(self.tag_beta, "tag_beta", above=0, most=1)
         if self.architecture != "mlp" and (self.eigenvalue_penalty or self.normalise):
             raise ValueError("eigenvalue_penalty and normalise are defined for MLPs only")
-        if self.tags < 0 or self.tags == 1 or not 0 < self.tag_beta <= 1:
-            raise ValueError(
-                "tags is 0 (none) or at least 2, and tag_beta lies in (0, 1]; got "
-                f"tags={self.tags}, tag_beta={self.tag_beta}"
-            )
+        if self.tags == 1:
+            raise ValueError("tags is 0 (none) or at least 2, got 1")
         object.__setattr__(self, "widths", tuple(self.widths))
         _ = self.schedule
 
@@ -161,16 +163,20 @@ class SgdConfig:
         check_augmentation(self.augmentation)
         _one_of("schedule", self.schedule, SCHEDULES)
         _one_of("precision", self.precision, ("float32", "bfloat16"))
-        for name in ("epochs", "batch_size"):
-            _checks.whole(getattr(self, name), name, least=1)
-        for name in ("width", "images", "weight_decay"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} cannot be negative, got {getattr(self, name)}")
-        if self.learning_rate <= 0 or not 0 <= self.momentum < 1:
-            raise ValueError(
-                "learning_rate must be positive and momentum in [0, 1); got "
-                f"{self.learning_rate} and {self.momentum}"
-            )
+        _checks.instance(self.data, str, "data as the name of a data set")
+        for name, least in (
+            ("epochs", 1),
+            ("batch_size", 1),
+            ("seed", 0),
+            ("width", 0),
+            ("images", 0),
+        ):
+            _checks.whole(getattr(self, name), name, least=least)
+        _checks.number(self.weight_decay, "weight_decay", least=0)
+        _checks.number(self.learning_rate, "learning_rate", above=0)
+        _checks.number(self.momentum, "momentum", least=0, below=1)
+        if _checks.instance(self.nesterov, bool, "nesterov as True or False") and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
 
     def _check_parent(self) -> None:
         if isinstance(self.parent, Mapping):  # as a record holds it
@@ -180,6 +186,7 @@ class SgdConfig:
             if self.kept:
                 raise ValueError("kept names units of a parent, and there is no parent")
             return
+        _checks.instance(self.parent, SgdConfig, "the parent as a SgdConfig")
         if self.parent.data != self.data:
             raise ValueError(f"a network for {self.data} cannot inherit from {self.parent.data}")
         check_kept(self.network, self.parent.network, self.kept)

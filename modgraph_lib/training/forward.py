@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -55,17 +56,23 @@ def evaluate(
     return loss / len(images), correct / len(images) if labels.ndim == 1 else None
 
 
-def training_batch(images: torch.Tensor, augmentation: str, precision: str) -> torch.Tensor:
+def training_batch(
+    images: torch.Tensor, augmentation: str, precision: str, generators: Sequence[torch.Generator]
+) -> torch.Tensor:
     """Images as a training step reads them: scaled, distorted, laid out for the convolutions.
 
     Args:
         images: (..., N, C, H, W) pixels, or (..., N, D) features without augmentation.
         augmentation: as ``augment`` takes it.
         precision: "float32" or "bfloat16".
+        generators: one, or for images (M, N, C, H, W) one for each of M networks.
     """
     batch = scaled(images)
     if augmentation != "none":
-        batch = augment(batch.flatten(0, -4), augmentation).view_as(batch)
+        members = batch if batch.ndim > 4 else [batch]
+        pairs = zip(members, generators, strict=True)
+        drawn = [augment(member, augmentation, own) for member, own in pairs]
+        batch = torch.stack(drawn) if batch.ndim > 4 else drawn[0].view_as(batch)
     if precision == "bfloat16" and batch.ndim == 4:
         batch = channels_last(batch)
     return batch

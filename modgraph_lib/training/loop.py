@@ -3,10 +3,9 @@
 Parameters carry a leading member axis (M, ...). One member runs through plain autograd, more
 through ``torch.func.vmap``; regularisation, Adam, masks and checkpoints are the same code.
 
-Epoch e of member m draws its batch order from (seed of m, e) alone, so a run continued from a
-checkpoint is bit-for-bit the undisturbed one. Dropout noise comes from torch's global
-generator, seeded for each epoch from the members' seeds: it is reproducible, but differs
-between an ensemble and its members trained one by one.
+Epoch e of member m draws its batch order, its dropout noise and its distortions from (seed of m, e)
+alone and from generators of its own: a run continued from a checkpoint is bit-for-bit the
+undisturbed one, beside other threads or not, and a stack draws what its members would alone.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from modgraph_lib import models, promoting
+from modgraph_lib import models, noise, promoting
 from modgraph_lib.datasets import Dataset
 from modgraph_lib.pixels import with_channels
 from modgraph_lib.training import checkpoints
@@ -134,8 +133,8 @@ def train(
         progress: called with (phase, finished epochs, epochs of the phase).
 
     Raises:
-        ValueError: configurations that differ in more than their seed, no configuration, or
-            several networks with batch norm.
+        ValueError: configurations that differ in more than their seed, no configuration, a loss
+            that does not fit the labels, or several networks with batch norm.
         FloatingPointError: the loss is no longer finite (names the epoch).
 
     Source: Neural networks are surprisingly modular, section 3; Clusterability in Neural
@@ -147,6 +146,13 @@ def train(
     ['unpruned']
     """
     common = _common(configs)
+    wanted = "cross_entropy" if train_data.labels.ndim == 1 else "mse"
+    if common.loss != wanted:
+        kind = "classes" if train_data.labels.ndim == 1 else "targets (N, targets)"
+        raise ValueError(
+            f"loss={common.loss!r} does not fit {train_data.name}, whose labels are {kind}; give "
+            f"loss={wanted!r}"
+        )
     if common.augmentation != "none" and train_data.images.ndim < 3:
         raise ValueError(f"augmentation distorts images; {train_data.name} has none")
     start = time.perf_counter()
@@ -158,6 +164,7 @@ def train(
     members = [build(c, image_shape, outputs) for c in configs]
     template = members[0].to(device)
     state = State.fresh(members, device, common.learning_rate)
+    noise.own_dropout(template, state.generators)
     if len(members) == 1:
         _share(state, template)
     done = checkpoints.load(checkpoint, configs, train_data) if checkpoint else None
@@ -165,29 +172,28 @@ def train(
     if done is not None:
         spent = state.restore(done)
     last_save = time.perf_counter()
-    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
-        for phase, epochs in zip(PHASES, (common.epochs, common.prune_epochs), strict=True):
-            if epochs == 0 or phase in state.finished:
-                continue
-            if state.phase != phase:
-                state.begin(phase)
-            for epoch in range(state.epoch, epochs):
-                state.running = _epoch(state, template, configs, x_train, y_train, epoch, epochs)
-                state.epoch = epoch + 1
-                if progress:
-                    progress(phase, epoch + 1, epochs)
-                if checkpoint and time.perf_counter() - last_save > checkpoints.EVERY_SECONDS:
-                    elapsed = spent + time.perf_counter() - start
-                    checkpoints.save(checkpoint, configs, train_data, state.snapshot(elapsed))
-                    last_save = time.perf_counter()
-            final = [
-                {
-                    **{f"train_{k}": v for k, v in running.items()},
-                    **_final(template, params, common, (x_train, y_train), (x_test, y_test)),
-                }
-                for running, params in zip(state.running, state.members(), strict=True)
-            ]
-            state.finish(phase, final)
+    for phase, epochs in zip(PHASES, (common.epochs, common.prune_epochs), strict=True):
+        if epochs == 0 or phase in state.finished:
+            continue
+        if state.phase != phase:
+            state.begin(phase)
+        for epoch in range(state.epoch, epochs):
+            state.running = _epoch(state, template, configs, x_train, y_train, epoch, epochs)
+            state.epoch = epoch + 1
+            if progress:
+                progress(phase, epoch + 1, epochs)
+            if checkpoint and time.perf_counter() - last_save > checkpoints.EVERY_SECONDS:
+                elapsed = spent + time.perf_counter() - start
+                checkpoints.save(checkpoint, configs, train_data, state.snapshot(elapsed))
+                last_save = time.perf_counter()
+        final = [
+            {
+                **{f"train_{k}": v for k, v in running.items()},
+                **_final(template, params, common, (x_train, y_train), (x_test, y_test)),
+            }
+            for running, params in zip(state.running, state.members(), strict=True)
+        ]
+        state.finish(phase, final)
     seconds = (spent + time.perf_counter() - start) / len(configs)
     return [
         Trained(
@@ -207,7 +213,8 @@ def _epoch(state, template, configs, images, labels, epoch, epochs) -> list[dict
     common, count = configs[0], len(images)
     phase = PHASES.index(state.phase)
     order = torch.stack([_order(c, phase, epoch, count) for c in configs]).to(images.device)
-    torch.manual_seed(derived(phase, epoch, 1, *(c.seed for c in configs)))
+    for generator, c in zip(state.generators, configs, strict=True):
+        generator.manual_seed(derived(phase, epoch, 1, c.seed))
     template.train()
     steps = math.ceil(count / common.batch_size)
     totals = torch.zeros(2, len(configs), device=images.device)
@@ -265,7 +272,7 @@ def _plain(state, template, images, labels, index, common):
     target = labels[index]
     template.zero_grad(set_to_none=True)
     with autocast(images.device, common.precision):
-        output = template(training_batch(images[index], common.augmentation, common.precision))
+        output = template(_batch(state, images[index], common))
     loss = sample_losses(output.float(), target).mean()
     loss.backward()
     for parameter, member in zip(state.parameters, template.parameters(), strict=True):
@@ -283,13 +290,15 @@ def _stacked(state, template, images, labels, index, common):
             output = functional_call(template, member, (x,))
         return sample_losses(output.float(), y).mean(), output
 
-    gradient = vmap(grad_and_value(loss_of, has_aux=True), randomness="different")
-    gradients, (loss, output) = gradient(
-        weights, training_batch(images[index], common.augmentation, common.precision), target
-    )
+    gradient = vmap(grad_and_value(loss_of, has_aux=True))
+    gradients, (loss, output) = gradient(weights, _batch(state, images[index], common), target)
     for name, parameter in zip(state.names, state.parameters, strict=True):
         parameter.grad = gradients[name].contiguous()
     return loss.detach(), count_hits(output.detach(), target)
+
+
+def _batch(state: State, images: torch.Tensor, common: TrainConfig) -> torch.Tensor:
+    return training_batch(images, common.augmentation, common.precision, state.generators)
 
 
 def _gradient(state: State, index: int) -> torch.Tensor:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
+from modgraph_lib import _checks
+
 __all__ = ["PruningSchedule", "magnitude_mask"]
 
 
@@ -22,12 +24,13 @@ class PruningSchedule:
     every: int = 10
 
     def __post_init__(self) -> None:
-        if not 0 <= self.initial <= self.final < 1:
+        _checks.number(self.initial, "initial_sparsity", least=0)
+        _checks.number(self.final, "final_sparsity", below=1)
+        if self.initial > self.final:
             raise ValueError(
                 f"sparsities need 0 <= initial <= final < 1, got {self.initial}, {self.final}"
             )
-        if self.every < 1:
-            raise ValueError(f"every must be at least 1 step, got {self.every}")
+        _checks.whole(self.every, "every", least=1)
 
     def updates_at(self, step: int) -> bool:
         """Whether masks are recomputed at this step."""

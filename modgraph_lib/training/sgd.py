@@ -18,8 +18,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from modgraph_lib import cache, provenance
+from modgraph_lib import _checks, cache, noise, provenance
 from modgraph_lib.datasets import Dataset
+from modgraph_lib.device import pick_device
 from modgraph_lib.models import cifar_networks
 from modgraph_lib.pixels import with_channels
 from modgraph_lib.training import checkpoints
@@ -89,12 +90,15 @@ def trained(
     >>> sorted(training.sgd.trained(config).history[0])
     ['test_accuracy', 'train_accuracy', 'train_loss']
     """
+    _checks.instance(config, SgdConfig, "a SgdConfig")
+    device = pick_device(device)
     train_data, test_data = pair(config.data, root)
     name = key(config, train_data)
     path = cache.cache_root() / "networks" / f"{name}.safetensors"
     found = None if after_epoch else _from_cache(config, path)
     if found is not None:
         return found
+    cache.check_writable()
     checkpoint = cache.cache_root() / "checkpoints" / f"{name}.safetensors"
     parent = _parent(config, device, root)
     made = fit(
@@ -122,7 +126,7 @@ def trained(
 
 
 def _from_cache(config: SgdConfig, path: Path) -> Classifier | None:
-    loaded = checkpoints.load_tensors(path)
+    loaded = checkpoints.load_network(path, config)
     if loaded is None:
         return None
     weights, facts = loaded
@@ -239,6 +243,8 @@ def fit(
         raise ValueError(f"{train_data.name} has no classes to learn")
     test_images, test_labels = _pixels(test_data, device), test_data.labels.to(device)
     model: Any = _start(config, shape, outputs, parent).to(device)
+    noises = torch.Generator(device)  # of dropout and distortions
+    noise.own_dropout(model, [noises])
     if config.precision == "bfloat16":
         model = model.to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(
@@ -250,20 +256,19 @@ def fit(
     )
     history, spent = _restore(checkpoint, config, train_data, model, optimiser)
     last_save = time.perf_counter()
-    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
-        for epoch in range(len(history), config.epochs):
-            entry: dict[str, Any] = _epoch(model, optimiser, config, images, labels, epoch)
-            model.eval()
-            with autocast(torch.device(device), config.precision), torch.inference_mode():
-                _, entry["test_accuracy"] = evaluate(model, test_images, test_labels)
-            history.append(entry)
-            if after_epoch:
-                after_epoch(model, epoch + 1, entry)
-            due = time.perf_counter() - last_save > checkpoints.EVERY_SECONDS
-            if checkpoint and due:
-                elapsed = spent + time.perf_counter() - start
-                _save(checkpoint, config, train_data, model, optimiser, history, elapsed)
-                last_save = time.perf_counter()
+    for epoch in range(len(history), config.epochs):
+        entry: dict[str, Any] = _epoch(model, optimiser, noises, config, images, labels, epoch)
+        model.eval()
+        with autocast(torch.device(device), config.precision), torch.inference_mode():
+            _, entry["test_accuracy"] = evaluate(model, test_images, test_labels)
+        history.append(entry)
+        if after_epoch:
+            after_epoch(model, epoch + 1, entry)
+        due = time.perf_counter() - last_save > checkpoints.EVERY_SECONDS
+        if checkpoint and due:
+            elapsed = spent + time.perf_counter() - start
+            _save(checkpoint, config, train_data, model, optimiser, history, elapsed)
+            last_save = time.perf_counter()
     # As tensors of ordinary layout: what a file gives back is the same to the last bit.
     weights = {n: w.detach().cpu().contiguous() for n, w in model.state_dict().items()}
     seconds = spent + time.perf_counter() - start
@@ -275,11 +280,11 @@ def key(config: SgdConfig, data: Dataset) -> str:
     return cache.config_key("sgd", SCHEMA, [config, data.fingerprint])
 
 
-def _epoch(model, optimiser, config, images, labels, epoch) -> dict[str, float]:
+def _epoch(model, optimiser, noises, config, images, labels, epoch) -> dict[str, float]:
     count, device = len(images), images.device
     generator = torch.Generator().manual_seed(derived(config.seed, epoch, 0))
     order = torch.randperm(count, generator=generator).to(device)
-    torch.manual_seed(derived(config.seed, epoch, 1))  # dropout and distortions
+    noises.manual_seed(derived(config.seed, epoch, 1))
     model.train()
     steps = math.ceil(count / config.batch_size)
     loss_sum, hits = torch.zeros((), device=device), torch.zeros((), device=device)
@@ -289,7 +294,7 @@ def _epoch(model, optimiser, config, images, labels, epoch) -> dict[str, float]:
             continue  # a batch norm cannot learn from one image
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(config, epoch * steps + step, config.epochs * steps)
-        batch = training_batch(images[index], config.augmentation, config.precision)
+        batch = training_batch(images[index], config.augmentation, config.precision, [noises])
         with autocast(device, config.precision):
             output = model(batch).float()
         loss = functional.cross_entropy(output, labels[index])

@@ -19,6 +19,7 @@ class State:
     ``finished`` maps a phase that is over to its weights and metrics; ``kernels`` indexes the
     parameters that penalties and pruning apply to. ``basis`` holds the last eigenvectors of the
     eigenvalue penalty, from where the next ones are found; it does not outlive an epoch.
+    ``generators`` give each network its noise; the trainer seeds them for every epoch.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class State:
         self.learning_rate = learning_rate
         self.parameters = parameters
         self.buffers = buffers
+        self.generators = [torch.Generator(parameters[0].device) for _ in parameters[0]]
         self.kernels = [i for i, p in enumerate(parameters) if p.ndim > 2]
         self.masks: dict[int, torch.Tensor] = {}
         self.finished: dict[str, tuple[dict[str, torch.Tensor], list[dict]]] = {}

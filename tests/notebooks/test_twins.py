@@ -78,3 +78,13 @@ def test_larger_scales_name_known_parameters(name, scale):
     ]
     unknown = set(given) - {target.id for target in targets}
     assert not unknown
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_guard_runs_first(name):
+    """A typo stops a papermill run before anything is computed, drawn or read from the ledger."""
+    first, second = [c for c in read(name).cells if c.cell_type == "code"][:2]
+    assert "parameters" in first.metadata.get("tags", [])
+    *imports, guard = ast.parse(second.source).body
+    assert all(isinstance(node, ast.Import | ast.ImportFrom) for node in imports)
+    assert "parameters.read(globals()" in ast.unparse(guard)

@@ -16,7 +16,6 @@ INTERNAL = {
     "clustering.kmeans",
     "clustering.spectral",
     "communities.streaming",
-    "graphs.plain",
     "graphs.tracing",
     "training.augment",
     "training.checkpoints",

@@ -28,6 +28,7 @@ FREE = {
     "mlp_initial_ncut": {"cluster_counts", "first_seed", "networks"},
     "mlp_lesions": {"pairs"},
     "mlp_ncut": {"cluster_counts", "shuffles"},
+    "mlp_penalty": set(),
     "promoting_ncut": {"cluster_counts", "train.precision"},
 }
 

@@ -151,9 +151,8 @@ def test_large_images_get_the_stem_of_imagenet():
 
 
 def test_resized_crops_stay_within_the_image_and_vary():
-    torch.manual_seed(0)
     ramp = torch.linspace(0, 1, 32).expand(200, 1, 32, 32).contiguous()
-    found = augment(ramp, "resized_crop_flip")
+    found = augment(ramp, "resized_crop_flip", torch.Generator().manual_seed(0))
     assert found.shape == ramp.shape and found.min() >= 0 and found.max() <= 1
     slope = (found[:, 0, 16, -1] - found[:, 0, 16, 0]).numpy()
     assert 0.3 < (slope < 0).mean() < 0.7  # mirrored every other time

@@ -6,12 +6,9 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from book.lab import criteria, ledger, verdict
-from book.lab import scorecard as pages
-from book.lab.criteria import Criterion, Part, combine, judge
+from book.lab import ledger, scorecard, verdict
+from book.lab.criteria import Criterion, Part
 from book.lab.verdict import describe
 from book.papers.ncut import beside as beside_paper
 from book.papers.ncut import cells, mlps, settings
@@ -27,108 +24,6 @@ def criterion(test, low=NAN, high=NAN, tolerance=NAN, runs=10):
 
 
 # --- one part against one test -------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("test", "bounds", "observed", "outcome"),
-    [
-        ("within", {"low": 0.98, "tolerance": 0.01}, 0.97, "met"),
-        ("within", {"low": 0.98, "tolerance": 0.01}, 0.99, "met"),
-        ("within", {"low": 0.98, "tolerance": 0.01}, 0.9699, "not met"),
-        ("between", {"low": 2.3, "high": 2.45}, 2.3, "met"),
-        ("between", {"low": 2.3, "high": 2.45}, 2.4501, "not met"),
-        ("between", {"low": 2.3, "high": 2.45, "tolerance": 0.005}, 2.455, "met"),
-        ("between", {"low": 2.3, "high": 2.45, "tolerance": 0.005}, 2.294, "not met"),
-        ("at_least", {"low": 0.9}, 0.9, "met"),
-        ("at_least", {"low": 0.9}, 0.8999, "not met"),
-        ("at_least", {"low": 0.9, "tolerance": 0.1}, 0.8, "met"),
-        ("at_most", {"high": 0.2}, 0.2, "met"),
-        ("at_most", {"high": 0.2}, 0.2001, "not met"),
-        ("at_most", {"high": -2}, -1, "not met"),
-        ("above", {"low": 0.5}, 0.5, "not met"),
-        ("above", {"low": 0.5}, 0.5001, "met"),
-        ("below", {"high": 10.2}, 10.2, "not met"),
-        ("below", {"high": 10.2}, 10.1999, "met"),
-        ("count", {"low": 7, "tolerance": 2}, 5, "met"),
-        ("count", {"low": 7, "tolerance": 2}, 4, "not met"),
-        ("count", {"low": 7, "tolerance": 2}, 10, "not met"),
-    ],
-)
-def test_bounds_are_inside_or_outside_as_their_names_say(test, bounds, observed, outcome):
-    assert judge(Part("p", observed, runs=10), criterion(test, **bounds)) == outcome
-
-
-@pytest.mark.parametrize(
-    ("observed", "ordered", "not_ordered"),
-    [
-        (0.3, "met", "met"),
-        (0.2, "unclear", "met"),
-        (0.0, "not met", "met"),
-        (-0.2, "not met", "met"),
-        (-0.3, "not met", "not met"),
-    ],
-)
-def test_orderings_count_beyond_two_standard_errors(observed, ordered, not_ordered):
-    part = Part("gap", observed, spread=0.1, runs=10, spread_is="se")
-    assert judge(part, criterion("ordered")) == ordered
-    assert judge(part, criterion("not_ordered")) == not_ordered
-
-
-def test_an_ordering_without_a_spread_goes_by_its_sign():
-    assert judge(Part("gap", 1e-12, runs=10), criterion("ordered")) == "met"
-    assert judge(Part("gap", -1e-12, runs=10), criterion("not_ordered")) == "not met"
-
-
-@pytest.mark.parametrize("test", criteria.COMPARATORS)
-def test_nan_and_too_few_runs_are_missing_never_failed(test):
-    bounded = criterion(test, low=0, high=0, tolerance=0)
-    assert judge(Part("p", NAN, runs=10), bounded) == "missing"
-    assert judge(Part("p", 0.0, runs=4), bounded) == "missing"
-    assert judge(Part("p", 0.0, runs=5), bounded) != "missing"
-
-
-def test_counts_over_fewer_networks_are_scaled_to_the_papers_number():
-    # 6 of 6 is 10 of 10; 4 of 6 is 6.7 of 10
-    all_ten = criterion("count", low=10, tolerance=1)
-    assert judge(Part("p", 6, runs=6), all_ten) == "met"
-    assert judge(Part("p", 5, runs=6), all_ten) == "not met"
-    assert judge(Part("p", 4, runs=6), criterion("count", low=7, tolerance=2)) == "met"
-
-
-def test_a_test_without_its_bounds_is_refused():
-    with pytest.raises(ValueError, match="needs 'tolerance'"):
-        criterion("count", low=7)
-    with pytest.raises(ValueError, match="unknown test"):
-        criterion("roughly", low=7)
-    with pytest.raises(ValueError, match="at least 1"):
-        criterion("above", low=7, runs=0)
-
-
-# --- parts to a verdict --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "verdict"),
-    [
-        ([], "not run yet"),
-        (["met", "met"], "reproduced"),
-        (["not met", "not met"], "not reproduced"),
-        (["met", "not met"], "partly"),
-        (["met", "unclear"], "partly"),
-        (["unclear"], "partly"),
-        (["unclear", "not met"], "partly"),
-        (["met", "missing"], "not run yet"),
-        (["not met", "missing"], "not run yet"),
-    ],
-)
-def test_combination_of_parts(outcomes, verdict):
-    assert combine(outcomes) == verdict
-
-
-@given(st.lists(st.sampled_from(["met", "unclear", "not met", "missing"])), st.randoms())
-def test_the_order_of_parts_does_not_matter(outcomes, random):
-    shuffled = random.sample(outcomes, len(outcomes))
-    assert combine(shuffled) == combine(outcomes)
 
 
 # --- synthetic rows ------------------------------------------------------------------------
@@ -208,7 +103,7 @@ def test_nothing_but_identities_is_decided_without_rows():
     assert len(frame) == 401
     decided = frame.index[~frame["verdict"].str.startswith("not run")]
     promoted = [f"CL-{number}" for number in range(80, 85)]
-    counted = ["CM-03", "CM-04", "CM-53", "CM-54"]  # a toy graph; weights of an architecture
+    counted = ["CM-04", "CM-53", "CM-54"]  # random graphs; weights of an architecture
     identities = ["SM-02", "SM-03", "SM-04", "SM-05", "CL-05", "CL-06"]
     assert list(decided) == [*counted, *identities, *promoted, "CL-123", "CL-124"]
     failed = decided[frame.loc[decided, "verdict"] != "reproduced"]
@@ -346,10 +241,14 @@ def test_separation_is_one_apart_and_half_for_equal_samples():
 def test_correlation_is_recomputed_and_undefined_when_constant():
     table = four_cells()
     table["test_accuracy"] = table["ncut"] / 3
-    assert all(p["observed"] == pytest.approx(1) for p in parts_of("SM-09", table).values())
+    (one,) = parts_of("SM-09", table).values()
+    assert one["observed"] == pytest.approx(1)
+    # four cells of two independent methods: 1/sqrt(9) each, the two stages together
+    assert one["spread"] == pytest.approx(1 / 18**0.5, abs=0.02)
     assert verdict_of("SM-09", table)["verdict"] == "not reproduced"
-    table["test_accuracy"] = 0.5
-    assert verdict_of("SM-09", table)["verdict"] == "not run yet"
+    with np.errstate(invalid="ignore"):
+        table["test_accuracy"] = 0.5
+        assert verdict_of("SM-09", table)["verdict"] == "not run yet"
 
 
 def test_z_of_two_samples_against_the_papers_own_figures():
@@ -425,7 +324,7 @@ def test_trained_networks_against_the_lowest_untrained_one():
     assert frame.loc["CL-133", "verdict"] == "reproduced"
     assert frame.loc["CL-01", "verdict"] == "reproduced"
     assert frame.loc["CL-01", "device"] == "cpu"
-    assert frame.loc["CL-27", "verdict"] == "not reproduced"
+    assert frame.loc["CL-27", "verdict"] == "undecided"
     assert frame.loc["CL-15", "verdict"] == "reproduced"
     few = ledger.verdicts({**results, "mlp_initial_ncut": untrained.head(40)}, section=CL)
     few = few.set_index("id")
@@ -495,17 +394,25 @@ def test_summary_counts_every_claim_once():
 def test_the_scorecard_lists_every_claim_and_asks_for_nothing_outside():
     page = ledger.scorecard_markdown({"mlp_ncut": four_cells()})
     for claim in ledger.load_claims()["id"]:
-        assert f'id="{claim.lower()}"' in page
+        assert f'<details class="mg-claim" id="{claim.lower()}"' in page
     assert f'href="../notebooks/{SM}.html#sm-22"' in page
     assert "http" not in page
-    lines = [line for line in page.splitlines() if "mg-id" in line and line.startswith("|")]
-    assert len(lines) == 401
-    assert {len(line.replace(r"\|", "").split("|")) for line in lines} == {6}
+    assert page.count("<details") == page.count("</details>") == 401
+    for select in ("paper", "verdict", "grade"):
+        assert f'<select name="{select}">' in page
 
 
-def test_a_chapters_table_has_anchors_words_and_plain_text():
+def test_counts_by_grade_hold_every_decided_claim():
+    frame = ledger.verdicts({"mlp_ncut": four_cells(6)})
+    counts = scorecard.by_grade(frame)
+    decided = ~frame["verdict"].str.startswith("not run")
+    assert counts.loc["all", "total"] == decided.sum()
+    assert counts.loc["all", "by definition"] > 0 and counts.loc["all", "reduced"] > 0
+
+
+def test_a_sections_cards_have_anchors_words_and_plain_text():
     table = ledger.claims_table(SM, {"mlp_ncut": four_cells(6)})
-    assert table._repr_html_().count("<tr id=") == 47
+    assert table._repr_html_().count("<details class") == 47
     assert "reduced: 6 of 10 networks" in table._repr_html_()
     assert "SM-07  reproduced" in repr(table)
     assert "\n\n" not in table._repr_html_()
@@ -517,10 +424,6 @@ def test_an_explanation_shows_only_while_the_verdict_falls_short(monkeypatch):
     frame = ledger.verdicts({"mlp_ncut": four_cells()}, section=SM)
     assert set(frame["explanation"][frame["verdict"] == "reproduced"]) == {""}
     assert set(frame["explanation"][frame["verdict"] != "reproduced"]) == {"the shuffles <differ>"}
-
-
-def test_markdown_signs_are_escaped():
-    assert pages._markdown("a|b $x$ <c>") == r"a\|b \$x\$ \<c\>"
 
 
 def test_description_names_spread_and_runs():

@@ -19,7 +19,9 @@ class Tiny:
     k: int = parameter(4, "number of clusters", at_least=2)
     seeds: int = parameter(3, "networks per condition", at_least=1)
     dropout: float = parameter(0.5, "dropout rate", at_least=0.0, below=1.0)
-    widths: list[int] = parameter([8, 8], "hidden widths", at_least=1)
+    widths: list[int] = parameter([8, 8], "hidden widths", at_least=1, may_repeat=True)
+    kinds: list[str] = parameter(["a"], "kinds of network")
+    device: str = parameter("auto", "auto, cpu, cuda or mps")
     verbose: bool = parameter(False, "print progress")
 
     def __post_init__(self):
@@ -39,6 +41,10 @@ def test_defaults_pass_and_are_frozen():
     assert values == Tiny()
     with pytest.raises(dataclasses.FrozenInstanceError):
         values.k = 5
+
+
+def test_a_device_may_have_a_number():
+    assert read(device="cuda:1").device == "cuda:1"
 
 
 def test_int_is_accepted_for_a_float_and_becomes_one():
@@ -67,6 +73,10 @@ def test_int_is_accepted_for_a_float_and_becomes_one():
         ({"widths": []}, "widths must not be an empty list"),
         ({"widths": [8, "8"]}, "widths[1] must be an int, got '8' (str)"),
         ({"widths": [8, 0]}, "widths[1] must be at least 1, got 0"),
+        ({"widths": "[8, 8]"}, "on the command line write -y 'widths: [8, 8]'"),
+        ({"kinds": ["a", "b", "a"]}, "kinds names 'a' more than once"),
+        ({"device": "gpu"}, "must be one of auto, cpu, cuda, mps; got 'gpu'. Did you mean 'cuda'?"),
+        ({"device": "cuda0"}, "got 'cuda0'. Did you mean 'cuda'?"),
     ],
 )
 def test_every_fault_is_named(changes, message):

@@ -245,7 +245,7 @@ def test_a_start_with_tags_is_its_seed_and_refuses_nonsense():
         promoting.tag_factors(np.zeros(2), np.zeros(2), tags=2, beta=0.0)
     for bad, message in [
         ({"tags": 1}, "tags is 0"),
-        ({"eigenvalue_penalty": -1.0}, "cannot be negative"),
+        ({"eigenvalue_penalty": -1.0}, "eigenvalue_penalty must be .* at least 0"),
         ({"eigenvalue_penalty": 0.1, "architecture": "small_cnn"}, "MLPs only"),
     ]:
         with pytest.raises(ValueError, match=message):

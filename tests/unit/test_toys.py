@@ -44,7 +44,7 @@ def test_leak_raises_the_ncut_of_the_strands():
     ("call", "message"),
     [
         (lambda: toys.straggler(-1), "must not be negative"),
-        (lambda: toys.strands(2, (4, 4), leak=2.0, seed=0), "between 0 and 1"),
+        (lambda: toys.strands(2, (4, 4), leak=2.0, seed=0), "leak must be .* of at most 1"),
         (lambda: toys.strands(5, (4, 4), leak=0.0, seed=0), "at least 5 nodes"),
     ],
 )

@@ -225,7 +225,7 @@ def test_bfloat16_training_keeps_channels_innermost(channels, monkeypatch):
     loop.train([wanted], data, data)
     assert innermost == [True] * 8
 
-    batch = forward.training_batch(pixels, "none", "bfloat16")
+    batch = forward.training_batch(pixels, "none", "bfloat16", [])
     torch.testing.assert_close(batch, pixels / 255)
 
 
@@ -257,10 +257,11 @@ def test_dropout_of_zero_and_evaluation_leave_the_model_in_its_mode(digits):
         ({"epochs": -1}, "epochs must be .*at least 0, got -1"),
         ({"batch_size": 0}, "batch_size"),
         ({"learning_rate": 0.0}, "learning_rate"),
-        ({"l1": -1.0}, "penalties"),
+        ({"l1": -1.0}, "l1 must be a number of at least 0, got -1.0"),
         ({"architecture": "lstm"}, "architecture must be one of mlp, small_cnn"),
         ({"precision": "int8"}, "precision"),
-        ({"final_sparsity": 1.0}, "sparsities"),
+        ({"final_sparsity": 1.0}, "final_sparsity"),
+        ({"initial_sparsity": 0.9, "final_sparsity": 0.5}, "sparsities"),
     ],
 )
 def test_impossible_runs_are_refused(changes, message):

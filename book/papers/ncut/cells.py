@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from book.lab.evidence import Results, equal, experiment_table, one_per_seed, remembered
+from book.lab.evidence import (
+    Results,
+    current_reading,
+    equal,
+    experiment_table,
+    one_per_seed,
+    remembered,
+)
 from book.papers.ncut import mlps, settings
 from modgraph_lib import statistics
 from modgraph_lib.datasets.names import data_name
@@ -47,7 +54,7 @@ def cell(
     k: int,
     runs: int,
     dropout: float | None = None,
-    variant: str = "described",
+    variant: str = "",
     method: str = "layer",
     epochs: int | None = None,
 ) -> pd.DataFrame:
@@ -58,7 +65,8 @@ def cell(
         data, regularizer, stage, k: the cell.
         runs: the paper's number of networks; seeds 0 to runs-1 count.
         dropout: rate to ask for instead of the paper's usual one.
-        variant: "described" decides claims; "published" is what the released code does.
+        variant: "described" decides claims; "published" is what the released code does; if not
+            given, ``evidence.current_reading``.
         method: of the shuffles, "layer" or "layer_nonzero".
         epochs: epochs before pruning to ask for instead of the paper's usual ones.
 
@@ -71,6 +79,7 @@ def cell(
         KeyError: k is no setting of these papers.
     """
     table = experiment_table(results, "mlp_ncut", CELL_COLUMNS)
+    variant = variant or current_reading()
     rows = table[
         (table["data"] == data)
         & (table["regularizer"] == regularizer)

@@ -7,7 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from book.lab.evidence import Results, equal, experiment_table, one_per_seed, remembered
+from book.lab.evidence import (
+    Results,
+    current_reading,
+    equal,
+    experiment_table,
+    one_per_seed,
+    remembered,
+)
 from book.papers.ncut import cnn_settings, cnns
 from book.papers.ncut.cells import CELL_COLUMNS, first_shuffles
 
@@ -26,7 +33,7 @@ def cnn_cell(
     stage: str,
     runs: int,
     k: int = 12,
-    variant: str = "described",
+    variant: str = "",
     epochs: int | None = None,
 ) -> pd.DataFrame:
     """Rows of one cell at the paper's settings, one per seed, sorted by seed.
@@ -47,7 +54,7 @@ def cnn_cell(
         ValueError: the table lacks columns.
     """
     table = experiment_table(results, "cnn_ncut", CNN_COLUMNS)
-    usual = cnn_settings.of(data)
+    usual, variant = cnn_settings.of(data), variant or current_reading()
     rows = table[
         (table["architecture"] == usual.architecture)
         & (table["data"] == data)

@@ -19,13 +19,13 @@ BOTH = ("unpruned", "pruned")
 
 
 @measurement
-def initial_extremes(results: Results, *, k: int, runs: int) -> list[Part]:
-    """Lowest and highest n-cut of untrained networks (SM Figure 3; CL Figure A.1)."""
+def initial_share_inside(
+    results: Results, *, k: int, low: float, high: float, runs: int
+) -> list[Part]:
+    """Share of untrained networks with an n-cut in [low, high] (SM Figure 3; CL Figure A.1)."""
     rows = initial(results, k=k, runs=runs)
-    return [
-        part("lowest", [rows], lambda: rows["ncut"].min()),
-        part("highest", [rows], lambda: rows["ncut"].max()),
-    ]
+    name = f"share between {low:g} and {high:g}"
+    return [part(name, [rows], lambda: rows["ncut"].between(low, high).mean())]
 
 
 @measurement

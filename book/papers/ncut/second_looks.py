@@ -20,7 +20,7 @@ from torch import nn
 
 from book.lab.experiment import Experiment
 from book.papers.ncut import mlps
-from modgraph_lib import datasets, models, provenance, training
+from modgraph_lib import datasets, models, noise, provenance, training
 from modgraph_lib.pixels import scaled
 from modgraph_lib.training import TrainConfig, Trained
 
@@ -120,14 +120,13 @@ def _penalty(network: Trained, config: LookConfig, root: str | None) -> dict[str
 
 def _dropout_modes(network: Trained, config: LookConfig, root: str | None) -> dict[str, float]:
     model, found = network.model(config.stage), {}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.train.seed)
-        for split in ("train", "test"):
-            data = datasets.load(config.train.data, split, root=root)
-            if split == "train" and config.train.images:
-                data = data.take(slice(config.train.images))
-            off, on = dropout_modes(model, data.images, data.labels)
-            found |= {f"{split}_off": off, f"{split}_on": on}
+    noise.own_dropout(model, [torch.Generator().manual_seed(config.train.seed)])
+    for split in ("train", "test"):
+        data = datasets.load(config.train.data, split, root=root)
+        if split == "train" and config.train.images:
+            data = data.take(slice(config.train.images))
+        off, on = dropout_modes(model, data.images, data.labels)
+        found |= {f"{split}_off": off, f"{split}_on": on}
     return found
 
 
@@ -176,11 +175,13 @@ PENALTY = Experiment(
     "mlp_penalty",
     LookConfig,
     measure_penalty,
+    {"mlp_penalty": penalty_table},
     keep=mlps.of_paper_size,
 )
 DROPOUT_MODES = Experiment(
     "mlp_dropout_modes",
     LookConfig,
     measure_dropout_modes,
+    {"mlp_dropout_modes": dropout_modes_table},
     keep=mlps.of_paper_size,
 )

@@ -60,6 +60,26 @@ def topology_gain(
 
 
 @measurement
+def below_its_topology(
+    results: Results,
+    *,
+    data: str,
+    k: int,
+    runs: int,
+    regularizers: tuple[str, ...],
+    level: float = 0.05,
+) -> list[Part]:
+    """Pruned networks with p <= ``level`` against shuffles of their own non-zero weights."""
+    parts = []
+    for regularizer in regularizers:
+        where = {"data": data, "regularizer": regularizer, "stage": "pruned", "k": k, "runs": runs}
+        rows = cell(results, method="layer_nonzero", **where)
+        name = f"p at most {level:g}, {label(regularizer=regularizer)}"
+        parts.append(part(name, [rows], lambda rows=rows: (rows["p_value"] <= level).sum()))
+    return parts
+
+
+@measurement
 def mean_cohens_d(
     results: Results,
     *,

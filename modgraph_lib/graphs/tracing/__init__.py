@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from modgraph_lib.graphs.plain import plain
-from modgraph_lib.graphs.tracing.assembly import MAX_EDGES, assembled
+from modgraph_lib import _checks
+from modgraph_lib.graphs.tracing.assembly import MAX_EDGES, assembled, has_gaps
 from modgraph_lib.graphs.tracing.check import TraceWarning, disagreements
 from modgraph_lib.graphs.tracing.examples import Example, examples, is_convolutional, width
 from modgraph_lib.graphs.tracing.recorder import (
@@ -40,6 +40,7 @@ __all__ = [
     "TracingError",
     "assembled",
     "check_option",
+    "has_gaps",
     "record",
     "strength",
     "unwrapped",
@@ -54,7 +55,7 @@ def strength(name: str, weight: np.ndarray | torch.Tensor, *, kernel_norm: str) 
     """(inputs, outputs) edge strengths of one kernel (outputs, inputs, ...)."""
     check_option("kernel_norm", kernel_norm, KERNEL_NORMS)
     weight = weight.toarray() if hasattr(weight, "toarray") else weight
-    weight = plain(torch.as_tensor(weight), name).cpu()
+    weight = _checks.tensor(weight, name).cpu()
     array = np.asarray(weight.to(torch.complex128) if weight.is_complex() else weight.double())
     if array.ndim == 2:
         return np.ascontiguousarray(np.abs(array).T)
@@ -275,7 +276,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
         if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
         elif "_orig_mod" in model._modules:
-            model = model._modules["_orig_mod"]
+            model = model.get_submodule("_orig_mod")
         else:
             break
     for name, module in model.named_modules():
@@ -286,7 +287,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
             )
     for name, parameter in model.named_parameters():
         if parameter.is_meta:
-            plain(parameter, name)  # says what to do
+            _checks.plain(parameter, name)  # says what to do
     return model
 
 
@@ -302,7 +303,8 @@ def _leaving(recorder: Recorder):
 
 
 def _names(option: str, names: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+    named = isinstance(names, Sequence) and all(isinstance(name, str) for name in names)
+    if isinstance(names, str) or not named:
         raise ValueError(f"{option} takes a list of layer names or patterns; got {names!r}")
     return tuple(names)
 

@@ -11,7 +11,7 @@ import scipy.sparse
 from modgraph_lib.graphs.tracing.recorder import Layer, Recorder, TracingError
 from modgraph_lib.graphs.tracing.sources import Sources
 
-__all__ = ["MAX_EDGES", "assembled"]
+__all__ = ["MAX_EDGES", "assembled", "has_gaps"]
 
 MAX_EDGES = 100_000_000
 
@@ -52,8 +52,13 @@ def assembled(
     read = [(layer, _readings(recorder.sources, layer)) for layer in layers if layer.kernel]
     _check_size(nodes, read)
     blocks: Blocks = {}
+    drawn = Ties()
     for layer, readings in read:
-        strengths = layer.kernel.strengths if rng is None else layer.kernel.shuffled(rng)
+        strengths = layer.reads.strengths
+        if rng is not None:
+            before = drawn.find(strengths)
+            made = layer.reads.shuffled(rng) if before is None else before
+            strengths = drawn.add(strengths, made)
         for (i, j), block in _edges(nodes, layer, strengths, *readings):
             pair, block = ((i, j), block) if i < j else ((j, i), block.T)
             if i == j:
@@ -69,6 +74,52 @@ def assembled(
         {(rank[i], rank[j]): block for (i, j), block in blocks.items()},
         tuple(layers[index].name for index in used),
     )
+
+
+def has_gaps(recorder: Recorder) -> bool:
+    """Whether blocks have gaps or ties that a permutation of each by itself would fill or break.
+
+    So it is with groups, depthwise factors, splits, sums, merged channels and weights used twice;
+    what training or pruning made zero is no gap of the architecture.
+    """
+    whole = {tuple(range(layer.first, layer.first + layer.size)) for layer in recorder.layers}
+    ties = Ties()
+    gaps = bool(recorder.merged) or recorder.scaled
+    for layer in recorder.layers:
+        sources, columns, _ = _readings(recorder.sources, layer) if layer.kernel else ((), (), ())
+        read, times = np.unique(sources, return_counts=True)
+        if not len(read):  # an input, or what reads the image or a part that was left out
+            continue
+        gaps |= layer.reads.groups > 1 or ties.find(layer.reads.strengths) is not None
+        gaps |= tuple(read) not in whole or len(set(times)) > 1
+        gaps |= len(columns) > len(np.unique(columns))
+        ties.add(layer.reads.strengths, layer.reads.strengths)
+    return gaps
+
+
+class Ties:
+    """Kernels met so far, and what was made of them; one may come again as it is or transposed."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple, list[tuple[np.ndarray, np.ndarray]]] = {}
+
+    def add(self, strengths: np.ndarray, made: np.ndarray) -> np.ndarray:
+        """Remember what was made of a kernel, and return it."""
+        self._known.setdefault(self._key(strengths), []).append((strengths, made))
+        return made
+
+    def find(self, strengths: np.ndarray) -> np.ndarray | None:
+        """What was made of this kernel before; None for a new one."""
+        for own, made in self._known.get(self._key(strengths), []):
+            if np.array_equal(own, strengths):
+                return made
+            if np.array_equal(own.T, strengths):
+                return made.T
+        return None
+
+    @staticmethod
+    def _key(strengths: np.ndarray) -> tuple:
+        return (*sorted(strengths.shape), strengths.max(initial=0), strengths.min(initial=0))
 
 
 def _edges(
@@ -130,7 +181,7 @@ def _roots(count: int, merged: Sequence[tuple[int, int]]) -> np.ndarray:
 
 def _readings(sources: Sources, layer: Layer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Channels, input columns and factors of everything a kernel reads."""
-    tags, columns = np.unique(layer.kernel.tags, return_inverse=True)
+    tags, columns = np.unique(layer.reads.tags, return_inverse=True)
     entries = [sources.entries[tag].nodes for tag in tags]
     lengths = np.array([len(entry) for entry in entries])
     nodes = np.array([node for entry in entries for node in entry], int)

@@ -46,7 +46,9 @@ def disagreements(recorder: Recorder, seed: int = 0) -> tuple[list[str], list[tu
     """
     generator = torch.Generator().manual_seed(seed)
     roots = _roots(sum(layer.size for layer in recorder.layers), recorder.merged)
-    found, silent = [], []
+    found: list[str] = []
+    silent: list[tuple[str, str]] = []
+    assert recorder.cuts is not None  # of a pass that was cut
     for number, value, axis in recorder.cuts.readings:
         reading = Reading(recorder, number, value, axis, roots)
         found += reading.missing(generator)
@@ -61,7 +63,7 @@ class Reading:
         self.recorder, self.value, self.axis, self.roots = recorder, value, axis, roots
         self.layer = recorder.layers[number]
         self.nodes, self.columns, self.factors = _readings(recorder.sources, self.layer)
-        tags = np.unique(self.layer.kernel.tags)
+        tags = np.unique(self.layer.reads.tags)
         side = frozenset().union(*(recorder.sources.entries[tag].side for tag in tags))
         self.patterns = {layer for kind, layer in side if kind == "pattern"}
         self.norms = {layer for kind, layer in side if kind == "norm"} - self.patterns
@@ -71,6 +73,7 @@ class Reading:
             for kind in (self.norms, self.patterns):
                 kind |= stream if kind & stream else set()
             self.norms -= self.patterns
+        assert recorder.cuts is not None
         self.leaves = {n: leaf for n, leaf in recorder.cuts.leaves.items() if n < number}
         self.size = value.shape[axis]
         self.silent: list[tuple[str, str]] = []

@@ -33,26 +33,32 @@ def scaled(curve: Curve, factor: float) -> Curve:
 
 def added(one: Curve, two: Curve, sign: float = 1.0) -> Curve:
     """The sum (difference) of two functions of the same number."""
-    return tuple(_sum(a, (sign * c, d)) for a, (c, d) in zip(one, two, strict=True))
+    low, high = (_sum(a, (sign * c, d)) for a, (c, d) in zip(one, two, strict=True))
+    return low, high
 
 
 def times(one: Curve, two: Curve) -> Curve:
     """The product of two functions of the same number."""
-    return tuple((a * c, b + d) for (a, b), (c, d) in zip(one, two, strict=True))
+    low, high = ((a * c, b + d) for (a, b), (c, d) in zip(one, two, strict=True))
+    return low, high
 
 
 def larger(one: Curve, two: Curve) -> Curve:
     """What can be said of a choice between two functions of the same number."""
-    return tuple(
+    low, high = (
         max(a, b, key=lambda end: (end[0] != 0, end[1], abs(end[0])))
         for a, b in zip(one, two, strict=True)
     )
+    return low, high
 
 
 def bent(curve: Curve, name: str, arguments: Sequence[float] = ()) -> Curve:
     """The curve after an elementwise function; unknown functions are taken as straight."""
     rule = _BENDS.get(name)
-    return curve if rule is None else tuple(rule(c, d, *arguments) for c, d in curve)
+    if rule is None:
+        return curve
+    low, high = (rule(c, d, *arguments) for c, d in curve)
+    return low, high
 
 
 def _sum(one: End, two: End) -> End:

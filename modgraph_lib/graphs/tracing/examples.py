@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from modgraph_lib import _checks
 from modgraph_lib.graphs.tracing.recorder import TracingError, all_tensors
 
 __all__ = ["Example", "examples", "is_convolutional", "width"]
@@ -71,8 +72,8 @@ def examples(model: nn.Module, example: Any) -> list[Example]:
         return [Example((), given), Example((given,))]
     if example is None:
         shapes = _shapes(model)
-    elif isinstance(example, Sequence) and all(isinstance(n, int | np.integer) for n in example):
-        shapes = [tuple(int(size) for size in example)]
+    elif isinstance(example, Sequence) and _is_shape(example):
+        shapes = [tuple(_checks.whole(size, "each size of example", least=1) for size in example)]
     elif isinstance(example, Sequence) and not isinstance(example, str):
         given = tuple(_tensors(x) for x in example)
         if not any(True for _ in all_tensors(given)):
@@ -80,11 +81,15 @@ def examples(model: nn.Module, example: Any) -> list[Example]:
         return [Example(given)]
     else:
         raise TracingError(f"got an example of type {type(example).__name__}; {TAKES}")
-    weight = next((p for p in model.parameters() if p.is_floating_point() or p.is_complex()), None)
-    weight = torch.zeros(()) if weight is None else weight
+    numbers = (p for p in model.parameters() if p.is_floating_point() or p.is_complex())
+    weight: torch.Tensor = next(numbers, torch.zeros(()))
     generator = torch.Generator().manual_seed(0)
     drawn = [torch.randn((2, *shape), generator=generator) for shape in shapes]
     return [Example((x.to(weight.device, weight.dtype),)) for x in drawn]
+
+
+def _is_shape(example: Sequence[Any]) -> bool:
+    return bool(len(example)) and all(isinstance(n, int | np.integer) for n in example)
 
 
 def is_convolutional(model: nn.Module, example: Any) -> bool:

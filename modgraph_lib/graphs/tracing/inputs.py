@@ -41,8 +41,10 @@ def tapped(model: nn.Module) -> Iterator[nn.Module]:
         TracingError: a network without a layer called ``fc`` or ``classifier``.
     """
     modules = dict(model.named_children())
-    if isinstance(modules.get("fc"), nn.Linear):
-        new = {"fc": Tap(modules["fc"].in_features)}
+    new: dict[str, nn.Module]
+    fc = modules.get("fc")
+    if isinstance(fc, nn.Linear):
+        new = {"fc": Tap(fc.in_features)}
     elif {"features", "avgpool", "classifier"} <= modules.keys():
         convolutions = [m for m in modules["features"].modules() if isinstance(m, nn.Conv2d)]
         new = {"avgpool": nn.AdaptiveAvgPool2d(1), "classifier": Tap(convolutions[-1].out_channels)}
@@ -82,7 +84,7 @@ def input_blocks(recorder: Recorder) -> tuple[tuple[int, ...], Blocks, tuple[str
     edges = 0
     for i, (before, *_, rows) in enumerate(readers):
         strengths = np.zeros((sizes[i], before.size))
-        np.add.at(strengths, rows, before.kernel.strengths)
+        np.add.at(strengths, rows, before.reads.strengths)
         for j in range(i + 1, len(readers)):
             _, sources, places, factors, _ = readers[j]
             mine = (sources >= before.first) & (sources < before.first + before.size)

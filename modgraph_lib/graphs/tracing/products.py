@@ -91,7 +91,8 @@ def einsum(recorder, func, args, kwargs):
             one = one if letter in letters else one.unsqueeze(place)
         laid.append(one)
     dims = tuple(range(len(out), len(order)))
-    return recorder.put(result, contract(recorder, *laid, dims, "einsum").squeeze(dims))
+    one, two = laid
+    return recorder.put(result, contract(recorder, one, two, dims, "einsum").squeeze(dims))
 
 
 def contract(recorder, one, two, dims, name: str) -> torch.Tensor:

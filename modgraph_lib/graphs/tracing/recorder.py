@@ -69,6 +69,12 @@ class Layer:
     size: int
     kernel: Kernel | None = None
 
+    @property
+    def reads(self) -> Kernel:
+        """The kernel of a layer that has one."""
+        assert self.kernel is not None
+        return self.kernel
+
 
 @dataclass(frozen=True)
 class Options:
@@ -125,6 +131,7 @@ class Recorder(TorchFunctionMode):
         self.incoming: dict[int, float] = {}
         self.constants: list[tuple[str, torch.Tensor]] = []
         self.notes: dict[str, None] = {}
+        self.scaled = False  # by a depthwise convolution: its factors belong to channels
         self.stack: list[str] = []
         # Whole numbers of the input, which become input nodes where they are used as values.
         self.raw: dict[int, Callable[[torch.Tensor], torch.Tensor]] = {}
@@ -253,9 +260,9 @@ class Recorder(TorchFunctionMode):
         groups: int = 1,
     ) -> torch.Tensor:
         """A kernel reads the channels of ``value`` on ``axis``; its result, with tags."""
-        made = self.read(
-            name, strengths, self.tags(value), axis, result.ndim, groups=groups, value=value
-        )
+        tags = self.tags(value)
+        assert tags is not None  # a rule asks before it makes a kernel
+        made = self.read(name, strengths, tags, axis, result.ndim, groups=groups, value=value)
         if self.left_out(name):
             return self.put(result.detach(), made)
         return self.put(self.cut(result, axis), made)

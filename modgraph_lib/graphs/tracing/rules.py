@@ -69,6 +69,7 @@ def conv(recorder, func, args, kwargs):
     if groups == inputs > 1 and recorder.options.depthwise == "scale":
         channels = recorder.channels(tags, axis, inputs)
         factors = torch.from_numpy(np.concatenate(strengths))  # (inputs, multiplier)
+        recorder.scaled = True
         made = recorder.sources.scale(channels[:, None], factors).reshape(-1)
         return recorder.put(result, on_axis(made, axis, result.ndim))
     whole = strengths[0] if groups == 1 else _block_diagonal(strengths)

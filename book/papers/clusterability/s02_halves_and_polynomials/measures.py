@@ -11,11 +11,22 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, measurement, part, standard_error
+from book.lab.evidence import (
+    Results,
+    equal,
+    experiment_table,
+    measurement,
+    one_per_seed,
+    part,
+    standard_error,
+)
+from book.papers.ncut import mlps
 from book.papers.ncut.cells import cell, label
 from book.papers.ncut.measures import BOTH, mean_gap, rows_mean, rows_sd
+from book.papers.ncut.second_looks import LookConfig
 
 KINDS = ("same", "diff")
+OBJECTIVE = "test_loss_penalised"
 REGULARIZERS = ("none", "dropout")
 SEPARATE = ":separate"
 # The 2020 paper's mixtures, in the order of its Table A.16.
@@ -114,6 +125,29 @@ def loss_excess(results: Results, *, data: str, regularizer: str, k: int, runs: 
 
 
 @measurement
+def mean_objective(
+    results: Results, *, data: str, runs: int, regularizer: str, stages: tuple[str, ...] = BOTH
+) -> list[Part]:
+    """Mean of test loss plus penalty, which is what was trained; spread: SD over networks."""
+    parts = []
+    for stage in stages:
+        rows = _objectives(results, data, regularizer, stage, runs)
+        mean, sd = rows_mean(rows, OBJECTIVE), rows_sd(rows, OBJECTIVE)
+        parts.append(part(f"with the penalty, {stage}", [rows], mean, sd))
+    return parts
+
+
+@measurement
+def objective_extremes(results: Results, *, data: str, runs: int, regularizer: str) -> list[Part]:
+    """Lowest and highest test loss plus penalty of any single network, either stage."""
+    cells = [_objectives(results, data, regularizer, stage, runs) for stage in BOTH]
+    return [
+        part("lowest with the penalty", cells, lambda: pd.concat(cells)[OBJECTIVE].min()),
+        part("highest with the penalty", cells, lambda: pd.concat(cells)[OBJECTIVE].max()),
+    ]
+
+
+@measurement
 def generalisation_gap(
     results: Results, *, data: str, regularizer: str, stage: str, k: int, runs: int
 ) -> list[Part]:
@@ -191,6 +225,24 @@ def monomial_occurrences(results: Results, *, runs: int) -> list[Part]:
         Part(name, float(count), runs=1)
         for name, count in zip(MONOMIALS[1:], uses[1:], strict=True)
     ]
+
+
+def _objectives(
+    results: Results, data: str, regularizer: str, stage: str, runs: int
+) -> pd.DataFrame:
+    """Rows of ``mlp_penalty`` at the paper's settings, one per seed."""
+    table = experiment_table(
+        results, "mlp_penalty", ["data", "regularizer", "stage", "seed", OBJECTIVE]
+    )
+    rows = table[
+        (table["data"] == data)
+        & (table["regularizer"] == regularizer)
+        & (table["stage"] == stage)
+        & (table["seed"] < runs)
+    ]
+    return one_per_seed(
+        equal(rows, lambda row: LookConfig(mlps.condition(data, regularizer, row.seed), stage))
+    )
 
 
 def _coefficients() -> np.ndarray:

@@ -20,13 +20,13 @@ KINDS = ("same", "diff")
 
 
 @measurement
-def cnn_initial_extremes(results: Results, *, architecture: str, runs: int) -> list[Part]:
-    """Lowest and highest n-cut of untrained networks (Figures A.2 and A.3)."""
+def cnn_initial_share_inside(
+    results: Results, *, architecture: str, low: float, high: float, runs: int
+) -> list[Part]:
+    """Share of untrained networks with an n-cut in [low, high] (Figures A.2 and A.3)."""
     rows = cnn_initial(results, architecture=architecture, runs=runs)
-    return [
-        part("lowest", [rows], lambda: rows["ncut"].min()),
-        part("highest", [rows], lambda: rows["ncut"].max()),
-    ]
+    name = f"share between {low:g} and {high:g}"
+    return [part(name, [rows], lambda: rows["ncut"].between(low, high).mean())]
 
 
 @measurement
@@ -206,7 +206,7 @@ def _cells(
     runs: int,
     regularizers: tuple[str, ...],
     stages: tuple[str, ...],
-    variant: str = "described",
+    variant: str = "",
 ) -> list[tuple[str, pd.DataFrame]]:
     """(name, rows) of each cell; the data set is named where there are several."""
     names = [f"{data}_{kind}" for kind in KINDS] if data.endswith("_stack") else [data]

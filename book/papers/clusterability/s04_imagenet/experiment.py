@@ -25,7 +25,7 @@ from book.lab.parameters import parameter
 from book.lab.section import Section, Sweep
 from book.papers.ncut import mlps
 from book.papers.ncut.imagenet_weights import IMAGENET, RANDOM, fill
-from modgraph_lib import cache, clustering, graphs, models, provenance, report, training
+from modgraph_lib import cache, clustering, graphs, models, noise, provenance, report, training
 from modgraph_lib.clustering import spectral
 from modgraph_lib.clustering.kmeans import kmeans
 
@@ -139,10 +139,10 @@ def load(config: ImagenetConfig, weights: str = RANDOM) -> nn.Module:
             train = mlps.condition(config.weights, "none", config.seed)
             return training.trained(train).model("unpruned")
         return models.mlp(784, 10, widths=(256,) * 4, seed=config.seed).eval()
-    torch.manual_seed(config.seed)
     # Its own initialisation takes minutes, and is overwritten where there are weights.
     plain = {"init_weights": False} if config.network == "inception_v3" else {}
-    model = report.load_model(f"torchvision.models:{config.network}", arguments=plain)
+    with noise.seeded(config.seed):
+        model = report.load_model(f"torchvision.models:{config.network}", arguments=plain)
     if config.weights == IMAGENET:
         fill(model, config.network, weights)
     return model
@@ -310,8 +310,8 @@ def fork() -> nn.Module:
             x = (self.path(x) + self.projection(x)).relu()
             return self.fc(self.last(x).mean((2, 3)))
 
-    torch.manual_seed(0)
-    return Fork().eval()
+    with noise.seeded(0):
+        return Fork().eval()
 
 
 def _negative(model: nn.Module) -> int:

@@ -22,7 +22,7 @@ from book.lab import store, sweep
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
 from book.lab.section import Section, Sweep
-from modgraph_lib import clustering, graphs, provenance, report, training
+from modgraph_lib import clustering, graphs, noise, provenance, report, training
 
 __all__ = [
     "ARCHITECTURES",
@@ -94,8 +94,9 @@ class YourOwnParameters:
     )
     dense: bool = parameter(False, "include the dense layers of a convolutional network")
     input_shape: list[int] = parameter(
-        [], "channels, height, width of one image; empty: found by trying", may_be_empty=True
-    )
+        [], "channels, height, width of one image; empty: found by trying", may_be_empty=True,
+        may_repeat=True,
+    )  # fmt: skip
     architectures: list[str] = parameter(
         ["squeezenet1_1", "shufflenet_v2_x0_5"],
         "networks to try, or all",
@@ -114,8 +115,8 @@ class YourOwnParameters:
 
     def model(self) -> nn.Module:
         """The network, with random weights fixed by the seed where no file is given."""
-        torch.manual_seed(self.seed)
-        return report.load_model(self.factory, self.weights, json.loads(self.arguments))
+        with noise.seeded(self.seed):
+            return report.load_model(self.factory, self.weights, json.loads(self.arguments))
 
     def report(self, model: nn.Module) -> report.Report:
         """The clusterability report of ``model`` under these parameters."""
@@ -228,8 +229,8 @@ def untrained_nulls(*, networks: int, shuffles: int, clusters: int) -> pd.DataFr
     """z and p of untrained residual stacks against two nulls; columns seed, method, z, p."""
     rows = []
     for seed in range(networks):
-        torch.manual_seed(seed)
-        model = residual_stack()
+        with noise.seeded(seed):
+            model = residual_stack()
         for method in ("layer", "kernel"):
             found = report.clusterability(
                 model, clusters, shuffles, seed, method=method, example=(3, 16, 16)
@@ -241,8 +242,8 @@ def untrained_nulls(*, networks: int, shuffles: int, clusters: int) -> pd.DataFr
 def measure(config: ArchitectureConfig) -> dict[str, Any]:
     """The result of one architecture computed anew and not stored."""
     plain = {"init_weights": False} if config.name in _PLAIN_START else {}
-    torch.manual_seed(config.seed)
-    model = report.load_model(f"torchvision.models:{config.name}", arguments=plain)
+    with noise.seeded(config.seed):
+        model = report.load_model(f"torchvision.models:{config.name}", arguments=plain)
     found: dict[str, Any] = {"parameters": sum(p.numel() for p in model.parameters())}
     start = time.process_time()
     try:

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import torch
 from torch import nn
 
 from book.lab import store, sweep
 from book.lab.experiment import Experiment
 from book.papers.community_modularity import curves
 from book.papers.ncut import imagenet_weights as imagenet
-from modgraph_lib import cache, communities, provenance, report, training
+from modgraph_lib import cache, communities, noise, provenance, report, training
 from modgraph_lib.datasets import _imagenet, _places
 from modgraph_lib.models.cifar_networks import Normalise
 
@@ -110,8 +109,7 @@ def run_one(
 
 def load(config: PretrainedConfig, weights: str = imagenet.RANDOM) -> nn.Module:
     """The network, which takes pixels in 0..1; errors as in ``s04_imagenet.experiment.load``."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with noise.seeded(config.seed):
         model = report.load_model(f"torchvision.models:{config.network}")
     if config.weights == imagenet.IMAGENET:
         imagenet.fill(model, config.network, weights)

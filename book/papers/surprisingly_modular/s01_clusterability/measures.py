@@ -14,6 +14,7 @@ from book.papers.ncut.cells import NAMES, cell, label
 from book.papers.ncut.measures import BOTH, paired_fall, rows_mean, rows_sd
 
 METHODS = ("none", "dropout")
+PERMUTATIONS = 999
 
 
 @measurement
@@ -52,25 +53,41 @@ def separation(results: Results, *, data: str, k: int, runs: int) -> list[Part]:
 
 @measurement
 def accuracy_correlation(results: Results, *, data: str, k: int, runs: int) -> list[Part]:
-    """Pearson correlation of n-cut and test accuracy over the networks of each cell (Figure 2).
+    """Pearson correlation of n-cut and test accuracy within a cell, mean over cells (Figure 2).
 
-    Not defined (NaN) where all networks of a cell agree in one of the two.
+    Cells are the two stages, without and with dropout. The spread is that of the same mean when
+    networks and accuracies are paired at random, a network's two stages together.
     """
-    parts = []
-    for stage in BOTH:
-        for regularizer in METHODS:
-            rows = cell(results, data=data, regularizer=regularizer, stage=stage, k=k, runs=runs)
+    pairs = []
+    for regularizer in METHODS:
+        stages = [
+            cell(results, data=data, regularizer=regularizer, stage=stage, k=k, runs=runs)
+            for stage in BOTH
+        ]
+        seeds = stages[0].index.intersection(stages[1].index)
+        pairs.append([rows.loc[seeds] for rows in stages])
+    rng = np.random.default_rng(0)
 
-            def correlation(rows: pd.DataFrame = rows) -> float:
-                pair = rows[["ncut", "test_accuracy"]].astype(float).to_numpy().T
-                if np.ptp(pair, axis=1).min() == 0:
-                    return float("nan")
-                return float(np.corrcoef(pair)[0, 1])
+    def mean(*, shuffled: bool = False) -> float:
+        found = []
+        for stages in pairs:
+            count = len(stages[0])
+            order = rng.permutation(count) if shuffled else np.arange(count)
+            for rows in stages:
+                ncut, accuracy = (rows[name].to_numpy(float) for name in ("ncut", "test_accuracy"))
+                found.append(np.corrcoef(ncut, accuracy[order])[0, 1])
+        return float(np.mean(found))
 
-            parts.append(
-                part(label(regularizer=regularizer, stage=stage), [rows], correlation, fewest=3)
-            )
-    return parts
+    return [
+        part(
+            "mean correlation within cells",
+            [rows for stages in pairs for rows in stages],
+            mean,
+            lambda: np.std([mean(shuffled=True) for _ in range(PERMUTATIONS)]),
+            spread_is="se",
+            fewest=3,
+        )
+    ]
 
 
 @measurement

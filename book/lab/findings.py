@@ -1,0 +1,102 @@
+"""What the book found: sentences whose numbers and certainty come from the verdicts.
+
+``data/papers/findings.yaml`` holds the sentences. One whose claims no longer have the verdicts that
+it speaks of is not shown, and ``stale`` names it, which a test refuses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from book.lab.cards import GRADE_WORDS, grade_of, mark
+from book.lab.claims import papers_root
+from book.lab.evidence import Results
+from book.lab.filter import STYLE
+from book.lab.scorecard import summary
+from book.lab.verdict import SIGNS, kind_of, verdicts
+
+__all__ = ["findings", "markdown", "said", "stale"]
+
+NUMBER = re.compile(r"\{([A-Z]{2}-\d+)(?:\[(\d+)\]|\.(runs))(:[^}]*)?\}")
+
+
+def findings() -> list[dict[str, Any]]:
+    """The entries of ``findings.yaml``: says, and claims (id -> the verdict it speaks of)."""
+    return yaml.safe_load((papers_root() / "findings.yaml").read_text("utf8"))
+
+
+def said(sentence: str, frame: pd.DataFrame) -> str:
+    """The sentence with its numbers.
+
+    Args:
+        sentence: "{SM-26[0]:.0f}" is the first part of a claim, "{SM-26.runs}" its runs.
+        frame: verdicts, indexed by id.
+
+    Raises:
+        ValueError: a number that is not there (names it).
+    """
+
+    def number(found: re.Match) -> str:
+        name, index, runs, form = found.groups()
+        try:
+            value = (
+                frame.at[name, "runs"] if runs else frame.at[name, "parts"][int(index)]["observed"]
+            )
+        except (KeyError, IndexError):
+            raise ValueError(f"no number {found[0]} among the verdicts") from None
+        return format(abs(value), (form or ":.3g")[1:])
+
+    return NUMBER.sub(number, sentence)
+
+
+def stale(entries: Iterable[Mapping[str, Any]], frame: pd.DataFrame) -> list[str]:
+    """Claims whose verdict is no longer the one that a finding speaks of, as text."""
+    return [
+        f"{name} is {frame.at[name, 'verdict']}, not {verdict}"
+        for entry in entries
+        for name, verdict in entry["claims"].items()
+        if kind_of(frame.at[name, "verdict"]) != verdict
+    ]
+
+
+def markdown(results: Results | None = None, *, root: str = "../") -> str:
+    """The page "What we found", in MyST markdown.
+
+    Args:
+        results: as for ``verdicts``.
+        root: relative path from the page to the root of the site.
+    """
+    frame = verdicts(results).set_index("id", drop=False)
+    counts = summary(frame.reset_index(drop=True)).loc["all"]
+    shown = [entry for entry in findings() if not stale([entry], frame)]
+    lines = [_finding(entry, frame, root) for entry in shown]
+    told = ", ".join(f"{SIGNS[kind]} {counts[kind]} {kind}" for kind in SIGNS)
+    return "\n\n".join(
+        [
+            "# What we found",
+            STYLE,
+            "Every number below is read from the result rows when this page is built. Behind each "
+            "sentence stand the claims it rests on, with their verdicts and the grade of their "
+            "evidence; each leads to where it was measured.",
+            *lines,
+            "## Counted",
+            f"Of {counts['total']} statements in the five papers: {told}. The "
+            "[scorecard](scorecard.md) has them all.",
+        ]
+    )
+
+
+def _finding(entry: Mapping[str, Any], frame: pd.DataFrame, root: str) -> str:
+    claims = [frame.loc[name] for name in entry["claims"]]
+    lines = "<br>".join(
+        f'<a href="{root}{claim.evidence}">{claim.id}</a> {mark(claim.verdict)}, '
+        f"{GRADE_WORDS.get(grade_of(claim.scale), 'not decided')}"
+        + (f", by the released code: {mark(claim.released)}" if claim.released else "")
+        for claim in claims
+    )
+    return f"- {said(entry['says'], frame)}\n  <br><small>{lines}</small>"

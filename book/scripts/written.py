@@ -1,0 +1,114 @@
+"""``python -m book.scripts.written``: since when each claim is tested as it is today, from git.
+
+Writes ``data/papers/written.csv``: a claim, a digest of its tests, and the time of the first commit
+from which on they read like that. The verdicts say from it whether a test is older than the rows
+that it judges. A test in the working tree that no commit has yet is written now.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import json
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from book.lab.claims import load_claims, papers_root, tests_digest
+from book.lab.criteria import COMPARATORS, Criterion
+from book.lab.entries import tests_of
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = "data/papers"
+
+
+def main() -> None:
+    """Write the file anew and say how many claims it holds."""
+    since: dict[str, tuple[str, str]] = {}
+    for commit, time in history():
+        update(since, tests_at(commit), time)
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    claims = load_claims()
+    update(since, dict(zip(claims["id"], claims["tests"], strict=True)), now)
+    with (papers_root() / "written.csv").open("w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("id", "digest", "written"))
+        rows.writerows((name, *since[name]) for name in claims["id"] if name in since)
+    print(f"written: {len(since)} claims with a test")
+
+
+def update(
+    since: dict[str, tuple[str, str]], tests: dict[str, tuple[Criterion, ...]], time: str
+) -> None:
+    """Set the time of every claim whose tests are others than before; forget those without."""
+    for name in set(since) - {name for name, found in tests.items() if found}:
+        del since[name]
+    for name, found in tests.items():
+        if found and since.get(name, ("",))[0] != (digest := tests_digest(found)):
+            since[name] = (digest, time)
+
+
+def history() -> list[tuple[str, str]]:
+    """(commit, UTC time) of every commit that touched the claims or their tests, oldest first."""
+    lines = _git("log", "--reverse", "--format=%H %ct", "--", FOLDER).splitlines()
+    pairs = (line.split() for line in lines)
+    return [
+        (commit, datetime.datetime.fromtimestamp(int(at), datetime.UTC).strftime("%FT%TZ"))
+        for commit, at in pairs
+    ]
+
+
+def tests_at(commit: str) -> dict[str, tuple[Criterion, ...]]:
+    """The tests of every claim as a commit has them; columns of claims.csv until 2026-11-28."""
+    found = {}
+    names = _git("ls-tree", "-r", "--name-only", commit, FOLDER).split()
+    if f"{FOLDER}/claims.csv" in names:
+        for row in csv.DictReader(io.StringIO(_git("show", f"{commit}:{FOLDER}/claims.csv"))):
+            if row.get("measurement"):
+                found[row["id"]] = tuple(_of_columns(row))
+    for name in names:
+        if name.endswith("/tests.yaml"):
+            entries = yaml.safe_load(_git("show", f"{commit}:{name}")) or {}
+            found |= {claim: tests_of(entry) for claim, entry in entries.items()}
+    return found
+
+
+def _of_columns(row: dict[str, str]) -> list[Criterion]:
+    """The tests of a row of the old table: several in one cell, separated by |."""
+    names = ("measurement", "arguments", "test", "low", "high", "tolerance")
+    cells = [[piece.strip() for piece in (row.get(name) or "").split("|")] for name in names]
+    count = len(cells[0])
+    columns = [cell * count if len(cell) == 1 else cell for cell in cells]
+    return [
+        Criterion(
+            measurement,
+            tuple(_argument(piece) for piece in arguments.split(";") if piece.strip()),
+            test,
+            *(float(bound) if bound else float("nan") for bound in bounds),
+            runs=int(row["runs"] or 1),
+        )
+        for measurement, arguments, test, *bounds in zip(*columns, strict=False)
+        if test in COMPARATORS
+    ]
+
+
+def _argument(text: str) -> tuple[str, object]:
+    name, value = (piece.strip() for piece in text.split("=", 1))
+    if name in ("regularizers", "stages"):
+        return name, tuple(value.replace("&", "+").split("+"))
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(
+        ("git", *arguments), cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+
+
+if __name__ == "__main__":
+    main()

@@ -49,8 +49,9 @@ def nearest(name: str, known: list[str]) -> list[str]:
     last = plain.rpartition("/")[2]
     ends = {one.rpartition("/")[2]: one for one in known}
     close = [one for one in known if len(last) > 2 and last in one.lower()]
-    close += [ends[end] for end in difflib.get_close_matches(last, list(ends), n=3, cutoff=0.6)]
-    close += difflib.get_close_matches(plain, known, n=3, cutoff=0.85)
+    whole = difflib.get_close_matches(plain, known, n=3, cutoff=0.85)
+    parts = [ends[end] for end in difflib.get_close_matches(last, list(ends), n=3, cutoff=0.6)]
+    close += whole or parts
     return list(dict.fromkeys(close))[:3]
 
 

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from modgraph_lib import _checks
-from modgraph_lib._checks import plain
 from modgraph_lib.graphs import chain, tracing
 from modgraph_lib.graphs.layered import LayeredGraph
 
@@ -73,7 +72,7 @@ def _slices(name: str, layer: Any, before: int | None) -> np.ndarray:
             f"{name} is a grouped convolution, for which the rolled graph is not defined: most "
             "pairs of its channels share no slice. weight_graph knows groups"
         )
-    weight = np.asarray(plain(layer.weight.detach(), name).cpu().double())
+    weight = np.asarray(_checks.plain(layer.weight.detach(), name).cpu().double())
     reads = layer.in_channels if isinstance(layer, nn.Conv2d) else layer.in_features
     before = reads if before is None else before
     if reads % before or (isinstance(layer, nn.Conv2d) and reads != before):

@@ -16,7 +16,6 @@ from torch import nn
 from torch.nn import functional
 
 from modgraph_lib import _checks
-from modgraph_lib._checks import plain
 from modgraph_lib.graphs import chain
 
 __all__ = ["UnrolledGraph", "unrolled_graph"]
@@ -283,7 +282,7 @@ def _block(name, part, shape, sign, dtype) -> Block | None:
 
 
 def _signed(name: str, weight: torch.Tensor, sign: str, dtype: torch.dtype) -> torch.Tensor:
-    weight = plain(weight, name).cpu().to(dtype)
+    weight = _checks.plain(weight, name).cpu().to(dtype)
     if not torch.isfinite(weight).all():
         raise ValueError(
             f"{name} holds NaN or infinite weights; a diverged training run? Train again with a "

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from modgraph_lib import _checks
+from modgraph_lib import _checks, noise
 from modgraph_lib.models.cifar_networks import Normalise
 
 __all__ = ["alexnet", "lenet", "vgg1613"]
@@ -119,8 +119,7 @@ def _chain(image_shape, outputs, plan, dense, dropout, seed, least) -> nn.Sequen
         raise ValueError(f"a dropout rate lies in [0, 1), got {dropout}")
     units = [_checks.whole(size, f"dense[{i}]", least=1) for i, size in enumerate(dense)]
     _checks.whole(outputs, "outputs", least=1)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_checks.whole(seed, "seed"))
+    with noise.seeded(seed):
         parts: list[nn.Module] = [Normalise(channels, "cifar10")]
         fan_in = channels
         for step in plan:

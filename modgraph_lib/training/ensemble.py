@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from modgraph_lib import noise
 from modgraph_lib.graphs import chain
 
 __all__ = ["Ensemble", "Lone", "ensemble"]
@@ -42,6 +43,7 @@ class Ensemble:
         models: the members; ``model(i)`` brings the weights of one up to date.
         parameters: stacked weights; an odd member has a copy beside it.
         rates: learning rates, shaped to multiply the parameters.
+        noise: of a lone network's dropout; not drawn from here, where all share one draw.
     """
 
     def __init__(self, models: Sequence[nn.Module], rates: Sequence[float], device: str) -> None:
@@ -51,6 +53,7 @@ class Ensemble:
         if any(s != shapes[0] for s in shapes) or any(k != kinds[0] for k in kinds):
             raise ValueError("the networks of an ensemble differ in shape; give those of one shape")
         self.members = list(range(len(models)))
+        self.noise = torch.Generator()
         stacks = zip(*(model.parameters() for model in self.models), strict=True)
         self.parameters = [torch.stack([p.detach() for p in stack]).to(device) for stack in stacks]
         self.buffers = [torch.zeros_like(p) for p in self.parameters]
@@ -79,8 +82,8 @@ class Ensemble:
                 own.copy_(stacked[place])
         return model.eval()
 
-    def forward(self, x: torch.Tensor, noise: torch.Generator | None = None) -> torch.Tensor:
-        """Logits (members, N, K) of images (N, C, H, W); with ``noise``, as in training."""
+    def forward(self, x: torch.Tensor, drawn_from: torch.Generator | None = None) -> torch.Tensor:
+        """Logits (members, N, K) of images (N, C, H, W); with ``drawn_from``, as in training."""
         weights = iter(self.parameters)
         count = len(self._rates)
         shared = True  # all members still see the same numbers
@@ -101,8 +104,8 @@ class Ensemble:
                 x, shared = x.expand(count, *x.shape) if shared else x, False
                 x = torch.baddbmm(next(weights)[:, None], x, weight)
             elif isinstance(part, nn.Dropout):
-                if noise is not None:
-                    drawn = torch.rand(x.shape[1:], generator=noise).to(x.device)
+                if drawn_from is not None:
+                    drawn = torch.rand(x.shape[1:], generator=drawn_from).to(x.device)
                     x = x * (drawn < step.kept) / step.kept
             else:
                 x = part(x)
@@ -126,6 +129,8 @@ class Lone:
     """One module of any kind, with the face of an ensemble."""
 
     def __init__(self, model: nn.Module, rate: float, device: str) -> None:
+        self.noise = torch.Generator(device)
+        noise.own_dropout(model, [self.noise])
         self.models, self.members = [model.to(device)], [0]
         self.parameters = list(model.parameters())
         self.buffers = [torch.zeros_like(p) for p in self.parameters]
@@ -138,8 +143,8 @@ class Lone:
         """The model, in evaluation mode."""
         return self.models[place].eval()
 
-    def forward(self, x: torch.Tensor, noise: torch.Generator | None = None) -> torch.Tensor:
-        """Logits (1, N, K); its dropout draws from torch's own generator."""
+    def forward(self, x: torch.Tensor, drawn_from: torch.Generator | None = None) -> torch.Tensor:
+        """Logits (1, N, K); its dropout draws from ``self.noise``, seeded by epoch."""
         return self.models[0](x)[None]
 
     def train(self) -> None:

@@ -177,28 +177,27 @@ def _epoch(plan: _Plan, stack: Ensemble | Lone, epoch: int) -> list[dict[str, An
     """One pass over the training images; what each member lost and hit on the way."""
     order = torch.Generator().manual_seed(derived(plan.seed, epoch, 0))
     noise = torch.Generator().manual_seed(derived(plan.seed, epoch, 1))
+    stack.noise.manual_seed(derived(plan.seed, epoch, 2))
     count = len(plan.images)
     index = torch.randperm(count, generator=order).to(plan.images.device)
     losses = hits = torch.zeros((), device=plan.images.device)
     stack.train()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derived(plan.seed, epoch, 2))  # dropout of a module that is no chain
-        for batch in index.split(plan.batch_size):
-            target = plan.labels[batch]
-            logits = stack.forward(channels_last(scaled(plan.images[batch])), noise)
-            flat = functional.cross_entropy(
-                logits.flatten(0, 1), target.repeat(len(logits)), reduction="none"
-            ).view(len(logits), -1)
-            # The sum keeps gradients apart: a member's loss knows its own weights alone.
-            gradients = torch.autograd.grad(flat.mean(1).sum(), stack.parameters)
-            with torch.no_grad():
-                steps = zip(stack.parameters, gradients, stack.buffers, stack.rates, strict=True)
-                for weight, gradient, buffer, rate in steps:
-                    if plan.momentum:
-                        gradient = buffer.mul_(plan.momentum).add_(gradient)
-                    weight.sub_(rate * gradient)
-                losses = losses + flat.sum(1)
-                hits = hits + (logits.argmax(2) == target).sum(1)
+    for batch in index.split(plan.batch_size):
+        target = plan.labels[batch]
+        logits = stack.forward(channels_last(scaled(plan.images[batch])), noise)
+        flat = functional.cross_entropy(
+            logits.flatten(0, 1), target.repeat(len(logits)), reduction="none"
+        ).view(len(logits), -1)
+        # The sum keeps gradients apart: a member's loss knows its own weights alone.
+        gradients = torch.autograd.grad(flat.mean(1).sum(), stack.parameters)
+        with torch.no_grad():
+            steps = zip(stack.parameters, gradients, stack.buffers, stack.rates, strict=True)
+            for weight, gradient, buffer, rate in steps:
+                if plan.momentum:
+                    gradient = buffer.mul_(plan.momentum).add_(gradient)
+                weight.sub_(rate * gradient)
+            losses = losses + flat.sum(1)
+            hits = hits + (logits.argmax(2) == target).sum(1)
     means = zip((losses / count).tolist(), (hits / count).tolist(), strict=True)
     found = [{"train_loss": _finite(loss), "train_accuracy": hit} for loss, hit in means]
     return found[: len(stack.members)]

@@ -243,9 +243,13 @@ def test_only_the_papers_own_networks_decide(records):
         assert evidence.grid({"cnn_zoo": other}, network="lenet").empty, change
     small = zoo.table([_paper(record, **evidence.SMALL) for record in records])
     assert set(evidence.grid({"cnn_zoo": small}, network="lenet")["scale"]) == {
-        "4 of the paper's 480 networks, 16 pixels, 5000 images, 15 epochs"
+        "4 of the paper's 480 networks, 16 pixels, 5000 images, 15 epochs, "
+        "half the paper's thresholds"
     }
     assert evidence.grid({"cnn_zoo": small}, network="lenet", whole=True).empty
+    both = {"cnn_zoo": pd.concat([whole.assign(key=whole["key"] + "x"), small])}
+    assert set(evidence.grid(both, network="lenet")["pixels"]) == {16}  # four are not enough
+    assert set(evidence.grid(both, network="lenet", whole=True)["pixels"]) == {32}
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,9 @@ from book.lab import evidence, ledger, store
 FREE = {
     "cnn_initial_ncut": {"cluster_counts", "first_seed", "networks"},
     "cnn_ncut": {"cluster_counts", "shuffles", "train.precision"},
+    "cnn_predictions": {"networks"},
+    "cnn_runtimes": set(),
+    "cnn_zoo": set(),
     "community_adversarial": {"samples", "attempts", "settings", "precision"},
     "community_curves": {"neighbours", "repeats"},
     "community_epochs": {"neighbours"},

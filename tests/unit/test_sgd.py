@@ -70,7 +70,9 @@ def resnet_parameters(plan, bottleneck):
     return total + fan_in * 10 + 10
 
 
-@pytest.mark.parametrize("name", [n for n in cifar_networks.NAMES if n != "resnet56"])
+@pytest.mark.parametrize(
+    "name", [n for n in cifar_networks.NAMES if n not in cifar_networks.NARROW]
+)
 def test_networks_have_the_parameters_of_their_plans(name):
     plan = cifar_networks.plan_of(name)
     if name.startswith("vgg"):
@@ -80,6 +82,12 @@ def test_networks_have_the_parameters_of_their_plans(name):
     with torch.device("meta"):  # counting needs no weights
         model = cifar_networks.build(name, seed=0)
     assert sum(p.numel() for p in model.parameters()) == wanted
+
+
+@pytest.mark.parametrize(("name", "millions"), [("resnet32", 0.46), ("resnet44", 0.66)])
+def test_narrow_resnets_have_the_parameters_of_their_paper(name, millions):
+    model = cifar_networks.build(name, seed=0)
+    assert round(sum(p.numel() for p in model.parameters()) / 1e6, 2) == millions
 
 
 def test_resnet56_has_the_0_85_million_parameters_of_its_paper():

@@ -11,7 +11,7 @@ from book.lab.criteria import Part
 from book.lab.evidence import Results, measurement, part
 from book.papers.cnn_dynamics import evidence
 from book.papers.cnn_dynamics.looks import GLOBALS
-from book.papers.cnn_dynamics.s03_predicting.experiment import THRESHOLDS
+from book.papers.cnn_dynamics.settings import threshold
 
 __all__ = ["accurate", "moves", "trend"]
 
@@ -22,7 +22,7 @@ STATISTICS = {"median": 0, "mean": 1, "sd": 2}
 def accurate(rows: pd.DataFrame) -> pd.Series:
     """Which networks are above the paper's threshold."""
     first = rows.iloc[0]
-    return rows["accuracy"] > THRESHOLDS[first["data"], first["network"]]
+    return rows["accuracy"] > threshold(first["data"], first["network"], int(first["images"]))
 
 
 def moves(rows: pd.DataFrame, statistic: str) -> list[np.ndarray]:

@@ -9,9 +9,9 @@ from pandas.io.formats.style import Styler
 
 from book.lab.show import MISSING, styled
 from book.lab.words import say
+from book.papers.cnn_dynamics import settings
 from book.papers.cnn_dynamics.page import NAMES, NOT_RUN, paper_table
 from book.papers.cnn_dynamics.s02_training.measures import accurate, moves, trend
-from book.papers.cnn_dynamics.s03_predicting.experiment import THRESHOLDS
 
 __all__ = ["answer", "risers", "table_2", "threshold", "three"]
 
@@ -21,7 +21,7 @@ def threshold(rows: pd.DataFrame) -> float:
     if rows.empty:
         return 40.0
     first = rows.iloc[0]
-    return THRESHOLDS.get((first["data"], first["network"]), 40.0)
+    return settings.threshold(first["data"], first["network"], int(first["images"]))
 
 
 def answer(rows: pd.DataFrame) -> Markdown:

@@ -25,7 +25,7 @@ def accuracy_grid(rows: pd.DataFrame) -> Figure:
     with style.styled():
         table = rows.pivot_table(index="dropout", columns="learning_rate", values="accuracy")
         figure, (panel,) = style.axes(height=1.4 + 0.32 * len(table))
-        image = panel.imshow(table, cmap="viridis", aspect="auto", vmin=0, vmax=100)
+        image = panel.imshow(table, cmap="viridis", aspect="auto", vmin=0)
         figure.colorbar(image, ax=panel, label="accuracy (%)")
         lost = rows[rows["diverged"] >= 0]
         columns, lines = list(table.columns), list(table.index)
@@ -50,7 +50,7 @@ def curves(rows: pd.DataFrame) -> Figure:
             panel.plot(len(curve) - 1, curve[-1], "|", color=shade(0.92 * norm(rate)))
         scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(rates.min(), rates.max()), "viridis")
         figure.colorbar(scale, ax=panel, label="log10 learning rate")
-        panel.set(xlabel="epochs finished", ylabel="test accuracy (%)", ylim=(0, 100))
+        panel.set(xlabel="epochs finished", ylabel="test accuracy (%)", ylim=(0, None))
         panel.grid(axis="y", color=GRIDLINE, linewidth=0.6)
     return figure
 

@@ -26,7 +26,6 @@ from modgraph_lib import cache, provenance, training
 
 __all__ = [
     "HORIZONS",
-    "THRESHOLDS",
     "WINDOWS",
     "PredictParameters",
     "PredictionConfig",
@@ -36,17 +35,6 @@ __all__ = [
     "table",
 ]
 
-# Table 2: accuracy (%) from which a network counts as accurate.
-THRESHOLDS = {
-    ("cifar10", "lenet"): 40.0,
-    ("cifar10", "alexnet"): 40.0,
-    ("cifar10", "vgg1613"): 40.0,
-    ("cifar10", "resnet32"): 40.0,
-    ("cifar10", "resnet44"): 40.0,
-    ("tiny_imagenet", "lenet"): 9.0,
-    ("tiny_imagenet", "alexnet"): 10.0,
-    ("tiny_imagenet", "resnet50"): 25.0,
-}
 HORIZONS = (1, 2, 3, 4, 5, 6, 9, 12, 15)
 WINDOWS = {
     "cifar10": ((0, 2), (1, 3), (3, 5), (5, 7)),
@@ -264,7 +252,7 @@ def asked(
         raise ValueError(
             f"there are signatures of epochs 1 to {min(15, p.epochs)}, not of {max(horizons)}"
         )
-    threshold = THRESHOLDS.get((p.data, network), 40.0)
+    threshold = settings.threshold(p.data, network, p.images)
     shared = {**grid_of(p, network), "threshold": threshold, "repeats": repeats}
     found = []
 

@@ -170,10 +170,15 @@ def difference(name: str, pairs: list[list[pd.DataFrame]]) -> Part:
     return _part(name, rows, float(np.mean(means)), float(spread))
 
 
-def windows(results: Results, network: str, data: str) -> pd.DataFrame:
+def windows(results: Results, network: str, data: str, whole: bool = False) -> pd.DataFrame:
     """Records of least squares by window; empty while one of the paper's four is missing."""
     rows = evidence.predicted(
-        results, network=network, features="rolled.degree", model="least squares", data=data
+        results,
+        network=network,
+        features="rolled.degree",
+        model="least squares",
+        data=data,
+        whole=whole,
     )
     rows = rows.drop_duplicates("epochs_seen").set_index("epochs_seen")
     wanted = list(WINDOWS[data])
@@ -188,13 +193,18 @@ def regression(
     score: str,
     ends: Sequence[str] = (),
     data: str = "cifar10",
+    whole: bool = False,
     runs: int,
 ) -> list[Part]:
-    """Mean test MAE (points) or R2 of least squares, one part a network and window ("5-7")."""
+    """Mean test MAE (points) or R2 of least squares, one part a network and window ("5-7").
+
+    ``whole``: at the paper's scale only, since errors in points depend on how accurate networks
+    become.
+    """
     chosen = ends or ["-".join(map(str, window)) for window in WINDOWS[data]]
     found = []
     for network in networks:
-        rows = windows(results, network, data)
+        rows = windows(results, network, data, whole)
         for window in chosen:
             seen = tuple(int(end) for end in window.split("-"))
             name = f"{NAMES[network]}, epochs {window}"

@@ -41,10 +41,11 @@ def answer(rows: pd.DataFrame) -> Markdown:
     if own.empty:
         return Markdown("**The answer first.** The predictors of this page are not run yet.")
     best = own.loc[own["scores"].astype(float).idxmax()]
+    scale = f" ({best['scale']})" if best["scale"] else ""
     return say(
         f"""
-        **The answer first.** Yes: five epochs of degree signatures tell accurate LeNets from
-        inaccurate ones in {best["scores"]:.0f} of 100 cases ({best["model"].upper()}, ±
+        **The answer first.** Five epochs of degree signatures tell accurate LeNets from inaccurate
+        ones{scale} in {best["scores"]:.0f} of 100 cases ({best["model"].upper()}, ±
         {best["scores_sd"]:.1f} over balanced draws of {int(best["sample"])} of
         {int(best["networks"])} networks; the paper: over 93). Chance is 50. But chance is not the
         only thing to compare with, and [page 4](04_what_it_knows.ipynb) does.
@@ -95,7 +96,7 @@ def table_4(rows: pd.DataFrame) -> Styler:
         seen = tuple(int(end) for end in window.split("-"))
         lines[window] = {"MAE, paper": f"{mae:g}", "R2, paper": f"{r2:g}"}
         if len(rows):
-            own = rows.loc[seen]
+            own = rows.loc[[seen]].iloc[0]
             lines[window]["MAE, ours"] = f"{own['mae']:.2f} ± {own['mae_sd']:.2f}"
             lines[window]["R2, ours"] = f"{own['r2']:.2f} ± {own['r2_sd']:.2f}"
         else:

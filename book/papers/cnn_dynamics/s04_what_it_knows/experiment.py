@@ -69,7 +69,7 @@ def configs(parameters: KnowledgeParameters) -> list[PredictionConfig]:
         for learners in ((0.0, learned) if p.every else (0.0,))
         for names in ((*ALONE, *TOGETHER) if p.every else FIRST)
     ]
-    threshold = predictions.THRESHOLDS.get((p.data, p.network), 40.0)
+    threshold = settings.threshold(p.data, p.network, p.images)
     found += [
         PredictionConfig(
             **shared, features=names, model="svm", threshold=threshold, repeats=p.draws

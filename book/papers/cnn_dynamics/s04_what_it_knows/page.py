@@ -52,8 +52,12 @@ def gains(network: str = "lenet", model: str = "forest by rate") -> dict[str, di
     return found
 
 
-def answer(found: Mapping[str, Mapping[str, Gain]]) -> Markdown:
-    """The registered question, answered in words, with its intervals."""
+def answer(found: Mapping[str, Mapping[str, Gain]], scale: str = "") -> Markdown:
+    """The registered question, answered in words, with its intervals.
+
+    Args:
+        scale: in words, how the networks differ from the paper's; empty if they do not.
+    """
     if not found:
         return Markdown("**The answer first.** The question of this page is not run yet.")
     own, control = (found["all networks"].get(name) for name in (experiment.GRAPH, ADDED[-1]))
@@ -63,13 +67,15 @@ def answer(found: Mapping[str, Mapping[str, Gain]]) -> Markdown:
         "nothing that matters": "Nothing that matters",
         "open": "It cannot be told from these networks",
     }[own.answer]
+    weak = " Since even these cannot be told from nothing here, a small gain cannot be excluded."
+    which = f" ({scale})" if scale else ""
     return say(
         f"""
         **The answer first.** {words}. Learning rate and dropout alone, without a step of training,
-        predict the final accuracy of {own.networks} LeNets. Five epochs of their graphs, added to
-        that, make the error smaller by {own.points:.2f} points (95% interval {own.low:.2f} to
-        {own.high:.2f}). The accuracies of the same five epochs make it smaller by
-        {control.points:.2f} ({control.low:.2f} to {control.high:.2f}).
+        predict the final accuracy of {own.networks} LeNets{which}. Added to that, five epochs of
+        their graphs lower the mean error by {own.points:.2f} points (95% interval {own.low:.2f} to
+        {own.high:.2f}; below zero the error grows), and the accuracies of the same five epochs by
+        {control.points:.2f} ({control.low:.2f} to {control.high:.2f}).{weak * (control.low <= 0)}
         """
     )
 

@@ -111,7 +111,8 @@ def predictions(rows: pd.DataFrame, names: Sequence[str]) -> Figure:
         figure, panels = style.axes(1, len(there), height=2.9, sharey=True, sharex=True)
         for panel, name in zip(panels, there, strict=True):
             row = rows[rows["features"] == name].iloc[-1]
-            panel.plot([0, 100], [0, 100], color=style.SHUFFLE, linewidth=0.8)
+            top = 1.05 * max(*row["accuracy"], *row["predicted"])
+            panel.plot([0, top], [0, top], color=style.SHUFFLE, linewidth=0.8)
             panel.plot(row["accuracy"], row["predicted"], "o", ms=4, alpha=0.6, color=style.NETWORK)
             panel.set(title=textwrap.fill(WORDS[name], 24), xlabel="true accuracy (%)")
         panels[0].set_ylabel("predicted (%)")

@@ -171,7 +171,10 @@ def test_every_claim_of_the_section_is_computed_without_and_with_rows():
     assert len(empty) == 33
     untrained = empty["id"].isin(["CL-02", "CL-03"])
     assert set(empty["verdict"][untrained]) == {"not run yet"}
-    assert set(empty["verdict"][~untrained]) == {"not run (needs GPU)"}
+    assert {verdict.split(" (")[0] for verdict in empty["verdict"][~untrained]} == {
+        "not run",
+        "not run yet",
+    }
     cells = [
         rows(data=data, regularizer=condition, stage=stage, reading=reading,
              ncut=np.linspace(9.9, 10.1, 5))

@@ -192,12 +192,15 @@ def pretend(network, layers, epochs=10, paper=False, missing=()):
 def test_claims_of_a_short_run_say_so():
     rows = pd.concat([pretend("resnet18", 8), pretend("vgg16", 13)])
     found = ledger.verdicts({"community_epochs": rows}, ids=("CM-23", "CM-24", "CM-25", "CM-26"))
-    assert found["verdict"].tolist() == ["reproduced"] * 4
-    assert set(found["scale"]) == {"another recipe: width 16, the first 10 of 10 epochs, 2 of each"}
+    # how constant shallow layers are is a matter of the schedule, which a short run has not
+    assert found["verdict"].tolist() == ["not run (needs GPU)"] * 2 + ["reproduced"] * 2
+    assert set(found["scale"][2:]) == {
+        "another recipe: width 16, the first 10 of 10 epochs, 2 of each"
+    }
     assert [len(parts) for parts in found["parts"]] == [2, 3, 2, 2]
     moving = rows.assign(q=rows["q"] + 0.01 * rows["epoch"])
     found = ledger.verdicts({"community_epochs": moving}, ids=("CM-23", "CM-25"))
-    assert found["verdict"].tolist() == ["not reproduced", "reproduced"]
+    assert found["verdict"].tolist() == ["not run (needs GPU)", "reproduced"]
     unmoved = rows.assign(q=0.7 - 0.1 * rows["test_accuracy"])
     found = ledger.verdicts({"community_epochs": unmoved}, ids=("CM-25",))
     assert found["verdict"].tolist() == ["not reproduced"]
@@ -207,9 +210,9 @@ def test_runs_with_gaps_do_not_count_and_the_paper_scale_comes_first():
     short = pretend("resnet18", 8)
     gap = pretend("resnet18", 8, missing=[(0, 4), (1, 10)])
     found = ledger.verdicts({"community_epochs": gap}, ids=("CM-23", "CM-25"))
-    assert found["verdict"].tolist() == ["not run yet"] * 2
+    assert found["verdict"].tolist() == ["not run (needs GPU)", "not run yet"]
     paper = pretend("resnet18", 8, epochs=31, paper=True)
     found = ledger.verdicts({"community_epochs": pd.concat([short, paper])}, ids=("CM-25",))
     assert found["scale"].tolist() == ["paper"]
     empty = ledger.verdicts({}, ids=("CM-23", "CM-24", "CM-25", "CM-26"))
-    assert set(empty["verdict"]) == {"not run yet"}
+    assert set(empty["verdict"]) == {"not run yet", "not run (needs GPU)"}

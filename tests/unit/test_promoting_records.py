@@ -154,7 +154,7 @@ def test_claims_of_small_cnns_need_three_networks(table):
             ("tags", {"tags": 10, "beta": 0.8, "tag_outputs": False}),
         )
     )
-    for seeds, verdict in ((5, "reproduced"), (2, "not run (needs GPU)")):
+    for seeds, verdict in ((5, "reproduced"), (2, "not run yet (about 2.1 hours)")):
         some = {"promoting_ncut": rows[rows["seed"] < seeds]}
         assert ledger.verdicts(some, ids=("CL-89",))["verdict"].tolist() == [verdict]
 

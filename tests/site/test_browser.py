@@ -44,7 +44,9 @@ def test_formulas_are_drawn(browser, page):
         "return [...document.querySelectorAll('.math')]"
         ".filter(e => e.tagName != 'A' && !e.querySelector('mjx-container')).length"
     )
-    assert drawn > 0 and failed == 0 and left == 0
+    some = browser.script("return document.querySelectorAll('.math').length")
+    assert (drawn > 0) == (some > 0) and failed == 0 and left == 0
+    assert drawn > 0 or page != "book/notation.html"
 
 
 @pytest.mark.parametrize("page", PAGES)

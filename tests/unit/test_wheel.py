@@ -79,7 +79,7 @@ def test_the_wheel_holds_the_library_alone(site):
 
 
 def test_the_examples_of_the_readme_run_as_installed(site, tmp_path):
-    assert len(EXAMPLES) == 2
+    assert len(EXAMPLES) == 3
     before = contents(site)
     code = "\n".join([MODEL, *EXAMPLES, "print(report.__file__)"])
     *told, place = run(site, tmp_path, code)

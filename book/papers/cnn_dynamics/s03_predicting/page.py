@@ -48,7 +48,7 @@ def answer(rows: pd.DataFrame) -> Markdown:
         ones{scale} in {best["scores"]:.0f} of 100 cases ({best["model"].upper()}, ±
         {best["scores_sd"]:.1f} over balanced draws of {int(best["sample"])} of
         {int(best["networks"])} networks; the paper: over 93). Chance is 50. But chance is not the
-        only thing to compare with, and [page 4](04_what_it_knows.ipynb) does.
+        only thing to compare with, and [page 4](04_what_it_knows.html) does.
         """
     )
 

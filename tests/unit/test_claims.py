@@ -98,6 +98,13 @@ def test_a_faulty_entry_is_refused_with_the_fault(tmp_path, old, new, message):
         ledger.load_claims(tmp_path / "papers", arguments=True)
 
 
+def test_it_is_known_since_when_every_test_reads_as_it_does():
+    claims = ledger.load_claims()
+    tested = claims[claims["tests"].map(bool)]
+    unknown = tested["id"][tested["written"] == ""].tolist()
+    assert not unknown, "run python -m book.scripts.written"
+
+
 def test_what_several_tests_share_stands_beside_them(tmp_path):
     path = tmp_path / "tests.yaml"
     path.write_text(

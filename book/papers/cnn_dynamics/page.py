@@ -5,11 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from IPython.display import Markdown
 
-import modgraph_lib
 from book.lab import ledger
-from book.lab.claims import PAPERS, papers_root
+from book.lab.claims import papers_root
 from book.lab.evidence import Results
-from book.lab.words import library_digest, rows_digest, say
+from book.lab.status import status_line
 from book.papers.cnn_dynamics import evidence
 
 __all__ = ["NAMES", "NOT_RUN", "cost", "paper_table", "provenance", "status", "stored"]
@@ -46,24 +45,8 @@ def stored(network: str = "lenet", data: str = "cifar10") -> pd.DataFrame:
 
 def status(section: str, rows: pd.DataFrame, results: Results | None = None) -> Markdown:
     """The line under a section's title: paper, verdicts so far, evidence, digests."""
-    results = ledger.load_results() if results is None else results
-    said = "the question of this page is ours; no claim rests on it"
-    if section in set(ledger.load_claims()["section"]):
-        totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
-        kinds = totals.drop("total").items()
-        said = ", ".join(f"{count} {kind}" for kind, count in kinds if count)
-        said += f", of {totals['total']} claims"
-    digest = rows_digest(rows) if len(rows) else "none"
-    return say(
-        f"""
-        **Paper:** {PAPERS["cnn_dynamics"]}<br>
-        **Verdicts so far:** {said}<br>
-        **Evidence at hand:** {described(rows)}<br>
-        **Cost:** this page less than a minute on 2 cores<br>
-        **Digests:** library `{library_digest()}` (version {modgraph_lib.__version__}),
-        rows and their data `{digest}`
-        """
-    )
+    cost = "this page less than a minute on 2 cores"
+    return status_line(section, rows, evidence=described(rows), cost=cost, results=results)
 
 
 def described(rows: pd.DataFrame) -> str:

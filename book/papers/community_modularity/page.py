@@ -5,11 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from IPython.display import Markdown
 
-import modgraph_lib
-from book.lab import ledger
-from book.lab.claims import PAPERS
 from book.lab.evidence import Results
-from book.lab.words import library_digest, rows_digest, say
+from book.lab.status import status_line
 from book.papers.community_modularity.settings import DATA_WORDS, NETWORK_WORDS
 
 __all__ = ["NOT_RUN", "network_name", "provenance", "status"]
@@ -35,20 +32,8 @@ def status(section: str, rows: pd.DataFrame, results: Results | None = None) -> 
         rows: the evidence, with the columns of ``community_modularity.curves.table``.
         results: as for ``ledger.verdicts``; None reads the store.
     """
-    results = ledger.load_results() if results is None else results
-    totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
-    said = ", ".join(f"{count} {kind}" for kind, count in totals.drop("total").items() if count)
-    digest = rows_digest(rows) if len(rows) else "none"
-    return say(
-        f"""
-        **Paper:** {PAPERS[section.split("/")[0]]}<br>
-        **Verdicts so far:** {said}, of {totals["total"]} claims<br>
-        **Evidence at hand:** {_evidence(rows)}<br>
-        **Cost:** this page about a minute on 2 cores<br>
-        **Digests:** library `{library_digest()}` (version {modgraph_lib.__version__}),
-        rows and their data `{digest}`
-        """
-    )
+    cost = "this page about a minute on 2 cores"
+    return status_line(section, rows, evidence=_evidence(rows), cost=cost, results=results)
 
 
 def provenance(rows: pd.DataFrame) -> Markdown:

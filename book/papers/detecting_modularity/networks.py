@@ -65,6 +65,31 @@ class ModulesConfig:
             raise ValueError(f"a correlation needs at least 3 images, got {self.responses}")
 
 
+def chosen(parameters: Any, architecture: str, data: str) -> list[TrainConfig]:
+    """The training runs that a section's parameters name, reading by reading and seed by seed.
+
+    Args:
+        parameters: with readings, seeds, seed, epochs, width, batch_size and, if they may be
+            limited, images.
+        architecture, data: as for ``condition``.
+    """
+    p = parameters
+    return [
+        condition(
+            architecture,
+            data,
+            reading,
+            seed,
+            epochs=p.epochs,
+            width=p.width,
+            batch_size=p.batch_size,
+            images=getattr(p, "images", 0),
+        )
+        for reading in p.readings
+        for seed in range(p.seed, p.seed + p.seeds)
+    ]
+
+
 def condition(
     architecture: str,
     data: str,

@@ -8,12 +8,10 @@ import pandas as pd
 from IPython.display import Markdown
 from pandas.io.formats.style import Styler
 
-import modgraph_lib
-from book.lab import ledger
-from book.lab.claims import PAPERS
 from book.lab.evidence import Results
 from book.lab.show import MISSING
-from book.lab.words import command, drawn, library_digest, rows_digest, say
+from book.lab.status import status_line
+from book.lab.words import command, drawn, say
 from book.papers.detecting_modularity import settings
 from book.papers.detecting_modularity.conditions import PARTITIONINGS, cell, combined, printed
 from modgraph_lib.datasets.names import data_name
@@ -38,20 +36,8 @@ PROXIES = {
 
 def status(section: str, rows: pd.DataFrame) -> Markdown:
     """The line under a page's title: paper, verdicts so far, evidence, cost, digests."""
-    verdicts = ledger.verdicts(ledger.load_results(), section=section)
-    totals = ledger.summary(verdicts).loc["all"]
-    said = ", ".join(f"{count} {kind}" for kind, count in totals.drop("total").items() if count)
-    digest = rows_digest(rows) if len(rows) else "none"
-    return say(
-        f"""
-        **Paper:** {PAPERS[section.split("/")[0]]}<br>
-        **Verdicts so far:** {said}, of {totals["total"]} claims<br>
-        **Evidence at hand:** {_evidence(rows)}<br>
-        **Cost:** this page under a minute on 2 cores<br>
-        **Digests:** library `{library_digest()}` (version {modgraph_lib.__version__}),
-        rows and their data `{digest}`
-        """
-    )
+    cost = "this page under a minute on 2 cores"
+    return status_line(section, rows, evidence=_evidence(rows), cost=cost)
 
 
 def provenance(rows: pd.DataFrame) -> Markdown:

@@ -27,8 +27,6 @@ from modgraph_lib.datasets.names import data_name
 
 __all__ = ["cell", "first_shuffles", "initial", "label"]
 
-INPUTS = settings.MLP.inputs
-
 INITIAL_SEEDS = {4: 200, 12: 100}
 
 # fmt: off

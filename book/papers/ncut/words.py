@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 from IPython.display import Markdown
 
-import modgraph_lib
 from book.lab import ledger
-from book.lab.claims import PAPERS
 from book.lab.show import NOT_RUN
-from book.lab.words import library_digest, rows_digest, say
+from book.lab.status import status_line
 from book.papers.ncut import beside, readings
 from modgraph_lib.datasets.names import data_name
 from modgraph_lib.plots import style
@@ -39,23 +37,13 @@ def status(
         rows: the evidence itself, where width and data do not tell it from other rows.
     """
     results = ledger.load_results()
-    totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
-    said = ", ".join(f"{count} {kind}" for kind, count in totals.drop("total").items() if count)
     paper = rows
     if paper is None:
         every = results[experiment]
         paper = every[(every["width"] == width) & every["data"].isin(data)]
-    cost = f"{_work(paper)} for the rows at hand" if len(paper) else NOT_RUN_YET
-    return say(
-        f"""
-        **Paper:** {PAPERS[section.split("/")[0]]}<br>
-        **Verdicts so far:** {said}, of {totals["total"]} claims<br>
-        **Evidence at hand:** {_evidence(paper)}<br>
-        **Cost:** this page about a minute on 2 cores; paper scale {cost}<br>
-        **Digests:** library `{library_digest()}` (version {modgraph_lib.__version__}),
-        rows and their data `{rows_digest(paper)}`
-        """
-    )
+    work = f"{_work(paper)} for the rows at hand" if len(paper) else NOT_RUN_YET
+    cost = f"this page about a minute on 2 cores; paper scale {work}"
+    return status_line(section, paper, evidence=_evidence(paper), cost=cost, results=results)
 
 
 def provenance(rows: pd.DataFrame) -> Markdown:

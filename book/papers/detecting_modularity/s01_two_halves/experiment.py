@@ -75,23 +75,13 @@ def configs(parameters: HalvesParameters) -> list[HalvesConfig]:
     p = parameters
     return [
         HalvesConfig(
-            networks.condition(
-                "mlp",
-                f"{p.data}_halves_diff",
-                reading,
-                seed,
-                epochs=p.epochs,
-                width=p.width,
-                batch_size=p.batch_size,
-                images=p.images,
-            ),
+            train,
             clusters=p.clusters,
             responses=p.responses,
             controls=p.controls,
-            kept_pictures=2 if seed == p.seed else -1,
+            kept_pictures=2 if train.seed == p.seed else -1,
         )
-        for reading in p.readings
-        for seed in range(p.seed, p.seed + p.seeds)
+        for train in networks.chosen(p, "mlp", f"{p.data}_halves_diff")
     ]
 
 

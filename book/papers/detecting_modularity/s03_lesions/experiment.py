@@ -79,23 +79,13 @@ def configs(parameters: LesionsParameters) -> list[LesionsConfig]:
     p = parameters
     return [
         LesionsConfig(
-            networks.condition(
-                "mlp",
-                p.data,
-                reading,
-                seed,
-                epochs=p.epochs,
-                width=p.width,
-                batch_size=p.batch_size,
-                images=p.images,
-            ),
+            train,
             clusters=p.clusters,
             responses=p.responses,
             controls=p.controls,
             test_images=p.test_images,
         )
-        for reading in p.readings
-        for seed in range(p.seed, p.seed + p.seeds)
+        for train in networks.chosen(p, "mlp", p.data)
     ]
 
 

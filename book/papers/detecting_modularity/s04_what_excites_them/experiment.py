@@ -91,23 +91,13 @@ def configs(parameters: FeaturesParameters) -> list[FeaturesConfig]:
     p = parameters
     return [
         FeaturesConfig(
-            networks.condition(
-                "mlp",
-                p.data,
-                reading,
-                seed,
-                epochs=p.epochs,
-                width=p.width,
-                batch_size=p.batch_size,
-                images=p.images,
-            ),
+            train,
             clusters=p.clusters,
             responses=p.responses,
             controls=p.controls,
             **of_recipe(recipe, p.data),
         )
-        for reading in p.readings
-        for seed in range(p.seed, p.seed + p.seeds)
+        for train in networks.chosen(p, "mlp", p.data)
         for recipe in p.recipes
     ]
 

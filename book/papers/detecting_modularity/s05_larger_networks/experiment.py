@@ -57,22 +57,12 @@ def configs(
     """Lesions and visualisations of each network and k; those of one network stand together."""
     p = parameters
     lesions, features = [], []
-    for reading in p.readings:
-        for seed in range(p.seed, p.seed + p.seeds):
-            train = networks.condition(
-                "small_cnn",
-                p.data,
-                reading,
-                seed,
-                epochs=p.epochs,
-                width=p.width,
-                batch_size=p.batch_size,
-            )
-            for k in p.clusters:
-                shared = {"clusters": k, "responses": p.responses, "controls": p.controls}
-                lesions.append(lesion.LesionsConfig(train, **shared, test_images=p.test_images))
-                recipe = {**feature.of_recipe("described", p.data), "steps": p.steps}
-                features.append(feature.FeaturesConfig(train, **shared, **recipe))
+    for train in networks.chosen(p, "small_cnn", p.data):
+        for k in p.clusters:
+            shared = {"clusters": k, "responses": p.responses, "controls": p.controls}
+            lesions.append(lesion.LesionsConfig(train, **shared, test_images=p.test_images))
+            recipe = {**feature.of_recipe("described", p.data), "steps": p.steps}
+            features.append(feature.FeaturesConfig(train, **shared, **recipe))
     return lesions, features
 
 

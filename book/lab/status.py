@@ -1,0 +1,45 @@
+"""The line under a section's title: paper, verdicts so far, evidence, cost, digests."""
+
+from __future__ import annotations
+
+import pandas as pd
+from IPython.display import Markdown
+
+import modgraph_lib
+from book.lab import ledger
+from book.lab.claims import PAPERS
+from book.lab.evidence import Results
+from book.lab.words import library_digest, rows_digest, say
+
+__all__ = ["status_line"]
+
+
+def status_line(
+    section: str, rows: pd.DataFrame, *, evidence: str, cost: str, results: Results | None = None
+) -> Markdown:
+    """The status of one section, computed from its claims and rows.
+
+    Args:
+        section: for instance "community_modularity/03_training"; it may have no claim.
+        rows: the evidence, with the column ``key``; none is fine.
+        evidence, cost: the same in words, and what the page takes to run.
+        results: as for ``ledger.verdicts``; None reads the store.
+    """
+    said = "the question of this page is ours; no claim rests on it"
+    if section in set(ledger.load_claims()["section"]):
+        results = ledger.load_results() if results is None else results
+        totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
+        kinds = totals.drop("total").items()
+        said = ", ".join(f"{count} {kind}" for kind, count in kinds if count)
+        said += f", of {totals['total']} claims"
+    digest = rows_digest(rows) if len(rows) else "none"
+    return say(
+        f"""
+        **Paper:** {PAPERS[section.split("/")[0]]}<br>
+        **Verdicts so far:** {said}<br>
+        **Evidence at hand:** {evidence}<br>
+        **Cost:** {cost}<br>
+        **Digests:** library `{library_digest()}` (version {modgraph_lib.__version__}),
+        rows and their data `{digest}`
+        """
+    )

@@ -25,12 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2
     """
     options = _parser().parse_args(arguments)
-    warnings.showwarning = _warn
     status = 2
     try:
-        work = options.prepare(options)
-        status = 1
-        work()
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            work = options.prepare(options)
+            status = 1
+            work()
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # a factory is foreign code and may raise anything

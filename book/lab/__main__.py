@@ -55,6 +55,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "run":
         return _run(options)
     if options.command == "commit":
+        try:
+            store.check_writable()
+        except OSError as error:
+            print(error.strerror, file=sys.stderr)
+            return 2
         for experiment in registry.experiments():
             if any(map(experiment.keep, store.read(experiment.name))):
                 print(store.commit_records(experiment.name, experiment.keep))
@@ -98,7 +103,7 @@ def _run(options: argparse.Namespace) -> int:
         with cluster.on_cluster(options.dask) if options.dask else nullcontext():
             return 0 if run(section, parameters, say=say, **how) else 3
     except (cluster.ClusterError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(getattr(error, "strerror", None) or error, file=sys.stderr)
         return 2
 
 

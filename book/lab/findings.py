@@ -14,11 +14,10 @@ import pandas as pd
 import yaml
 
 from book.lab.cards import GRADE_WORDS, grade_of, mark
-from book.lab.claims import papers_root
+from book.lab.claims import PAPERS, papers_root
 from book.lab.evidence import Results
 from book.lab.filter import STYLE
-from book.lab.scorecard import summary
-from book.lab.verdict import SIGNS, kind_of, verdicts
+from book.lab.verdict import kind_of, verdicts
 
 __all__ = ["findings", "markdown", "said", "stale"]
 
@@ -72,10 +71,8 @@ def markdown(results: Results | None = None, *, root: str = "../") -> str:
         root: relative path from the page to the root of the site.
     """
     frame = verdicts(results).set_index("id", drop=False)
-    counts = summary(frame.reset_index(drop=True)).loc["all"]
     shown = [entry for entry in findings() if not stale([entry], frame)]
     lines = [_finding(entry, frame, root) for entry in shown]
-    told = ", ".join(f"{SIGNS[kind]} {counts[kind]} {kind}" for kind in SIGNS)
     return "\n\n".join(
         [
             "# What we found",
@@ -85,8 +82,11 @@ def markdown(results: Results | None = None, *, root: str = "../") -> str:
             "evidence; each leads to where it was measured.",
             *lines,
             "## Counted",
-            f"Of {counts['total']} statements in the five papers: {told}. The "
-            "[scorecard](scorecard.md) has them all.",
+            "Some statements weigh more than others: those that a paper's abstract rests on are "
+            "counted beside all of them. Each paper's page says whether its abstract holds; the "
+            "[scorecard](scorecard.md) has every claim.",
+            "```{include} counts.md\n```",
+            *(f"- [{title}]({root}papers/{paper}.md)" for paper, title in PAPERS.items()),
         ]
     )
 

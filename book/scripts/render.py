@@ -21,6 +21,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
+from book.lab.abstracts import abstracts
 from book.scripts import pages
 from book.scripts.sections import MARKER, ROOT, all_sections, read_executed
 
@@ -69,12 +70,32 @@ def stage(source: Path, root: Path = ROOT) -> None:
         ("scorecard", pages.scorecard(sections)),
         ("run_times", pages.run_times(executed, results)),
         ("api", pages.api()),
+        ("counts", pages.counts()),
     ):
         (source / "book" / f"{name}.md").write_text(text, "utf8")
+    stage_papers(source, executed)
 
     absent = [f for f in toc_files(toc) if not any(source.glob(f"{f}.*"))]
     if absent:
         raise RenderError(f"in _toc.yml but not there: {', '.join(absent)}")
+
+
+def stage_papers(source: Path, executed: dict[str, nbformat.NotebookNode]) -> None:
+    """Write the opening page of every paper, with one figure of an executed section."""
+    folder = source / "papers"
+    folder.mkdir()
+    for name, entry in abstracts().items():
+        chosen, text = entry["figure"], ""
+        notebook = executed.get(chosen["section"])
+        if notebook and (found := pages.figure_of(notebook, chosen["name"])):
+            kind, content, caption, alt = found
+            (folder / f"{name}.{kind}").write_bytes(content)
+            text = (
+                f"```{{figure}} {name}.{kind}\n:name: fig-paper-{name}\n"
+                f":alt: {' '.join(alt.split())}\n\n{caption.strip()}\n"
+                f"From [its section](../notebooks/{chosen['section']}.ipynb).\n```"
+            )
+        (folder / f"{name}.md").write_text(pages.paper(name, text), "utf8")
 
 
 def for_readers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

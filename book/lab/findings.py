@@ -19,7 +19,7 @@ from book.lab.evidence import Results
 from book.lab.filter import STYLE
 from book.lab.verdict import kind_of, verdicts
 
-__all__ = ["findings", "markdown", "said", "stale"]
+__all__ = ["answers", "findings", "markdown", "said", "stale"]
 
 NUMBER = re.compile(r"\{([A-Z]{2}-\d+)(?:\[(\d+)\]|\.(runs))(:[^}]*)?\}")
 
@@ -27,6 +27,22 @@ NUMBER = re.compile(r"\{([A-Z]{2}-\d+)(?:\[(\d+)\]|\.(runs))(:[^}]*)?\}")
 def findings() -> list[dict[str, Any]]:
     """The entries of ``findings.yaml``: says, and claims (id -> the verdict it speaks of)."""
     return yaml.safe_load((papers_root() / "findings.yaml").read_text("utf8"))
+
+
+def answers(frame: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Section -> says, with its numbers, figure and see, of ``answers.yaml``.
+
+    An answer whose claims have other verdicts than it speaks of is left out.
+
+    Args:
+        frame: the rows of ``verdicts``.
+    """
+    frame, found = frame.set_index("id"), {}
+    entries = yaml.safe_load((papers_root() / "answers.yaml").read_text("utf8"))
+    for name, entry in entries.items():
+        if not stale([{"claims": entry.pop("claims", {})}], frame):
+            found[name] = entry | {"says": said(entry["says"], frame)}
+    return found
 
 
 def said(sentence: str, frame: pd.DataFrame) -> str:

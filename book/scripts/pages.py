@@ -19,6 +19,7 @@ import nbformat
 import pandas as pd
 
 import modgraph_lib
+from book.scripts.reading import Opening
 
 PUBLIC = modgraph_lib.FACE
 
@@ -76,6 +77,12 @@ def paper(name: str, figure: str) -> str:
     return importlib.import_module("book.lab.abstracts").paper_markdown(
         name, verdicts(), figure=figure
     )
+
+
+def openings() -> dict[str, Opening]:
+    """Answer and figure of the sections that do not write their own, by name."""
+    found = importlib.import_module("book.lab.findings").answers(verdicts())
+    return {name: Opening(**entry) for name, entry in found.items()}
 
 
 def figure_of(notebook: nbformat.NotebookNode, name: str) -> tuple[str, bytes, str, str] | None:

@@ -8,6 +8,7 @@ site takes the place of the old one.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import platform
@@ -23,7 +24,8 @@ import yaml
 
 from book.lab.abstracts import abstracts
 from book.scripts import pages
-from book.scripts.sections import MARKER, ROOT, all_sections, read_executed
+from book.scripts.reading import arranged, for_download, for_readers
+from book.scripts.sections import ROOT, all_sections, read_executed
 
 STAMP = ".modgraph-digest"
 
@@ -57,10 +59,12 @@ def stage(source: Path, root: Path = ROOT) -> None:
 
     executed = {s.name: read_executed(s) for s in all_sections(root)}
     executed = {name: notebook for name, notebook in executed.items() if notebook is not None}
+    openings = pages.openings()
     for name, notebook in executed.items():
         target = source / "notebooks" / f"{name}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(for_readers(notebook), target)
+        page = arranged(for_readers(copy.deepcopy(notebook)), openings.get(name))
+        nbformat.write(page, target)
 
     toc = yaml.safe_load((root / "_toc.yml").read_text("utf8"))
     sections = {f.removeprefix("notebooks/") for f in toc_files(toc)}
@@ -96,34 +100,6 @@ def stage_papers(source: Path, executed: dict[str, nbformat.NotebookNode]) -> No
                 f"From [its section](../notebooks/{chosen['section']}.ipynb).\n```"
             )
         (folder / f"{name}.md").write_text(pages.paper(name, text), "utf8")
-
-
-def for_readers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook without what only a live run or a test needs. Changes it in place.
-
-    Left out: the marks of the notebook tests, and progress bars, which a static page would show
-    frozen in all their stages (standard error with carriage returns). A figure that was not drawn
-    for want of rows, but said so in a line of text, loses its caption.
-    """
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        lines = cell.source.splitlines()
-        cell.source = "\n".join(line for line in lines if line.strip() != MARKER)
-        cell.outputs = [output for output in cell.outputs if not is_progress(output)]
-        if any("text/markdown" in output.get("data", ()) for output in cell.outputs):
-            for part in ("figure", "image"):
-                cell.metadata.get("mystnb", {}).pop(part, None)
-    return notebook
-
-
-def is_progress(output: nbformat.NotebookNode) -> bool:
-    """Whether an output is (a piece of) a progress bar."""
-    return (
-        output.output_type == "stream"
-        and output.name == "stderr"
-        and ("\r" in output.text or not output.text.strip())
-    )
 
 
 def site_digest(root: Path = ROOT) -> str:
@@ -172,6 +148,14 @@ def missing_pages(html: Path, toc: dict) -> list[str]:
     return [f"{name}.html" for name in expected if not (html / f"{name}.html").is_file()]
 
 
+def offer_notebooks(html: Path, root: Path = ROOT) -> None:
+    """Put the committed notebooks where the pages' download buttons lead."""
+    for section in all_sections(root):
+        target = html / "_sources" / "notebooks" / f"{section.name}.ipynb"
+        if target.exists():
+            nbformat.write(for_download(nbformat.read(section.notebook, as_version=4)), target)
+
+
 def replace_folder(new: Path, old: Path) -> None:
     """Put the folder ``new`` in the place of ``old``."""
     aside = old.with_name(f"{old.name}.old")
@@ -203,6 +187,7 @@ def render(root: Path = ROOT) -> Path:
     absent = missing_pages(built, toc)
     if absent:
         raise RenderError(f"pages are missing from the site: {', '.join(absent)}")
+    offer_notebooks(built, root)
     (built / STAMP).write_text(digest)
     replace_folder(built, html)
     print(f"book: rendered in {time.monotonic() - start:.0f} s")

@@ -11,10 +11,12 @@ MOST = 200  # characters that are shown
 
 
 def describe(doctree: nodes.document | None) -> str:
-    """A page in one or two sentences: its answer, or else its first paragraph that says anything."""
+    """A page in one or two sentences: its answer, or else its first paragraph of any length."""
     texts = (
         [" ".join(p.astext().split()) for p in doctree.findall(nodes.paragraph)] if doctree else []
     )
+    found = doctree.findall(nodes.paragraph) if doctree else ()
+    texts = [" ".join(paragraph.astext().split()) for paragraph in found]
     texts = [text for text in texts if len(text) > 60 and not text.startswith("Paper:")]
     answers = [text for text in texts if text.startswith("The answer.")]
     text = (answers or texts or [""])[0].removeprefix("The answer. ")

@@ -109,8 +109,8 @@ def _state(state: dict[str, Any], frame: pd.DataFrame, root: str) -> str:
     lines = [_line(claim, root, grade=True) for claim in claims.itertuples()]
     said_of = f"{len(decided)} of {len(claims)} claims decided"
     return (
-        f'<div class="mg-state">\n<p>{mark(holds(kinds))} <strong>{state["says"]}</strong><br>'
-        f"<small>{', '.join([said_of, *grades])}</small></p>\n"
+        f"<div>\n<p><strong>{state['says']}</strong><br>"
+        f"{mark(holds(kinds))} <small>({', '.join([said_of, *grades])})</small></p>\n"
         f"<ul>{''.join(lines)}</ul>\n</div>"
     )
 

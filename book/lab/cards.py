@@ -94,7 +94,8 @@ def _behind(claim: Any, link: str) -> str:
     if parts:
         shown = claim.observed.split("; ")
         lines = [
-            f"<li>{OUTCOMES[part['outcome']]} {_text(said)}; asked: {part['asked']}{p_of(part)}</li>"
+            f"<li>{OUTCOMES[part['outcome']]} {_text(said)}; "
+            f"asked: {part['asked']}{p_of(part)}</li>"
             for part, said in zip(parts, shown, strict=False)
         ]
         pieces.append(f"<strong>Measured:</strong><ul>{''.join(lines)}</ul>")

@@ -15,9 +15,8 @@ import yaml
 
 from book.lab.cards import GRADE_WORDS, grade_of, mark
 from book.lab.claims import PAPERS, papers_root
-from book.lab.evidence import Results
 from book.lab.filter import STYLE
-from book.lab.verdict import kind_of, verdicts
+from book.lab.verdict import kind_of
 
 __all__ = ["answers", "findings", "markdown", "said", "stale"]
 
@@ -79,14 +78,14 @@ def stale(entries: Iterable[Mapping[str, Any]], frame: pd.DataFrame) -> list[str
     ]
 
 
-def markdown(results: Results | None = None, *, root: str = "../") -> str:
+def markdown(frame: pd.DataFrame, *, root: str = "../") -> str:
     """The page "What we found", in MyST markdown.
 
     Args:
-        results: as for ``verdicts``.
+        frame: the rows of ``verdicts``.
         root: relative path from the page to the root of the site.
     """
-    frame = verdicts(results).set_index("id", drop=False)
+    frame = frame.set_index("id", drop=False)
     shown = [entry for entry in findings() if not stale([entry], frame)]
     lines = [_finding(entry, frame, root) for entry in shown]
     return "\n\n".join(

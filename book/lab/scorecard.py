@@ -79,7 +79,7 @@ def claims_table(section: str, results: Results | None = None) -> Html:
 
 
 def scorecard_markdown(
-    results: Results | None = None,
+    frame: pd.DataFrame,
     *,
     root: str = "../",
     sections: Collection[str] | None = None,
@@ -87,11 +87,11 @@ def scorecard_markdown(
     """The scorecard page: counts by paper, verdict and grade, all claims, changes, rules, in MyST.
 
     Args:
-        results: as for ``verdicts``.
+        frame: the rows of ``verdicts``.
         root: relative path from the page to the root of the site, for links to the evidence.
         sections: the sections that the site has; claims of others get no link. Default: all.
     """
-    frame = _joined(verdicts(results))
+    frame = _joined(frame)
     after = (frame["written"] == "after").sum()
     decided = (frame["written"] != "").sum()
     pieces = [

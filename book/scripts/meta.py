@@ -45,4 +45,5 @@ def add_tags(
 def setup(app: Any) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("html-page-context", add_tags)
+    app.add_config_value("comments_config", {}, "")  # Jupyter Book sets it for sphinx_comments
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -52,13 +52,13 @@ def duration(seconds: float) -> str:
 def scorecard(sections: Collection[str]) -> str:
     """The scorecard, as the ledger computes it from the committed rows, linked to ``sections``."""
     ledger = importlib.import_module("book.lab.ledger")
-    text = ledger.scorecard_markdown(sections=sections)
+    text = ledger.scorecard_markdown(verdicts(), sections=sections)
     return text if text.lstrip().startswith("# ") else f"# Scorecard\n\n{text}"
 
 
 def what_we_found() -> str:
     """The findings, as the ledger computes them from the committed rows."""
-    return importlib.import_module("book.lab.findings").markdown()
+    return importlib.import_module("book.lab.findings").markdown(verdicts())
 
 
 @functools.cache

@@ -15,11 +15,13 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
+from book.lab.claims import PAPERS
 from book.scripts.sections import MARKER
 
 __all__ = ["Opening", "arranged", "for_download", "for_readers", "is_progress"]
 
 HEADING = re.compile(r"(?m)^(?=(?:\([\w-]+\)=\n)?## )")
+PAPER = re.compile(r"^\*\*Paper:\*\* (.+?)<br>")
 LONG = 24  # rows of a table that is folded among the evidence
 AT_THE_END = "How this page was made"
 NEEDS = (
@@ -91,6 +93,7 @@ def arranged(notebook: NotebookNode, opening: Opening | None = None) -> Notebook
             last += top[place : place + 2]  # the guard reads them
         elif status := said(cell, "**Paper:**"):
             shown, rest = split_status(status)
+            shown = PAPER.sub(to_its_page, shown)
             first.append(new_markdown_cell(shown))
             last.insert(1, new_markdown_cell(rest))
         elif cell not in last:
@@ -167,7 +170,7 @@ def opened(cells: list[NotebookNode], opening: Opening) -> list[NotebookNode]:
     """The cells with answer and figure after title and status."""
     figure = [cell for cell in cells if opening.figure and named(cell) == opening.figure]
     rest = [cell for cell in cells if cell not in figure]
-    where = next(place for place, cell in enumerate(rest) if is_status(cell)) + 1
+    where = next((place for place, cell in enumerate(rest) if is_status(cell)), 0) + 1
     answer = [new_markdown_cell(f"**The answer.** {opening.says}")]
     if figure:
         see = new_markdown_cell(f"**What to see.** {opening.see}")
@@ -175,6 +178,13 @@ def opened(cells: list[NotebookNode], opening: Opening) -> list[NotebookNode]:
         rest.insert(cells.index(figure[0]), there)
         answer += [figure[0], see]
     return [*rest[:where], *answer, *rest[where:]]
+
+
+def to_its_page(found: re.Match) -> str:
+    """The paper's title as a link to its opening page."""
+    pages = {title: name for name, title in PAPERS.items()}
+    name, title = pages.get(found[1]), found[1]
+    return f"**Paper:** [{title}](../../papers/{name}.md)<br>" if name else found[0]
 
 
 def is_status(cell: NotebookNode) -> bool:

@@ -23,7 +23,7 @@ import nbformat
 import yaml
 
 from book.lab.abstracts import abstracts
-from book.scripts import pages
+from book.scripts import dist, pages, plain
 from book.scripts.reading import arranged, for_download, for_readers
 from book.scripts.sections import ROOT, all_sections, read_executed
 
@@ -122,7 +122,7 @@ def site_digest(root: Path = ROOT) -> str:
 
 
 def build(source: Path, output: Path, log: Path) -> Path:
-    """Run Jupyter Book on ``source``; return the folder with the pages.
+    """Run Jupyter Book, or Sphinx alone, on ``source``; return the folder with the pages.
 
     Raises:
         RenderError: a warning or an error; the end of the log is in the message.
@@ -130,6 +130,9 @@ def build(source: Path, output: Path, log: Path) -> Path:
     start = "from jupyter_book.cli.main import main; main()"  # the package has no __main__
     command = [sys.executable, "-c", start, "build", str(source)]
     command += ["--path-output", str(output), "--warningiserror", "--keep-going", "--quiet"]
+    if plain.wanted():
+        plain.prepare(source)
+        command = [sys.executable, *plain.command(source, output)]
     environment = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT
@@ -146,6 +149,13 @@ def missing_pages(html: Path, toc: dict) -> list[str]:
     """Pages that the table of contents promises and ``html`` does not hold."""
     expected = ["index", "search", "genindex", *toc_files(toc)]
     return [f"{name}.html" for name in expected if not (html / f"{name}.html").is_file()]
+
+
+def lead_in(html: Path, first: str) -> None:
+    """An index page that leads to the first, where the builder wrote none."""
+    if not (html / "index.html").exists():
+        leads = f'<meta http-equiv="Refresh" content="0; url={first}.html" />'
+        (html / "index.html").write_text(leads)
 
 
 def offer_notebooks(html: Path, root: Path = ROOT) -> None:
@@ -184,10 +194,12 @@ def render(root: Path = ROOT) -> Path:
     stage(source, root)
     start = time.monotonic()
     built = build(source, output, root / "_build" / "logs" / "render.log")
+    lead_in(built, toc["root"])
     absent = missing_pages(built, toc)
     if absent:
         raise RenderError(f"pages are missing from the site: {', '.join(absent)}")
     offer_notebooks(built, root)
+    dist.write(built / dist.NAME, root)
     (built / STAMP).write_text(digest)
     replace_folder(built, html)
     print(f"book: rendered in {time.monotonic() - start:.0f} s")

@@ -17,9 +17,9 @@ def describe(doctree: nodes.document | None) -> str:
     )
     found = doctree.findall(nodes.paragraph) if doctree else ()
     texts = [" ".join(paragraph.astext().split()) for paragraph in found]
-    texts = [text for text in texts if len(text) > 60 and not text.startswith("Paper:")]
     answers = [text for text in texts if text.startswith("The answer.")]
-    text = (answers or texts or [""])[0].removeprefix("The answer. ")
+    long = [text for text in texts if len(text) > 60 and not text.startswith("Paper:")]
+    text = (answers or long or texts or [""])[0].removeprefix("The answer. ")
     return text if len(text) <= MOST else text[:MOST].rsplit(" ", 1)[0] + " …"
 
 

@@ -1,4 +1,4 @@
-"""A page is arranged from a notebook; the archive, the PDF's page and plain Sphinx take it further."""
+"""A page is arranged from a notebook; what archive, PDF and plain Sphinx make of pages."""
 
 import tarfile
 
@@ -136,7 +136,8 @@ def test_sphinx_alone_builds_from_the_same_configuration(tmp_path, monkeypatch):
     (source / "_toc.yml").write_text(
         "format: jb-book\nroot: one\nparts:\n- numbered: 1\n  chapters:\n  - file: two\n"
     )
-    (source / "one.md").write_text("# One\n\nSee {numref}`fig-a`, and a sentence of some length.\n")
+    long = "See {numref}`fig-a`, and so on, in a sentence that takes more than sixty letters."
+    (source / "one.md").write_text(f"# One\n\n{long}\n")
     (source / "two.md").write_text(
         "# Two\n\n```{figure} book/assets/opening.png\n:name: fig-a\n:alt: Maps.\n\nMaps.\n```\n"
     )
@@ -144,5 +145,5 @@ def test_sphinx_alone_builds_from_the_same_configuration(tmp_path, monkeypatch):
     html = render.build(source, output, tmp_path / "log")
     render.lead_in(html, "one")
     assert "Figure 1.1" in (html / "one.html").read_text("utf8")
-    assert 'property="og:title"' in (html / "two.html").read_text("utf8")
+    assert 'property="og:title" content="One"' in (html / "one.html").read_text("utf8")
     assert "one.html" in (html / "index.html").read_text("utf8")

@@ -305,7 +305,8 @@ class TestRender:
             for kind in kinds
         ]  # fmt: skip
         line, figure = reading.for_readers(new_notebook(cells=cells)).cells
-        assert line.metadata == {"mystnb": prompt} and figure.metadata == caption
+        assert line.metadata == {"mystnb": prompt}
+        assert figure.metadata == caption | {"tags": ["remove-input"]}
 
 
 class TestPages:

@@ -110,7 +110,7 @@ def layered_modularity(graph: LayeredGraph, labels: np.ndarray) -> float:
     >>> depth = np.repeat([0, 1, 1], 4)
     >>> scores = [clustering.layered_modularity(graph, labels) for labels in (strand, depth)]
     >>> [round(q, 2) + 0.0 for q in scores]
-    [0.48, 0.0]
+    [0.5, 0.0]
     """
     _checks.instance(graph, LayeredGraph, "a layered graph (graphs.weight_graph makes one)")
     labels = np.asarray(labels)
@@ -127,10 +127,10 @@ def cluster_layered(
     """Clusters of high layered modularity, k at most: local search from several starts.
 
     Starts are k-means of the leading eigenvectors of the graph less its null: scaled by degrees,
-    unscaled, unscaled with four clusters; then random ones. From each, in turn and until nothing helps: every
-    layer's nodes move to the cluster that suits them best; clusters that are the same strand under
-    two names on either side of some depth get one name (an assignment problem at each depth, what
-    local moves cannot do in a deep network); clusters that gain by it are merged.
+    unscaled, unscaled with four clusters; then random ones. From each, in turn and until nothing
+    helps: every layer's nodes move to the cluster that suits them best; clusters that are one
+    strand under two names on either side of some depth get one name (an assignment problem at each
+    depth, which local moves cannot solve in a deep network); clusters that gain by it are merged.
 
     Args:
         graph: a layered graph.
@@ -145,8 +145,8 @@ def cluster_layered(
     >>> weights, strand = toys.strands(2, (8,) * 14, leak=0.3, seed=0)
     >>> graph = graphs.weight_graph(weights)  # 13 blocks: n-cut sees strands to a leak of 0.015
     >>> found = clustering.cluster_layered(graph, 2)
-    >>> round(found.q, 3), (found.labels == strand).all() or (found.labels != strand).all()
-    (0.269, True)
+    >>> round(found.q, 3), len(set(zip(found.labels, strand, strict=True)))
+    (0.256, 2)
     """
     _checks.instance(graph, LayeredGraph, "a layered graph (graphs.weight_graph makes one)")
     k, n_init = _checks.whole(k, "k", least=1), _checks.whole(n_init, "n_init", least=1)
@@ -193,7 +193,7 @@ def layered_shuffle_test(
     >>> graph = graphs.weight_graph(weights)
     >>> test = clustering.layered_shuffle_test(graph, 2, shuffles=19)
     >>> round(test.q, 2), test.p_value, test.z_score > 3
-    (0.28, 0.05, True)
+    (0.27, 0.05, True)
     """
     _checks.instance(graph, LayeredGraph, "a layered graph (graphs.weight_graph makes one)")
     check_method(method)
@@ -264,7 +264,7 @@ def strand_limit(blocks: int | Sequence[float], *, k: int = 2) -> float:
     >>> [round(clustering.strand_limit(blocks), 3) for blocks in (2, 3, 5, 13)]
     [1.0, 0.333, 0.106, 0.015]
     >>> round(clustering.strand_limit([784 * 256, 256**2, 256**2, 256**2, 2560]), 3)
-    0.203
+    0.113
     """
     k = _checks.whole(k, "k", least=2)
     if isinstance(blocks, int | np.integer):
@@ -390,14 +390,16 @@ def _starts(graph: LayeredGraph, centred: Blocks, k: int, n_init: int, seed: int
         yield np.zeros(graph.nodes, dtype=int)
         return
     present = torch.ones(1, graph.nodes, dtype=torch.bool)
+    scales = (graph.degrees() ** -0.5, np.ones(graph.nodes))
+    most = min(k - 1, graph.nodes - 1)
     for start in range(n_init):
         count = k if start < 2 else min(k, 4)  # a search that starts from many ends with too many
         if start > 2 or (start == 2 and count == k):
             yield rng.integers(k, size=graph.nodes)
             continue
-        scale = graph.degrees() ** -0.5 if start == 0 else np.ones(graph.nodes)
-        points = _leading(graph, centred, scale, min(count - 1, graph.nodes - 1), seed)
-        batch = torch.from_numpy((points * scale[:, None]).astype(np.float32))[None]
+        if start < 2:
+            points = _leading(graph, centred, scales[start], most, seed) * scales[start][:, None]
+        batch = torch.from_numpy(points[:, 1 - count :].astype(np.float32))[None]
         found = kmeans(batch, count, present=present, n_init=4, seeds=[seed])
         yield found[0].numpy().astype(int)
 

@@ -344,14 +344,15 @@ def _better(gains: np.ndarray, part: np.ndarray) -> np.ndarray:
 
 
 def _one_by_one(block: np.ndarray, gains: np.ndarray, part: np.ndarray, k: int) -> np.ndarray:
-    part, member = part.copy(), _one_hot(part, k)
-    for node in range(len(part)):
-        here = gains[node] + block[node] @ member - block[node, node] * member[node]
-        new = _better(here[None], part[node : node + 1])[0]
-        if new != part[node]:
-            member[node] = 0
-            member[node, new] = 1
+    """Best responses of nodes that have edges among them, each knowing the moves before it."""
+    part, others = part.copy(), block - np.diag(np.diag(block))
+    gains = gains + others @ _one_hot(part, k)
+    for node, old in enumerate(part):
+        new = gains[node].argmax()
+        if gains[node, new] > gains[node, old] + GAIN / len(part):
             part[node] = new
+            gains[:, old] -= others[:, node]
+            gains[:, new] += others[:, node]
     return part
 
 

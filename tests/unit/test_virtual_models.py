@@ -115,7 +115,7 @@ def test_a_head_moves_what_its_part_says(name):
             last.weight.copy_(torch.from_numpy(only.T if name == "gpt2" else only))
         moved = jacobian(block, output, name)
         if name == "bert":  # reads the first block's output through that block's norm
-            first = [m for m in model.modules() if has(m, output)][0]
+            first = next(m for m in model.modules() if has(m, output))
             gain, centred = first.output.LayerNorm.weight.detach().numpy(), True
             moved = moved * gain
             moved = moved - moved.mean(1, keepdims=True)

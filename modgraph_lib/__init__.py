@@ -73,6 +73,13 @@ FACE = {
         "ncut",
         "shuffle_test",
         "ShuffleTest",
+        "layered_modularity",
+        "cluster_layered",
+        "LayeredClustering",
+        "layered_shuffle_test",
+        "LayeredTest",
+        "depth_share",
+        "strand_limit",
     ),
     "communities": (
         "knn_graph",

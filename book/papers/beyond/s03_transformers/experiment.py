@@ -66,7 +66,7 @@ class StreamConfig:
     network: str = "vit"
     trained: bool = True
     seed: int = 0
-    epochs: int = 60
+    epochs: int = 30
     clusters: int = 8
     n_init: int = 10
 
@@ -424,10 +424,10 @@ def configs(
     own = {"epochs": p.epochs, "clusters": p.clusters}
     seeds = range(p.seed, p.seed + p.seeds)
     nulls = {"rotations": p.rotations, "shuffles": p.rotations}
-    made = [
-        GraphConfig("vit", trained, seed, **own, **nulls, instrument=instrument)
-        for trained, many in ((True, seeds), (False, range(p.seed, p.seed + p.untrained)))
-        for seed in many
+    made = [GraphConfig("vit", False, p.seed + i, **own, **nulls) for i in range(p.untrained)]
+    made += [
+        GraphConfig("vit", True, seed, **own, **nulls, instrument=instrument)
+        for seed in seeds
         for instrument in INSTRUMENTS
     ]
     damaged = [LesionConfig("vit", True, seed, **own, controls=p.controls) for seed in seeds]

@@ -127,6 +127,7 @@ FACE = {
     "models.cifar_networks": ("build", "measured_layers", "plan_of"),
     "training": ("trained", "train_many", "TrainConfig", "SgdConfig"),
     "training.zoo": ("train", "Member"),
+    "training.planted": ("train", "two_tasks", "Planted"),
     "layer_pruning": ("choose", "cost", "Cost"),
     "toys": ("two_triangles", "strands", "relay"),
     "cache": ("cache_root", "canonical", "config_key", "write_atomically"),

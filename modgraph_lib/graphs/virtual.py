@@ -71,9 +71,10 @@ def virtual_rotations(
     For every pair of parts an orthogonal matrix is drawn (Haar) and stands between the two, in the
     subspace that is read at all. What each part looks like by itself stays: norms, ranks, which
     units read alike, which write alike. Where one part's writes meet another's reads is by chance.
-    An untrained network is a draw from this null. Permuted edges are no such null: the block
-    between two parts has rank d or less, which permuting its entries destroys, and an untrained
-    network lies below all of its shuffles.
+    An untrained network is very nearly a draw from this null (not quite: all its blocks share one
+    stream, which rotations of their own do not know). Permuted edges are no such null: a block
+    comes from a stream of d dimensions, which permuting its entries destroys, and untrained
+    networks lie below their shuffles.
 
     Args:
         model: as for ``virtual_weights``.

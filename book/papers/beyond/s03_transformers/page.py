@@ -59,7 +59,7 @@ def of_page(table: pd.DataFrame, instrument: str = "ncut") -> dict[str, pd.DataF
     """The same of this page's own networks."""
     rows = table[table["instrument"] == instrument]
     kinds = [NAMES[kind] for kind in zip(rows["network"], rows["trained"], strict=True)]
-    return {str(word): own for word, own in rows.groupby(kinds, sort=False)}
+    return {str(word): own for word, own in rows.groupby(np.array(kinds), sort=False)}
 
 
 def evidence(results: Results | None = None) -> pd.DataFrame:

@@ -139,3 +139,50 @@ def test_timm_networks_without_a_disagreement(name, options, side):
     assert len(graph.layers) >= len(kernels)
     joined = {j for _, j in graph.blocks}
     assert joined == set(range(1, len(graph.layers)))
+
+
+def scale(norm):
+    """What a batch norm multiplies a channel by."""
+    return (norm.weight.abs() / (norm.running_var + norm.eps).sqrt()).detach().double().numpy()
+
+
+def test_efficientvit_sends_values_and_no_queries_to_the_projection():
+    options = {"widths": (8, 16, 16, 16, 32), "head_dim": 8}
+    model = built("timm", lambda t: randomised(t.create_model(
+        "efficientvit_b0", num_classes=3, **options)))  # fmt: skip
+    _, blocks, weights = graph_of(model, (3, 64, 64))
+    at = "stages.2.blocks.1.context_module.main."
+    kernel = weights[at + "proj.conv"][:, :, 0, 0].T
+    for source, first in (("qkv.conv", 0), ("aggreg.0.1", 16)):
+        expected = np.zeros((48, 16))
+        for head in range(2):  # each 24 channels: queries, keys, values
+            expected[24 * head + 16 : 24 * head + 24] = kernel[first + 8 * head :][:8]
+        np.testing.assert_allclose(blocks[at + source, at + "proj.conv"], expected, rtol=1e-6)
+
+
+def test_convnext():
+    options = {"dims": (8, 16, 16, 16), "depths": (1, 1, 1, 1)}
+    model = built("timm", lambda t: randomised(t.create_model(
+        "convnext_atto", num_classes=3, **options)))  # fmt: skip
+    _, blocks, weights = graph_of(model, (3, 64, 64))
+    at = "stages.1.blocks.0."
+    inner = weights[at + "mlp.fc2"][:, :, 0, 0].T
+    np.testing.assert_allclose(blocks[at + "mlp.fc1", at + "mlp.fc2"], inner, rtol=1e-6)
+    depthwise = weights[at + "conv_dw"].sum((1, 2, 3)) * weights[at + "norm"]
+    expected = depthwise[:, None] * weights[at + "mlp.fc1"][:, :, 0, 0].T
+    found = blocks["stages.1.downsample.1", at + "mlp.fc1"]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_densenet_reads_each_earlier_layer_at_its_place():
+    options = {"block_config": (2, 2), "growth_rate": 4}
+    model = built("timm", lambda t: randomised(t.create_model(
+        "densenet121", num_classes=3, **options)))  # fmt: skip
+    _, blocks, weights = graph_of(model, (3, 32, 32))
+    at = "features.denseblock1."
+    kernel = weights["features.transition1.conv"][:, :, 0, 0].T
+    kernel = kernel * scale(model.features.transition1.norm)[:, None]
+    sources = ("features.conv0", at + "denselayer1.conv2", at + "denselayer2.conv2")
+    found = np.concatenate([blocks[name, "features.transition1.conv"] for name in sources])
+    kernel[:8] *= scale(model.features.norm0)[:, None]
+    np.testing.assert_allclose(found, kernel, rtol=1e-6)

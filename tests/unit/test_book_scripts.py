@@ -240,6 +240,11 @@ class TestExecute:
             execute.main(["--jobs", "0"])
         assert "at least 1" in capsys.readouterr().err
 
+    def test_sections_of_one_paper_do_not_start_side_by_side(self):
+        names = ["a/01_x", "a/02_y", "b/01_z", "b/02_w"]
+        found = execute.apart([Section(name) for name in names])
+        assert [s.name for s in found] == ["a/01_x", "b/01_z", "b/02_w", "a/02_y"]
+
     @pytest.mark.parametrize(("jobs", "sections", "cores"), [(2, 3, 4), (2, 1, 8), (16, 20, 1)])
     def test_sections_at_work_share_the_cores(self, tmp_path, monkeypatch, jobs, sections, cores):
         given = []

@@ -59,6 +59,12 @@ FACE = {
         "rolled_graph",
         "unrolled_graph",
         "UnrolledGraph",
+        "virtual_weights",
+        "virtual_rotations",
+        "stream_parts",
+        "mlp_part",
+        "attention_part",
+        "StreamPart",
     ),
     "signatures": ("weighted_degree", "eigenvector_centrality", "signature", "temporal"),
     "clustering": (

@@ -204,4 +204,4 @@ def test_gaps_of_a_regime(monkeypatch):
     assert [part.name.split(",")[0] for part in parts] == list(zoo_experiment.DATA)
     assert all(40 < part.observed < 60 and part.runs == 10 for part in parts)
     (part,) = zoo_measures.zoo_gap({}, runs=8, measures=["layered"], regime="wide")
-    assert 45 < part.observed < 55 and part.spread < 2 and part.runs == 10
+    assert 45 < part.observed < 55 and part.spread < 2 and part.runs == 8

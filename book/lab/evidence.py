@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
@@ -129,14 +130,44 @@ def equal(
         free: fields that may differ, "train.precision" for one of a nested configuration. The
             caller sees to what they are, and names it where it departs from the paper.
     """
-    one_each = rows.drop_duplicates("key")
-    leave = {*DERIVED, *free}
-    kept = {
-        row.key
-        for row in one_each.itertuples(index=False)
-        if _without(row.config, leave) == _without(cache.canonical(asked(row)), leave)
-    }
-    return rows[rows["key"].isin(kept)]
+    leave = frozenset((*DERIVED, *free))
+    keys = rows["key"].tolist()
+    columns, kept = _Columns(rows), set()
+    first = {key: place for place, key in reversed(list(enumerate(keys)))}
+    for key, place in first.items():
+        config = _without(cache.canonical(asked(_Row(columns, place))), leave)
+        if _without(columns["config"][place], leave) == config:
+            kept.add(key)
+    return rows[np.array([key in kept for key in keys], dtype=bool)]
+
+
+class _Columns(dict):
+    """Columns of a table as lists of plain values, each made when it is asked for."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def __missing__(self, name: str) -> list:
+        if name not in self.rows:
+            raise AttributeError(f"these rows have no column {name!r}")
+        self[name] = self.rows[name].tolist()
+        return self[name]
+
+
+class _Row:
+    """One row of a table, by the names of its columns.
+
+    A configuration is told by two or three columns; a pandas row costs as much as all of them.
+    """
+
+    __slots__ = ("columns", "place")
+
+    def __init__(self, columns: _Columns, place: int) -> None:
+        self.columns, self.place = columns, place
+
+    def __getattr__(self, name: str) -> Any:
+        return self.columns[name][self.place]
 
 
 def _without(config: Mapping[str, Any], leave: Collection[str], path: str = "") -> dict[str, Any]:

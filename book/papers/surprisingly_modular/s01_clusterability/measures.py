@@ -5,6 +5,8 @@ Those it shares with its successor are in ``networks`` and ``identities``.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pandas as pd
 
@@ -68,14 +70,20 @@ def accuracy_correlation(results: Results, *, data: str, k: int, runs: int) -> l
         pairs.append([rows.loc[seeds] for rows in stages])
     rng = np.random.default_rng(0)
 
+    @functools.cache
+    def standardised() -> list[list[tuple[np.ndarray, np.ndarray]]]:
+        names = ("ncut", "test_accuracy")
+        return [
+            [tuple(_standardised(rows[name].to_numpy(float)) for name in names) for rows in stages]
+            for stages in pairs
+        ]
+
     def mean(*, shuffled: bool = False) -> float:
         found = []
-        for stages in pairs:
-            count = len(stages[0])
+        for stages in standardised():
+            count = len(stages[0][0])
             order = rng.permutation(count) if shuffled else np.arange(count)
-            for rows in stages:
-                ncut, accuracy = (rows[name].to_numpy(float) for name in ("ncut", "test_accuracy"))
-                found.append(np.corrcoef(ncut, accuracy[order])[0, 1])
+            found += [ncut @ accuracy[order] / count for ncut, accuracy in stages]
         return float(np.mean(found))
 
     return [
@@ -211,6 +219,12 @@ def failure_probability(results: Results, *, k: int, runs: int) -> list[Part]:
                 )
             )
     return parts
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    """Values less their mean over their SD; not numbers where they are all the same."""
+    spread = values.std()
+    return (values - values.mean()) / (spread if spread > 0 else np.nan)
 
 
 def _methods(

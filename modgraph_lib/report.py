@@ -17,13 +17,14 @@ import inspect
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
 from torch import nn
 
-from modgraph_lib import _checks, clustering
+from modgraph_lib import _checks, _memory, _report_files, clustering, graphs
 from modgraph_lib._loading import fill, load_model, load_weights
 from modgraph_lib.graphs import LayeredGraph, kernel_shuffles, weight_graph
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Report", "clusterability", "fill", "load_model", "load_weights"]
 
 ERASED = 1e-8  # of the median degree
+EDGE_BYTES = 80  # of memory at the peak of a shuffle test, measured on chains of 2 to 8 million
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,10 @@ class Report:
         method: how weights were shuffled.
         seconds: of wall time, for the graph and for the shuffle test.
         ambiguous: whether k ends within a multiple eigenvalue, see ``clustering.cluster``.
+        depth: normalised mutual information of the clusters with the layers: 0 for clusters that
+            run through the network, 1 for the layers themselves.
+        layered: the same question asked blind to depth, see ``clustering.layered_modularity``;
+            its z_score is positive for a modular network.
     """
 
     name: str
@@ -66,7 +72,9 @@ class Report:
     graph: LayeredGraph = field(repr=False)
     method: str
     seconds: float
-    ambiguous: bool = False
+    ambiguous: bool
+    depth: float
+    layered: clustering.LayeredTest = field(repr=False)
 
     def summary(self) -> str:
         """The report in words, a few lines."""
@@ -86,7 +94,11 @@ class Report:
                 f"z = {self.z:.1f}",
                 f"an edge end leaves its cluster with probability {self.ncut / self.k:.2f} on "
                 f"average over clusters; {self.shuffled.mean() / self.k:.2f} in shuffles",
-                f"cluster sizes: {', '.join(str(int(size)) for size in sizes)}",
+                f"cluster sizes: {', '.join(str(int(size)) for size in sizes)}; "
+                f"{self.depth:.0%} of what they say is the layer (normalised mutual information)",
+                f"blind to depth: layered Q {self.layered.q:.3f}; its shuffles: "
+                f"{self.layered.shuffled.mean():.3f}; p = {self.layered.p_value:.3f}, "
+                f"z = {self.layered.z_score:.1f} (above zero: modular)",
                 *self._ambiguous(),
                 *self._erased(),
                 f"{self.seconds:.1f} s",
@@ -125,6 +137,44 @@ class Report:
             self.cluster_sizes, ncut=self.ncut, shuffled=self.shuffled, k=self.k, title=self.name
         )
 
+    def save(self, path: str | Path) -> None:
+        """Keep the report as ``path``, a JSON file, with its arrays beside it as safetensors.
+
+        Raises:
+            ValueError: a name that does not end in .json.
+            OSError: the folder cannot be written.
+
+        >>> weights, _ = toys.strands(2, (8, 8), leak=0.1, seed=0)
+        >>> path = cache.cache_root() / "strands.json"
+        >>> report.clusterability(weights, k=2, shuffles=9, name="strands").save(path)
+        >>> report.Report.load(path).name
+        'strands'
+        """
+        path = Path(_checks.instance(path, str | Path, "the path of a .json file"))
+        if path.suffix != ".json":
+            raise ValueError(f"a report is kept as a .json file, got {path}")
+        _report_files.write(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Report:
+        """The report that ``save`` kept.
+
+        Raises:
+            FileNotFoundError: no such file, or its arrays are not beside it.
+            ValueError: no report, or arrays that are not its own.
+        """
+        path = Path(_checks.instance(path, str | Path, "the path of a .json file"))
+        facts, arrays, graph = _report_files.read(path)
+        labels = arrays["labels"]
+        sizes = _sizes(graph, labels, facts["k"])
+        return cls(
+            **facts, shuffled=arrays["shuffled"], cluster_sizes=sizes, labels=labels, graph=graph
+        )
+
+    def html(self) -> str:
+        """The report as one HTML page that asks for nothing outside itself."""
+        return _report_files.page(self)
+
 
 def clusterability(
     network: nn.Module | LayeredGraph | Sequence[Any],
@@ -157,6 +207,7 @@ def clusterability(
 
     Raises:
         TypeError: graph options together with a graph.
+        MemoryError: a graph that does not fit, before it is clustered.
         ValueError: what ``graphs.weight_graph`` or ``clustering.shuffle_test`` cannot take.
 
     >>> weights, _ = toys.strands(2, (12, 12, 12), leak=0.05, seed=0)
@@ -179,13 +230,18 @@ def clusterability(
             close = difflib.get_close_matches(option, known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
             raise TypeError(f"graphs.weight_graph has no option {option!r}{hint}")
+        _check_size(graphs.edges_ahead(network))
         graph = weight_graph(network, **graph_options)
+    _check_size(sum(int(np.count_nonzero(block)) for block in graph.blocks.values()))
     method = method or _fitting_method(network, graph)
     settings: dict[str, Any] = {"n_init": n_init, "seed": seed, "workers": workers}
     if method == "kernel":
-        test = _kernel_test(network, graph, k, shuffles, graph_options, **settings)
+        test, layered = _kernel_tests(network, graph, k, shuffles, graph_options, **settings)
     else:
         test = clustering.shuffle_test(graph, k, shuffles=shuffles, method=method, **settings)
+        layered = clustering.layered_shuffle_test(
+            graph, k, shuffles=shuffles, method=method, seed=seed, workers=workers
+        )
     labels = _by_size(test.labels, k)
     return Report(
         name=name or (type(network).__name__ if isinstance(network, nn.Module) else "network"),
@@ -200,7 +256,14 @@ def clusterability(
         method=method,
         seconds=time.perf_counter() - start,
         ambiguous=test.ambiguous,
+        depth=clustering.depth_share(graph, test.labels),
+        layered=layered,
     )
+
+
+def _check_size(edges: int) -> None:
+    what = f"clustering a graph of {edges:.2g} edges"
+    _memory.check(edges * EDGE_BYTES, what, graphs.FEWER_EDGES)
 
 
 def _fitting_method(network: Any, graph: LayeredGraph) -> str:
@@ -210,7 +273,7 @@ def _fitting_method(network: Any, graph: LayeredGraph) -> str:
     return "layer" if chain and not graph.gaps else "kernel"
 
 
-def _kernel_test(
+def _kernel_tests(
     network: Any,
     graph: LayeredGraph,
     k: int,
@@ -220,21 +283,26 @@ def _kernel_test(
     n_init: int,
     seed: int,
     workers: int,
-) -> clustering.ShuffleTest:
-    """``clustering.shuffle_test`` against networks whose kernels are permuted."""
+) -> tuple[clustering.ShuffleTest, clustering.LayeredTest]:
+    """Both shuffle tests, against networks whose kernels are permuted."""
     if not isinstance(network, nn.Module):
         raise ValueError("method 'kernel' permutes a module's kernels; pass the module itself")
     own = clustering.cluster(graph, k, n_init=n_init, seed=seed)
+    blind = clustering.cluster_layered(graph, k, seed=seed)
     seeds = [[seed, index] for index in range(shuffles)]
 
-    def ncut(shuffled: LayeredGraph, pair: list[int]) -> float:
+    def scores(shuffled: LayeredGraph, pair: list[int]) -> tuple[float, float]:
         start = clustering.hash_seed(*pair)
-        return clustering.cluster(shuffled, k, n_init=n_init, seed=start).ncut
+        ncut = clustering.cluster(shuffled, k, n_init=n_init, seed=start).ncut
+        return ncut, clustering.cluster_layered(shuffled, k, seed=seed).q
 
     made = kernel_shuffles(network, seeds=seeds, **options)
-    tasks = (joblib.delayed(ncut)(*pair) for pair in zip(made, seeds, strict=True))
-    null = joblib.Parallel(workers, prefer="threads", pre_dispatch=2)(tasks)
-    return clustering.ShuffleTest(k, own.ncut, own.labels, np.array(null), "kernel", own.ambiguous)
+    tasks = (joblib.delayed(scores)(*pair) for pair in zip(made, seeds, strict=True))
+    null = np.array(joblib.Parallel(workers, prefer="threads", pre_dispatch=2)(tasks)).T
+    return (
+        clustering.ShuffleTest(k, own.ncut, own.labels, null[0], "kernel", own.ambiguous),
+        clustering.LayeredTest(k, blind.q, blind.labels, null[1], "kernel"),
+    )
 
 
 def _by_size(labels: np.ndarray, k: int) -> np.ndarray:

@@ -107,7 +107,7 @@ def _compared(experiment: Experiment, record: dict) -> Comparison:
     parts = [f"{n} {named[n]}" for n in ("data", "name", "kind", "stage", "seed") if n in named]
     what = f"{experiment.name}: {', '.join(parts)}"
     known = config.get("data_fingerprint")
-    if known is not None and training.fingerprint(train["data"]) != known:
+    if known is not None and training.fingerprint(named["data"]) != known:
         return Comparison(record["key"], what, "differs", "another copy of the data")
     now = experiment.again(record)
     return Comparison(record["key"], what, *experiment.compare(record["result"], now))

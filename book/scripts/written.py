@@ -14,11 +14,13 @@ import json
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
 from book.lab.claims import load_claims, papers_root, tests_digest
 from book.lab.criteria import COMPARATORS, Criterion
 from book.lab.entries import tests_of
+from book.lab.questions import load_questions
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = "data/papers"
@@ -27,10 +29,10 @@ FOLDER = "data/papers"
 def main() -> None:
     """Write the file anew and say how many claims it holds."""
     since: dict[str, tuple[str, str]] = {}
+    claims = pd.concat([load_claims()[["id", "tests"]], load_questions()[["id", "tests"]]])
     for commit, time in history():
         update(since, tests_at(commit), time)
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    claims = load_claims()
     update(since, dict(zip(claims["id"], claims["tests"], strict=True)), now)
     with (papers_root() / "written.csv").open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
@@ -69,7 +71,7 @@ def tests_at(commit: str) -> dict[str, tuple[Criterion, ...]]:
             if row.get("measurement"):
                 found[row["id"]] = tuple(_of_columns(row))
     for name in names:
-        if name.endswith("/tests.yaml"):
+        if name.endswith(("/tests.yaml", "/questions.yaml")):
             entries = yaml.safe_load(_git("show", f"{commit}:{name}")) or {}
             found |= {claim: tests_of(entry) for claim, entry in entries.items()}
     return found

@@ -92,7 +92,7 @@ class TestDigests:
         assert not is_current(section, digest(section))
 
     @pytest.mark.parametrize(
-        "path", ["modgraph_lib/part.py", "constraints.txt", "data/papers/b", "book/lab/a.py"]
+        "path", ["modgraph_lib/part.py", "constraints.txt", "data/papers/b.csv", "book/lab/a.py"]
     )
     def test_what_all_share_counts(self, section, path):
         before = digest(section)
@@ -107,7 +107,9 @@ class TestDigests:
         path.rename(path.with_name("other.py"))
         assert digest(section) != before
 
-    @pytest.mark.parametrize("path", ["data/cache/big.bin", "data/results/bench.json"])
+    @pytest.mark.parametrize(
+        "path", ["data/cache/big.bin", "data/results/bench.json", "data/papers/b.yaml"]
+    )
     def test_downloads_and_benchmarks_do_not_count(self, section, path):
         before = digest(section)
         target = section.root / path

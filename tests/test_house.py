@@ -18,8 +18,9 @@ FILE_LINES = 400
 # and no long file. (700 lines of the library are examples in docstrings; the last 220 make a
 # clustering the same on every processor, which is worth more than the round number. Part III
 # brought the two graphs of a CNN, centralities, three networks and the zoo: 1,270; Part IV
-# partitions, visualisations, pictures and proxies: 1,400.)
-LIBRARY_LINES, CODE_LINES = 18_000, 47_500
+# partitions, visualisations, pictures and proxies: 1,400; Part V layered modularity and planted
+# modules: 650.)
+LIBRARY_LINES, CODE_LINES = 18_600, 50_500
 STILL_LONG = {"tests/unit/test_ledger.py"}
 # Draw for a reader, so that they are imported only where something is drawn.
 DRAW = ("matplotlib", "seaborn")

@@ -20,6 +20,7 @@ import torch
 
 from modgraph_lib import _checks, statistics
 from modgraph_lib.clustering.kmeans import kmeans
+from modgraph_lib.clustering.search import GAIN, Blocks, centred_blocks, score, search
 from modgraph_lib.clustering.shuffles import check_method, shuffle_graph
 from modgraph_lib.device import single_thread
 from modgraph_lib.graphs import LayeredGraph
@@ -35,8 +36,6 @@ __all__ = [
 ]
 
 DENSE_LIMIT = 600  # nodes of a graph whose start is an eigen-decomposition of the whole
-GAIN = 1e-10  # what counts as a rise of Q
-Blocks = dict[tuple[int, int], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +117,7 @@ def layered_modularity(graph: LayeredGraph, labels: np.ndarray) -> float:
         raise ValueError(f"need one label for each of {graph.nodes} nodes, got {labels.shape}")
     labels = _checks.integers(labels, "labels")
     parts = np.split(labels, graph.offsets[1:-1])
-    return _score(_centred(graph), parts, max(1, int(labels.max(initial=0)) + 1))
+    return score(centred_blocks(graph), parts, max(1, int(labels.max(initial=0)) + 1))
 
 
 def cluster_layered(
@@ -154,11 +153,11 @@ def cluster_layered(
     inner, kept = graph.without_isolated()
     if k > inner.nodes:
         raise ValueError(f"k = {k}, but only {inner.nodes} nodes have an edge")
-    centred = _centred(inner)
+    centred = centred_blocks(inner)
     best, labels = -np.inf, np.zeros(inner.nodes, dtype=int)
     for start in _starts(inner, centred, k, n_init, seed):
         parts = np.split(start, inner.offsets[1:-1])
-        q = _search(centred, parts, k)
+        q = search(centred, parts, k)
         if q > best + GAIN:
             best, labels = q, np.concatenate(parts)
     whole = np.full(graph.nodes, -1)
@@ -279,110 +278,6 @@ def strand_limit(blocks: int | Sequence[float], *, k: int = 2) -> float:
     return float(np.clip((1 - depth) / (1 + depth), 0, 1)) if depth > 1e-12 else 1.0
 
 
-def _centred(graph: LayeredGraph) -> Blocks:
-    """Each block less its null, all divided by the total weight; edges count once."""
-    total = sum(block.sum() / (1 + (i == j)) for (i, j), block in graph.blocks.items())
-    found = {}
-    for pair, block in graph.blocks.items():
-        if (weight := block.sum()) > 0:
-            found[pair] = (block - np.outer(block.sum(1), block.sum(0)) / weight) / total
-    return found
-
-
-def _between(centred: Blocks, parts: list[np.ndarray], k: int) -> dict:
-    """(k, k) sums of each block over pairs of clusters; edges within a layer count once."""
-    member = [_one_hot(part, k) for part in parts]
-    return {
-        (i, j): member[i].T @ block @ member[j] / (1 + (i == j))
-        for (i, j), block in centred.items()
-    }
-
-
-def _score(centred: Blocks, parts: list[np.ndarray], k: int) -> float:
-    return float(sum(np.trace(between) for between in _between(centred, parts, k).values()))
-
-
-def _search(centred: Blocks, parts: list[np.ndarray], k: int) -> float:
-    """Improve the labels of each layer in place; the Q they reach."""
-    best = -np.inf
-    while True:
-        _moves(centred, parts, k)
-        _rename(centred, parts, k)
-        _merge(centred, parts, k)
-        q = _score(centred, parts, k)
-        if q <= best + GAIN:
-            return max(q, best)
-        best = q
-
-
-def _moves(centred: Blocks, parts: list[np.ndarray], k: int) -> None:
-    """Best responses, layer after layer, until no node moves."""
-    member = [_one_hot(part, k) for part in parts]
-    moved = True
-    while moved:
-        moved = False
-        for layer, part in enumerate(parts):
-            gains = np.zeros((len(part), k))
-            for (i, j), block in centred.items():
-                if i == layer != j:
-                    gains += block @ member[j]
-                elif j == layer != i:
-                    gains += block.T @ member[i]
-            if (layer, layer) in centred:
-                new = _one_by_one(centred[layer, layer], gains, part, k)
-            else:  # nodes of a layer have no edges among them and can move at once
-                new = _better(gains, part)
-            if (new != part).any():
-                moved = True
-                parts[layer], member[layer] = new, _one_hot(new, k)
-
-
-def _better(gains: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Where each node gains most; it stays unless it gains by moving."""
-    stay = gains[np.arange(len(part)), part] >= gains.max(1) - GAIN / len(part)
-    return np.where(stay, part, gains.argmax(1))
-
-
-def _one_by_one(block: np.ndarray, gains: np.ndarray, part: np.ndarray, k: int) -> np.ndarray:
-    part, member = part.copy(), _one_hot(part, k)
-    for node in range(len(part)):
-        here = gains[node] + block[node] @ member - block[node, node] * member[node]
-        new = _better(here[None], part[node : node + 1])[0]
-        if new != part[node]:
-            member[node] = 0
-            member[node, new] = 1
-            part[node] = new
-    return part
-
-
-def _rename(centred: Blocks, parts: list[np.ndarray], k: int) -> None:
-    """Give clusters on either side of each depth the names under which most weight stays inside."""
-    from scipy.optimize import linear_sum_assignment  # slow to import
-
-    for depth in range(1, len(parts)):
-        between = _between(centred, parts, k)
-        across = sum((b for (i, j), b in between.items() if i < depth <= j), np.zeros((k, k)))
-        names, later = linear_sum_assignment(across, maximize=True)
-        if across[names, later].sum() > np.trace(across) + GAIN:
-            renamed = np.empty(k, dtype=int)
-            renamed[later] = names
-            for layer in range(depth, len(parts)):
-                parts[layer] = renamed[parts[layer]]
-
-
-def _merge(centred: Blocks, parts: list[np.ndarray], k: int) -> None:
-    """Join the two clusters that gain most by it, as long as any do."""
-    both = sum((b + b.T for b in _between(centred, parts, k).values()), np.zeros((k, k)))
-    np.fill_diagonal(both, 0)
-    while both.max() > GAIN:
-        one, two = np.unravel_index(both.argmax(), both.shape)
-        for layer, part in enumerate(parts):
-            parts[layer] = np.where(part == two, one, part)
-        both[one] += both[two]
-        both[:, one] += both[:, two]
-        both[two] = both[:, two] = both[one, one] = 0
-
-
 def _starts(graph: LayeredGraph, centred: Blocks, k: int, n_init: int, seed: int):
     """(N,) labels to start from: three spectral ones, then random ones."""
     rng = np.random.default_rng([seed, k])
@@ -425,11 +320,6 @@ def _leading(
     operator = scipy.sparse.linalg.LinearOperator((nodes, nodes), times, dtype=float)
     start = np.random.default_rng(seed).standard_normal(nodes)
     return scipy.sparse.linalg.eigsh(operator, count, which="LA", v0=start, tol=1e-3)[1]
-
-
-def _one_hot(part: np.ndarray, k: int) -> np.ndarray:
-    """(n, k) indicator; rows of zeros for negative labels."""
-    return (part[:, None] == np.arange(k)).astype(float)
 
 
 def _by_size(labels: np.ndarray) -> np.ndarray:

@@ -140,7 +140,7 @@ def train(
 def _fit(model, layers, factors, inputs, labels, how: tuple[int, int, float, int]) -> None:
     steps, batch_size, rate, seed = how
     generator = torch.Generator().manual_seed(derived(seed, 1))
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = rate * min(1.0, 2 * (1 - step / steps))
         batch = torch.randint(len(inputs), (batch_size,), generator=generator)

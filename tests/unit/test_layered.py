@@ -12,7 +12,7 @@ from sklearn.cluster import SpectralClustering
 from sklearn.metrics import adjusted_rand_score
 
 from modgraph_lib import clustering, graphs, report, toys
-from modgraph_lib.clustering import layered
+from modgraph_lib.clustering.search import centred_blocks, search
 from modgraph_lib.graphs import LayeredGraph
 
 seeds = st.integers(0, 10_000)
@@ -99,7 +99,7 @@ def test_deep_strands_are_found_from_every_start(blocks):
     rng = np.random.default_rng(0)
     for _ in range(5):  # random starts leave the strand's name changing from depth to depth
         parts = np.split(rng.integers(2, size=graph.nodes), graph.offsets[1:-1])
-        assert layered._search(layered._centred(graph), parts, 2) >= planted - 1e-9
+        assert search(centred_blocks(graph), parts, 2) >= planted - 1e-9
     assert adjusted_rand_score(strand, clustering.cluster_layered(graph, 12).labels) == 1
 
 
@@ -110,7 +110,7 @@ def test_leiden_finds_nothing_better(seed):
     weights, _ = toys.strands(3, (12, 15, 12, 9), leak=0.3, seed=seed)
     graph = graphs.weight_graph(weights)
     whole, starts = np.zeros((graph.nodes,) * 2), graph.offsets
-    for (i, j), block in layered._centred(graph).items():
+    for (i, j), block in centred_blocks(graph).items():
         whole[starts[i] : starts[i + 1], starts[j] : starts[j + 1]] = block
     pairs = np.argwhere(whole)
     peer = igraph.Graph(n=graph.nodes, edges=pairs.tolist())

@@ -20,6 +20,7 @@ from book.lab import compare
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
 from book.lab.section import Section, Sweep
+from book.papers.beyond.s01_calibration import depth
 from modgraph_lib import activations, cache, clustering, graphs, provenance, statistics, training
 from modgraph_lib.graphs import LayeredGraph
 from modgraph_lib.training import planted
@@ -79,6 +80,12 @@ class PlantedParameters:
     width: int = parameter(48, "units in each of the four hidden layers", at_least=4)
     steps: int = parameter(300, "steps of the optimiser (whole: 700)", at_least=1)
     shuffles: int = parameter(9, "shuffles of each test (whole: 19)", at_least=1)
+    reread: list[str] = parameter(
+        [],
+        "data sets of the n-cut papers whose clusterings are read again",
+        choices=("mnist", "fashion_mnist", "cifar10_grey"),
+        may_be_empty=True,
+    )
     seed: int = parameter(1, "first network seed; later ones count up", at_least=0)
     workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
@@ -304,7 +311,8 @@ run = EXPERIMENT.run
 
 def sweeps(parameters: PlantedParameters) -> list[Sweep]:
     """What the section runs."""
-    return [Sweep(run, configs(parameters), on_device=False)]
+    reread = depth.configs(parameters.reread)
+    return [Sweep(run, configs(parameters), on_device=False), Sweep(depth.run, reread)]
 
 
 SECTION = Section("beyond/01_calibration", PlantedParameters, sweeps)

@@ -19,8 +19,8 @@ FILE_LINES = 400
 # clustering the same on every processor, which is worth more than the round number. Part III
 # brought the two graphs of a CNN, centralities, three networks and the zoo: 1,270; Part IV
 # partitions, visualisations, pictures and proxies: 1,400; Part V layered modularity and planted
-# modules: 650.)
-LIBRARY_LINES, CODE_LINES = 18_600, 50_500
+# modules: 650, and virtual weights of transformers with their readers: 610.)
+LIBRARY_LINES, CODE_LINES = 19_200, 52_000
 STILL_LONG = {"tests/unit/test_ledger.py"}
 # Draw for a reader, so that they are imported only where something is drawn.
 DRAW = ("matplotlib", "seaborn")

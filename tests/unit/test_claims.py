@@ -122,9 +122,8 @@ def test_what_several_tests_share_stands_beside_them(tmp_path):
 
 
 def test_a_merge_makes_no_test_younger():
-    one, other = (
-        criteria.Criterion("m", (), "at_least", low, math.nan, math.nan) for low in (1.0, 2.0)
-    )
+    nan = math.nan
+    one, other = (criteria.Criterion("m", (), "at_least", low, nan, nan, 1) for low in (1.0, 2.0))
     first = written.after([], {"A": (one,)}, "2026-01-01")
     changed = written.after([first], {"A": (other,)}, "2026-01-02")
     apart = written.after([first], {"A": (one,), "B": (one,)}, "2026-01-03")

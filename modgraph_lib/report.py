@@ -55,6 +55,10 @@ class Report:
         method: how weights were shuffled.
         seconds: of wall time, for the graph and for the shuffle test.
         ambiguous: whether k ends within a multiple eigenvalue, see ``clustering.cluster``.
+        depth: normalised mutual information of the clusters with the layers: 0 for clusters that
+            run through the network, 1 for the layers themselves.
+        layered: the same question asked blind to depth, see ``clustering.layered_modularity``;
+            its z_score is positive for a modular network.
     """
 
     name: str
@@ -68,7 +72,9 @@ class Report:
     graph: LayeredGraph = field(repr=False)
     method: str
     seconds: float
-    ambiguous: bool = False
+    ambiguous: bool
+    depth: float
+    layered: clustering.LayeredTest = field(repr=False)
 
     def summary(self) -> str:
         """The report in words, a few lines."""
@@ -88,7 +94,11 @@ class Report:
                 f"z = {self.z:.1f}",
                 f"an edge end leaves its cluster with probability {self.ncut / self.k:.2f} on "
                 f"average over clusters; {self.shuffled.mean() / self.k:.2f} in shuffles",
-                f"cluster sizes: {', '.join(str(int(size)) for size in sizes)}",
+                f"cluster sizes: {', '.join(str(int(size)) for size in sizes)}; "
+                f"{self.depth:.0%} of what they say is the layer (normalised mutual information)",
+                f"blind to depth: layered Q {self.layered.q:.3f}; its shuffles: "
+                f"{self.layered.shuffled.mean():.3f}; p = {self.layered.p_value:.3f}, "
+                f"z = {self.layered.z_score:.1f} (above zero: modular)",
                 *self._ambiguous(),
                 *self._erased(),
                 f"{self.seconds:.1f} s",
@@ -226,9 +236,12 @@ def clusterability(
     method = method or _fitting_method(network, graph)
     settings: dict[str, Any] = {"n_init": n_init, "seed": seed, "workers": workers}
     if method == "kernel":
-        test = _kernel_test(network, graph, k, shuffles, graph_options, **settings)
+        test, layered = _kernel_tests(network, graph, k, shuffles, graph_options, **settings)
     else:
         test = clustering.shuffle_test(graph, k, shuffles=shuffles, method=method, **settings)
+        layered = clustering.layered_shuffle_test(
+            graph, k, shuffles=shuffles, method=method, seed=seed, workers=workers
+        )
     labels = _by_size(test.labels, k)
     return Report(
         name=name or (type(network).__name__ if isinstance(network, nn.Module) else "network"),
@@ -243,6 +256,8 @@ def clusterability(
         method=method,
         seconds=time.perf_counter() - start,
         ambiguous=test.ambiguous,
+        depth=clustering.depth_share(graph, test.labels),
+        layered=layered,
     )
 
 
@@ -258,7 +273,7 @@ def _fitting_method(network: Any, graph: LayeredGraph) -> str:
     return "layer" if chain and not graph.gaps else "kernel"
 
 
-def _kernel_test(
+def _kernel_tests(
     network: Any,
     graph: LayeredGraph,
     k: int,
@@ -268,21 +283,26 @@ def _kernel_test(
     n_init: int,
     seed: int,
     workers: int,
-) -> clustering.ShuffleTest:
-    """``clustering.shuffle_test`` against networks whose kernels are permuted."""
+) -> tuple[clustering.ShuffleTest, clustering.LayeredTest]:
+    """Both shuffle tests, against networks whose kernels are permuted."""
     if not isinstance(network, nn.Module):
         raise ValueError("method 'kernel' permutes a module's kernels; pass the module itself")
     own = clustering.cluster(graph, k, n_init=n_init, seed=seed)
+    blind = clustering.cluster_layered(graph, k, seed=seed)
     seeds = [[seed, index] for index in range(shuffles)]
 
-    def ncut(shuffled: LayeredGraph, pair: list[int]) -> float:
+    def scores(shuffled: LayeredGraph, pair: list[int]) -> tuple[float, float]:
         start = clustering.hash_seed(*pair)
-        return clustering.cluster(shuffled, k, n_init=n_init, seed=start).ncut
+        ncut = clustering.cluster(shuffled, k, n_init=n_init, seed=start).ncut
+        return ncut, clustering.cluster_layered(shuffled, k, seed=seed).q
 
     made = kernel_shuffles(network, seeds=seeds, **options)
-    tasks = (joblib.delayed(ncut)(*pair) for pair in zip(made, seeds, strict=True))
-    null = joblib.Parallel(workers, prefer="threads", pre_dispatch=2)(tasks)
-    return clustering.ShuffleTest(k, own.ncut, own.labels, np.array(null), "kernel", own.ambiguous)
+    tasks = (joblib.delayed(scores)(*pair) for pair in zip(made, seeds, strict=True))
+    null = np.array(joblib.Parallel(workers, prefer="threads", pre_dispatch=2)(tasks)).T
+    return (
+        clustering.ShuffleTest(k, own.ncut, own.labels, null[0], "kernel", own.ambiguous),
+        clustering.LayeredTest(k, blind.q, blind.labels, null[1], "kernel"),
+    )
 
 
 def _by_size(labels: np.ndarray, k: int) -> np.ndarray:

@@ -9,10 +9,21 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from book.lab.criteria import MET, NOT_MET, UNCLEAR
+from book.lab.criteria import (
+    BY_T,
+    MET,
+    NOT_MET,
+    NOT_REPRODUCED,
+    NOT_RUN_YET,
+    PARTLY,
+    REPRODUCED,
+    UNCLEAR,
+    UNDECIDED,
+    chance,
+)
 from book.lab.verdict import GRADES, SIGNS, kind_of
 
-__all__ = ["GRADE_WORDS", "card", "grade_of", "mark"]
+__all__ = ["ANSWERS", "GRADE_WORDS", "card", "grade_of", "mark", "p_of"]
 
 GRADE_WORDS = dict(
     zip(
@@ -21,6 +32,14 @@ GRADE_WORDS = dict(
         strict=True,
     )
 )
+# The words of a verdict on a question of our own.
+ANSWERS = {
+    REPRODUCED: "yes",
+    PARTLY: "partly",
+    NOT_REPRODUCED: "no",
+    UNDECIDED: "undecided",
+    NOT_RUN_YET: "not run yet",
+}
 OUTCOMES = {MET: "✓", UNCLEAR: "?", NOT_MET: "✗"}
 WRITTEN = {
     "before": "This test was committed before the first of its rows.",
@@ -33,32 +52,34 @@ def grade_of(scale: str) -> str:
     return next((grade for grade in GRADES if scale.split(":")[0] == grade), "")
 
 
-def mark(verdict: str) -> str:
-    """Sign and word of a verdict, as HTML."""
+def mark(verdict: str, *, said: str = "") -> str:
+    """Sign and word of a verdict, as HTML; ``said``: in other words."""
     kind = kind_of(verdict)
     return (
         f'<span class="mg-verdict" data-verdict="{kind}">'
-        f'<span aria-hidden="true">{SIGNS[kind]}</span> {_text(verdict)}</span>'
+        f'<span aria-hidden="true">{SIGNS[kind]}</span> {_text(said or verdict)}</span>'
     )
 
 
-def card(claim: Any, *, link: str = "", anchor: bool = True) -> str:
+def card(claim: Any, *, link: str = "", anchor: bool = True, own: bool = False) -> str:
     """A claim with test, numbers and verdict, as a line that unfolds.
 
     Args:
         claim: a row of ``verdicts`` joined with the claim's words.
         link: address of the evidence, from the page that shows the card.
         anchor: give the card the claim's id as its own.
+        own: it is a question of ours: the verdict is an answer, and no paper says anything.
     """
     grade = grade_of(claim.scale)
     place = f' id="{claim.id.lower()}"' if anchor else ""
     chip = f' <span class="mg-grade">{GRADE_WORDS[grade]}</span>' if grade else ""
+    said = ANSWERS[kind_of(claim.verdict)] if own else ""
     return (
         f'<details class="mg-claim"{place} data-verdict="{kind_of(claim.verdict)}" '
         f'data-grade="{grade}" data-paper="{claim.paper}"><summary>'
-        f'<span class="mg-id">{claim.id}</span> {mark(claim.verdict)}{chip} '
+        f'<span class="mg-id">{claim.id}</span> {mark(claim.verdict, said=said)}{chip} '
         f'<span class="mg-said">{_text(claim.claim)}</span> {_number(claim)}</summary>'
-        f'<div class="mg-behind">{_behind(claim, link)}</div></details>'
+        f'<div class="mg-behind">{_behind(claim, link, own)}</div></details>'
     )
 
 
@@ -68,16 +89,28 @@ def _number(claim: Any) -> str:
     if not parts:
         return ""
     if len(parts) == 1:
-        return f'<span class="mg-number">{_text(claim.observed)}; asked: {parts[0]["asked"]}</span>'
+        told = f"{_text(claim.observed)}; asked: {parts[0]['asked']}{p_of(parts[0])}"
+        return f'<span class="mg-number">{told}</span>'
     met = sum(part["outcome"] == MET for part in parts)
     return f'<span class="mg-number">{met} of {len(parts)} parts met</span>'
 
 
-def _behind(claim: Any, link: str) -> str:
+def p_of(part: dict[str, Any]) -> str:
+    """The p of a part that is judged by its standard error, as " (p = 0.04)"; else nothing."""
+    if BY_T not in part["asked"] or not part["spread"] > 0:
+        return ""
+    p = chance(part["observed"], part["spread"], part["runs"])
+    return " (p < 0.001)" if p < 0.001 else f" (p = {p:.2g})"
+
+
+def _behind(claim: Any, link: str, own: bool) -> str:
     """Where the paper says it, the test and its reason, every part, and where the rows are from."""
     pieces = [f"<strong>The paper</strong> ({_text(claim.where)}): {_text(claim.claim)}"]
+    if own:
+        pieces = [f"<strong>Our question:</strong> {_text(claim.claim)}"]
     if claim.criterion_text:
-        pieces.append(f"<strong>Met if</strong> {_lower(claim.criterion_text)}")
+        met = "Yes, if" if own else "Met if"
+        pieces.append(f"<strong>{met}</strong> {_lower(claim.criterion_text)}")
         pieces.append(f"<strong>Why so:</strong> {_text(claim.reason)}")
     elif claim.reason:
         pieces.append(_text(claim.reason))
@@ -85,7 +118,8 @@ def _behind(claim: Any, link: str) -> str:
     if parts:
         shown = claim.observed.split("; ")
         lines = [
-            f"<li>{OUTCOMES[part['outcome']]} {_text(said)}; asked: {part['asked']}</li>"
+            f"<li>{OUTCOMES[part['outcome']]} {_text(said)}; "
+            f"asked: {part['asked']}{p_of(part)}</li>"
             for part, said in zip(parts, shown, strict=False)
         ]
         pieces.append(f"<strong>Measured:</strong><ul>{''.join(lines)}</ul>")

@@ -27,6 +27,7 @@ __all__ = [
     "load_claims",
     "papers_root",
     "tests_digest",
+    "written",
 ]
 
 FACTS = (
@@ -106,7 +107,7 @@ def load_claims(root: str | Path | None = None, *, arguments: bool = False) -> p
     nothing = entries.Entry()
     columns = [vars(ours.get(name, nothing)) for name in claims["id"]]
     claims = claims.join(pd.DataFrame(columns).rename(columns={"text": "criterion_text"}))
-    return claims.assign(written=_written(root, claims))
+    return claims.assign(written=written(root, claims))
 
 
 def tests_digest(tests: Iterable[Criterion]) -> str:
@@ -115,7 +116,8 @@ def tests_digest(tests: Iterable[Criterion]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _written(root: Path, claims: pd.DataFrame) -> list[str]:
+def written(root: Path, claims: pd.DataFrame) -> list[str]:
+    """Since when each row's tests read as they do now; empty where that is not known."""
     path = root / "written.csv"
     if not path.exists():
         return [""] * len(claims)

@@ -53,6 +53,7 @@ class Entry:
         recipe_matters: networks trained in another way than the paper's decide nothing here.
         by_definition: it could not have failed, whatever was run.
         explanation: what we think explains a verdict that falls short; shown only then.
+        question: the words of a question of our own (``questions``); claims have theirs already.
         tests: all of them have to be met.
     """
 
@@ -65,6 +66,7 @@ class Entry:
     recipe_matters: bool = False
     by_definition: bool = False
     explanation: str = ""
+    question: str = ""
     tests: tuple[Criterion, ...] = field(default=())
 
 

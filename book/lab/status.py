@@ -7,8 +7,11 @@ from IPython.display import Markdown
 
 import modgraph_lib
 from book.lab import ledger
+from book.lab.cards import ANSWERS
 from book.lab.claims import PAPERS
 from book.lab.evidence import Results
+from book.lab.questions import answers, load_questions
+from book.lab.verdict import kind_of
 from book.lab.words import library_digest, rows_digest, say
 
 __all__ = ["status_line"]
@@ -32,10 +35,16 @@ def status_line(
         kinds = totals.drop("total").items()
         said = ", ".join(f"{count} {kind}" for kind, count in kinds if count)
         said += f", of {totals['total']} claims"
+    asked = load_questions()
+    if len(asked) and section in set(asked["section"]):
+        counts = answers(results, section=section)["verdict"].map(kind_of).value_counts()
+        said = ", ".join(f"{counts[k]} {word}" for k, word in ANSWERS.items() if k in counts)
+        said += f", of {counts.sum()} questions of our own"
+    paper = PAPERS.get(section.split("/")[0], "none; what the five papers leave open")
     digest = rows_digest(rows) if len(rows) else "none"
     return say(
         f"""
-        **Paper:** {PAPERS[section.split("/")[0]]}<br>
+        **Paper:** {paper}<br>
         **Verdicts so far:** {said}<br>
         **Evidence at hand:** {evidence}<br>
         **Cost:** {cost}<br>

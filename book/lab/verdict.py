@@ -25,7 +25,16 @@ from book.lab.criteria import (
 )
 from book.lab.evidence import Results, merged, reading, remembering
 
-__all__ = ["GRADES", "SIGNS", "UNAVAILABLE", "describe", "kind_of", "load_results", "verdicts"]
+__all__ = [
+    "GRADES",
+    "SIGNS",
+    "UNAVAILABLE",
+    "describe",
+    "kind_of",
+    "load_results",
+    "verdicts",
+    "verdicts_of",
+]
 
 # Grades of evidence: as many networks as in the paper, trained as there; fewer of these; networks
 # trained in another way, which is named in full; no network at all, the claim is an identity.
@@ -93,7 +102,12 @@ def verdicts(
         if claims.empty:
             known = ", ".join(sorted(set(load_claims()["section"]) - {""}))
             raise ValueError(f"no claim is tested in {section!r}; sections with claims: {known}")
-    results = _with_keys(load_results() if results is None else results)
+    return verdicts_of(claims, load_results() if results is None else results)
+
+
+def verdicts_of(claims: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """``verdicts`` of the rows of any table of claims or questions."""
+    results = _with_keys(results)
     origins = _origins(results)
     with remembering():
         lines = [_verdict(claim, results, origins) for claim in claims.itertuples(index=False)]

@@ -14,6 +14,15 @@ import torch
 from modgraph_lib import _checks, statistics
 from modgraph_lib.clustering import spectral, symmetry
 from modgraph_lib.clustering.kmeans import kmeans, kmeans_restarts
+from modgraph_lib.clustering.layered import (
+    LayeredClustering,
+    LayeredTest,
+    cluster_layered,
+    depth_share,
+    layered_modularity,
+    layered_shuffle_test,
+    strand_limit,
+)
 from modgraph_lib.clustering.shuffles import SHUFFLE_METHODS, check_method, shuffle_graph
 from modgraph_lib.device import pick_device, single_thread
 from modgraph_lib.graphs import LayeredGraph
@@ -21,13 +30,20 @@ from modgraph_lib.graphs import LayeredGraph
 __all__ = [
     "SHUFFLE_METHODS",
     "Clustering",
+    "LayeredClustering",
+    "LayeredTest",
     "ShuffleTest",
     "cluster",
+    "cluster_layered",
+    "depth_share",
+    "layered_modularity",
+    "layered_shuffle_test",
     "ncut",
     "shuffle_graph",
     "shuffle_test",
     "shuffle_tests",
     "spectral_clustering",
+    "strand_limit",
 ]
 
 Graph: TypeAlias = LayeredGraph | scipy.sparse.sparray | np.ndarray

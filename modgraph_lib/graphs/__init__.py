@@ -19,18 +19,27 @@ from modgraph_lib.graphs import tracing
 from modgraph_lib.graphs.correlation import activation_graph
 from modgraph_lib.graphs.layered import LayeredGraph
 from modgraph_lib.graphs.rolled import rolled_graph
+from modgraph_lib.graphs.stream import StreamPart, attention_part, mlp_part
 from modgraph_lib.graphs.tracing import inputs
+from modgraph_lib.graphs.transformers import stream_parts
 from modgraph_lib.graphs.unrolled import UnrolledGraph, unrolled_graph
+from modgraph_lib.graphs.virtual import virtual_rotations, virtual_weights
 
 __all__ = [
     "FLOOR",
     "LayeredGraph",
+    "StreamPart",
     "UnrolledGraph",
     "activation_graph",
+    "attention_part",
     "input_graph",
     "kernel_shuffles",
+    "mlp_part",
     "rolled_graph",
+    "stream_parts",
     "unrolled_graph",
+    "virtual_rotations",
+    "virtual_weights",
     "weight_graph",
 ]
 

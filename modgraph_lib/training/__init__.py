@@ -17,7 +17,7 @@ import torch
 from modgraph_lib import _checks, cache, provenance
 from modgraph_lib.device import pick_device, single_thread, threads_for
 from modgraph_lib.pixels import with_channels
-from modgraph_lib.training import checkpoints, sgd, zoo
+from modgraph_lib.training import checkpoints, planted, sgd, zoo
 from modgraph_lib.training.config import TrainConfig
 from modgraph_lib.training.forward import evaluate
 from modgraph_lib.training.loop import Trained, build, train
@@ -37,6 +37,7 @@ __all__ = [
     "fingerprint",
     "magnitude_mask",
     "pick_device",
+    "planted",
     "sgd",
     "single_thread",
     "threads_for",

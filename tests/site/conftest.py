@@ -59,9 +59,10 @@ class Browser:
             "Emulation.setDeviceMetricsOverride",
             {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False},
         )
+        wanted = {"prefers-color-scheme": theme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in wanted.items()]
         self.driver.execute_cdp_cmd(
-            "Emulation.setEmulatedMedia",
-            {"media": "", "features": [{"name": "prefers-color-scheme", "value": theme}]},
+            "Emulation.setEmulatedMedia", {"media": "", "features": features}
         )
         self.driver.get_log("browser"), self.driver.get_log("performance")  # forget what was
         self.driver.get(f"{self.base}/{page}")

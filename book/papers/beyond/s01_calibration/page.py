@@ -89,8 +89,9 @@ def instruments_table(rows: pd.DataFrame) -> Styler | Markdown:
         for kind in ("separate", "mixed"):
             for leak in (0.1, 0.3, 0.5):
                 cell = own[own["trained"] & (own["inputs"] == kind) & (own["leak"] == leak)]
-                line[f"{kind} inputs, leak {leak:g}", "ARI"] = _number(cell["ari"])
-                line[f"{kind} inputs, leak {leak:g}", "power"] = _share(cell)
+                line[f"{kind} inputs", f"leak {leak:g}"] = (
+                    f"{_number(cell['ari'])} / {_share(cell)}"
+                )
         plain = own[own["trained"] & (own["leak"] == 1.0)]
         line["nothing planted", "leak 1"] = _share(plain)
         line["nothing planted", "untrained"] = _share(own[~own["trained"]])

@@ -28,7 +28,12 @@ def evidence(results: Results | None = None) -> pd.DataFrame:
 
 def reread_rows(results: Results | None = None) -> pd.DataFrame:
     """Rows of the n-cut papers' networks, one per (network, stage, k)."""
-    return (ledger.load_results() if results is None else results)["depth"]
+    rows = (ledger.load_results() if results is None else results)["depth"]
+    stages = rows["stage"].map({"unpruned": 0, "pruned": 1})
+    ordered = rows.assign(stage=stages).sort_values(
+        ["data", "regularizer", "stage", "seed", "k"], ascending=[False, False, True, True, True]
+    )
+    return rows.loc[ordered.index]
 
 
 def curves(rows: pd.DataFrame, quantity: str = "ari") -> pd.DataFrame:

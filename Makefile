@@ -84,6 +84,14 @@ sync: env ## notebooks/<paper>/*.ipynb from notebooks/text/<paper>/*.md  [SECTIO
 picture: env ## draw the opening picture anew from trained networks (needs MNIST and Fashion-MNIST)
 	@MPLBACKEND=Agg $(PY) -m book.scripts.opening
 
+.PHONY: dist
+dist: env ## the book's own source as one archive -> _build/dist
+	@$(PY) -m book.scripts.dist
+
+.PHONY: pdf
+pdf: book ## the whole book as one PDF, printed by Chromium -> _build/html/modgraph-book.pdf
+	@$(PY) -m book.scripts.pdf
+
 .PHONY: serve
 serve: ## serve the rendered site on http://127.0.0.1:8000
 	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html 8000

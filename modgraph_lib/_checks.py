@@ -15,6 +15,7 @@ from torch import nn
 
 __all__ = [
     "answering",
+    "filled",
     "integers",
     "instance",
     "module",
@@ -79,6 +80,17 @@ def instance(value: Any, kind: Any, wanted: str) -> Any:
 def module(value: Any) -> nn.Module:
     """A torch module, or a TypeError."""
     return instance(value, nn.Module, "a torch module")
+
+
+def filled(value: Any) -> nn.Module:
+    """A torch module that holds numbers; ValueError for one on the meta device."""
+    for name, held in (*module(value).named_parameters(), *value.named_buffers()):
+        if held.is_meta:
+            raise ValueError(
+                f"{name} is on the meta device and holds no numbers; make the model on a real one, "
+                "or call model.to_empty(device='cpu') and load its weights"
+            )
+    return value
 
 
 def tensor(value: Any, name: str) -> torch.Tensor:

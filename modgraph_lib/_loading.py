@@ -121,7 +121,7 @@ def fill(model: nn.Module, given: Mapping[str, torch.Tensor], where: str) -> Non
     True
     """
     _checks.instance(given, Mapping, "tensors by name")
-    state = _checks.module(model).state_dict()
+    state = _checks.filled(model).state_dict()
     wanted = {name.replace("_orig_mod.", ""): value for name, value in state.items()}
     given = {name: value for name, value in given.items() if isinstance(value, torch.Tensor)}
     given = {name: _checks.plain(value, name) for name, value in given.items()}

@@ -32,7 +32,7 @@ def hidden_layers(model: nn.Module) -> tuple[str, ...]:
     >>> activations.hidden_layers(models.mlp(4, 2, widths=(8, 8), seed=0))
     ('1', '3')
     """
-    modules = list(_checks.module(model).named_modules())
+    modules = list(_checks.filled(model).named_modules())
     found = [name for name, module in modules if isinstance(module, nn.Conv2d)]
     found = found or [name for name, module in modules if isinstance(module, nn.Linear)][:-1]
     if not found:

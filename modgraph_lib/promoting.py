@@ -212,7 +212,7 @@ def clusterable_initialisation(
     >>> report.clusterability(model, k=2, shuffles=9).z < -2
     True
     """
-    _checks.module(model)
+    _checks.filled(model)
     _check_tags(tags, beta)
     layers: list[Any] = [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     convolutions = [part for part in layers if isinstance(part, nn.Conv2d)]

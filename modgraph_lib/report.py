@@ -17,13 +17,14 @@ import inspect
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
 from torch import nn
 
-from modgraph_lib import _checks, clustering
+from modgraph_lib import _checks, _memory, _report_files, clustering, graphs
 from modgraph_lib._loading import fill, load_model, load_weights
 from modgraph_lib.graphs import LayeredGraph, kernel_shuffles, weight_graph
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Report", "clusterability", "fill", "load_model", "load_weights"]
 
 ERASED = 1e-8  # of the median degree
+EDGE_BYTES = 80  # of memory at the peak of a shuffle test, measured on chains of 2 to 8 million
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +137,44 @@ class Report:
             self.cluster_sizes, ncut=self.ncut, shuffled=self.shuffled, k=self.k, title=self.name
         )
 
+    def save(self, path: str | Path) -> None:
+        """Keep the report as ``path``, a JSON file, with its arrays beside it as safetensors.
+
+        Raises:
+            ValueError: a name that does not end in .json.
+            OSError: the folder cannot be written.
+
+        >>> weights, _ = toys.strands(2, (8, 8), leak=0.1, seed=0)
+        >>> path = cache.cache_root() / "strands.json"
+        >>> report.clusterability(weights, k=2, shuffles=9, name="strands").save(path)
+        >>> report.Report.load(path).name
+        'strands'
+        """
+        path = Path(_checks.instance(path, str | Path, "the path of a .json file"))
+        if path.suffix != ".json":
+            raise ValueError(f"a report is kept as a .json file, got {path}")
+        _report_files.write(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Report:
+        """The report that ``save`` kept.
+
+        Raises:
+            FileNotFoundError: no such file, or its arrays are not beside it.
+            ValueError: no report, or arrays that are not its own.
+        """
+        path = Path(_checks.instance(path, str | Path, "the path of a .json file"))
+        facts, arrays, graph = _report_files.read(path)
+        labels = arrays["labels"]
+        sizes = _sizes(graph, labels, facts["k"])
+        return cls(
+            **facts, shuffled=arrays["shuffled"], cluster_sizes=sizes, labels=labels, graph=graph
+        )
+
+    def html(self) -> str:
+        """The report as one HTML page that asks for nothing outside itself."""
+        return _report_files.page(self)
+
 
 def clusterability(
     network: nn.Module | LayeredGraph | Sequence[Any],
@@ -167,6 +207,7 @@ def clusterability(
 
     Raises:
         TypeError: graph options together with a graph.
+        MemoryError: a graph that does not fit, before it is clustered.
         ValueError: what ``graphs.weight_graph`` or ``clustering.shuffle_test`` cannot take.
 
     >>> weights, _ = toys.strands(2, (12, 12, 12), leak=0.05, seed=0)
@@ -189,7 +230,9 @@ def clusterability(
             close = difflib.get_close_matches(option, known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
             raise TypeError(f"graphs.weight_graph has no option {option!r}{hint}")
+        _check_size(graphs.edges_ahead(network))
         graph = weight_graph(network, **graph_options)
+    _check_size(sum(int(np.count_nonzero(block)) for block in graph.blocks.values()))
     method = method or _fitting_method(network, graph)
     settings: dict[str, Any] = {"n_init": n_init, "seed": seed, "workers": workers}
     if method == "kernel":
@@ -216,6 +259,11 @@ def clusterability(
         depth=clustering.depth_share(graph, test.labels),
         layered=layered,
     )
+
+
+def _check_size(edges: int) -> None:
+    what = f"clustering a graph of {edges:.2g} edges"
+    _memory.check(edges * EDGE_BYTES, what, graphs.FEWER_EDGES)
 
 
 def _fitting_method(network: Any, graph: LayeredGraph) -> str:

@@ -120,7 +120,7 @@ def test_environment_digest_follows_content_not_dates(checkout):
     ("name", "more"),
     [
         ("constraints.txt", "six==1.17.0\n"),
-        ("pyproject.toml", '\n[project.scripts]\nx = "y:z"\n'),
+        ("pyproject.toml", '\n[project.urls]\nx = "https://y.z"\n'),
         ("book/pyproject.toml", '\n[project.scripts]\nx = "y:z"\n'),
     ],
 )

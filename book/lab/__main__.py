@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import functools
+import signal
 import sys
+from contextlib import nullcontext
 
 import yaml
 
-from book.lab import registry, store
+from book.lab import cluster, registry, store
 from book.lab.parameters import ParameterError
 from book.lab.run import SCALES, read_parameters, run, section_of
 from book.lab.verify import verify
@@ -38,6 +40,14 @@ def main(arguments: list[str] | None = None) -> int:
         help="a parameter, its value as YAML: -p seeds 3 -p data '[mnist]'",
     )
     make.add_argument("--budget", type=float, metavar="SECONDS", help="stop after so long")
+    make.add_argument(
+        "--shard", type=_shard, default=(1, 1), metavar="I/N", help="the I-th of N parts, from 1"
+    )
+    where = make.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=int, metavar="N", help="processes here at a time")
+    where.add_argument(
+        "--dask", metavar="ADDRESS", help="a Dask scheduler (tcp://host:8786) or its file"
+    )
     options = parser.parse_args(arguments)
     if options.command == "run":
         return _run(options)
@@ -64,8 +74,22 @@ def _run(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     say = functools.partial(print, flush=True)
-    return 0 if run(section, parameters, budget=options.budget, say=say) else 3
+    how = {"budget": options.budget, "shard": options.shard, "workers": options.workers}
+    try:
+        with cluster.on_cluster(options.dask) if options.dask else nullcontext():
+            return 0 if run(section, parameters, say=say, **how) else 3
+    except (cluster.ClusterError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise argparse.ArgumentTypeError(f"write I/N with I from 1 to N, as in 2/8; got {text!r}")
+    return int(index), int(count)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that claims are let go of
     sys.exit(main())

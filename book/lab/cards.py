@@ -10,6 +10,7 @@ import html
 from typing import Any
 
 from book.lab.criteria import (
+    BY_T,
     MET,
     NOT_MET,
     NOT_REPRODUCED,
@@ -18,10 +19,11 @@ from book.lab.criteria import (
     REPRODUCED,
     UNCLEAR,
     UNDECIDED,
+    chance,
 )
 from book.lab.verdict import GRADES, SIGNS, kind_of
 
-__all__ = ["ANSWERS", "GRADE_WORDS", "card", "grade_of", "mark"]
+__all__ = ["ANSWERS", "GRADE_WORDS", "card", "grade_of", "mark", "p_of"]
 
 GRADE_WORDS = dict(
     zip(
@@ -87,9 +89,18 @@ def _number(claim: Any) -> str:
     if not parts:
         return ""
     if len(parts) == 1:
-        return f'<span class="mg-number">{_text(claim.observed)}; asked: {parts[0]["asked"]}</span>'
+        told = f"{_text(claim.observed)}; asked: {parts[0]['asked']}{p_of(parts[0])}"
+        return f'<span class="mg-number">{told}</span>'
     met = sum(part["outcome"] == MET for part in parts)
     return f'<span class="mg-number">{met} of {len(parts)} parts met</span>'
+
+
+def p_of(part: dict[str, Any]) -> str:
+    """The p of a part that is judged by its standard error, as " (p = 0.04)"; else nothing."""
+    if BY_T not in part["asked"] or not part["spread"] > 0:
+        return ""
+    p = chance(part["observed"], part["spread"], part["runs"])
+    return " (p < 0.001)" if p < 0.001 else f" (p = {p:.2g})"
 
 
 def _behind(claim: Any, link: str, own: bool) -> str:
@@ -107,7 +118,8 @@ def _behind(claim: Any, link: str, own: bool) -> str:
     if parts:
         shown = claim.observed.split("; ")
         lines = [
-            f"<li>{OUTCOMES[part['outcome']]} {_text(said)}; asked: {part['asked']}</li>"
+            f"<li>{OUTCOMES[part['outcome']]} {_text(said)}; "
+            f"asked: {part['asked']}{p_of(part)}</li>"
             for part, said in zip(parts, shown, strict=False)
         ]
         pieces.append(f"<strong>Measured:</strong><ul>{''.join(lines)}</ul>")

@@ -7,9 +7,12 @@ The verdict follows from the parts alone; nothing here knows which paper is judg
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from scipy import stats
 
 __all__ = [
     "COMPARATORS",
@@ -24,8 +27,10 @@ __all__ = [
     "Criterion",
     "Part",
     "asked",
+    "chance",
     "combine",
     "judge",
+    "noise_factor",
 ]
 
 REPRODUCED = "reproduced"
@@ -36,8 +41,10 @@ NOT_RUN_YET = "not run yet"
 
 MET, UNCLEAR, NOT_MET, MISSING = "met", "unclear", "not met", "missing"
 
-# An ordering of two means counts once it exceeds this many standard errors of the difference.
+# An ordering of two means counts once it exceeds this many standard errors of the difference, or
+# more where networks are few (noise_factor).
 NOISE_FACTOR = 2.0
+BY_T = " by two standard errors (t, 95%)"
 # Closed bounds admit what binary fractions lose, and nothing a printed digit could show.
 SLACK = 1e-9
 # An event that happens to `low` of all networks may go unseen with this probability.
@@ -134,9 +141,9 @@ def asked(criterion: Criterion) -> str:
         "count": f"{low} of {criterion.runs}{slack}",
         "count_at_least": f"at least {low} of {criterion.runs}",
         "occurs": "one at least",
-        "near_zero": f"within {high} of zero by two standard errors",
-        "ordered": "above zero by two standard errors",
-        "not_ordered": "not below zero by two standard errors",
+        "near_zero": f"within {high} of zero{BY_T}",
+        "ordered": f"above zero{BY_T}",
+        "not_ordered": f"not below zero{BY_T}",
     }
     return words[criterion.test]
 
@@ -146,7 +153,7 @@ def judge(part: Part, criterion: Criterion) -> str:
 
     A part is missing when its number is NaN or rests on fewer than half of the paper's runs;
     missing is not failed. "unclear": the sign is the paper's, and the difference lies within
-    ``NOISE_FACTOR`` standard errors of zero ("ordered"); zero lies within them, and larger values
+    ``noise_factor`` standard errors of zero ("ordered"); zero lies within them, and larger values
     too ("near_zero"); nothing was seen, in too few networks to say that there is nothing
     ("occurs").
     """
@@ -206,4 +213,19 @@ def combine(outcomes: Sequence[str]) -> str:
 
 
 def _noise(part: Part) -> float:
-    return 0.0 if math.isnan(part.spread) else NOISE_FACTOR * part.spread
+    return 0.0 if math.isnan(part.spread) else noise_factor(part.runs) * part.spread
+
+
+@functools.cache
+def noise_factor(runs: int) -> float:
+    """Standard errors that count as noise: two, or what 95% of t ask for with so few networks.
+
+    >>> round(noise_factor(3), 2), noise_factor(1000)
+    (4.3, 2.0)
+    """
+    return max(NOISE_FACTOR, float(stats.t.isf(0.025, max(runs - 1, 1))))
+
+
+def chance(observed: float, error: float, runs: int) -> float:
+    """Two-sided p of a mean with this standard error, by t with ``runs`` - 1 degrees of freedom."""
+    return float(2 * stats.t.sf(abs(observed) / error, max(runs - 1, 1)))

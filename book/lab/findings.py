@@ -14,13 +14,11 @@ import pandas as pd
 import yaml
 
 from book.lab.cards import GRADE_WORDS, grade_of, mark
-from book.lab.claims import papers_root
-from book.lab.evidence import Results
+from book.lab.claims import PAPERS, papers_root
 from book.lab.filter import STYLE
-from book.lab.scorecard import summary
-from book.lab.verdict import SIGNS, kind_of, verdicts
+from book.lab.verdict import kind_of
 
-__all__ = ["findings", "markdown", "said", "stale"]
+__all__ = ["answers", "findings", "markdown", "said", "stale"]
 
 NUMBER = re.compile(r"\{([A-Z]{2}-\d+)(?:\[(\d+)\]|\.(runs))(:[^}]*)?\}")
 
@@ -28,6 +26,22 @@ NUMBER = re.compile(r"\{([A-Z]{2}-\d+)(?:\[(\d+)\]|\.(runs))(:[^}]*)?\}")
 def findings() -> list[dict[str, Any]]:
     """The entries of ``findings.yaml``: says, and claims (id -> the verdict it speaks of)."""
     return yaml.safe_load((papers_root() / "findings.yaml").read_text("utf8"))
+
+
+def answers(frame: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Section -> says, with its numbers, figure and see, of ``answers.yaml``.
+
+    An answer whose claims have other verdicts than it speaks of is left out.
+
+    Args:
+        frame: the rows of ``verdicts``.
+    """
+    frame, found = frame.set_index("id"), {}
+    entries = yaml.safe_load((papers_root() / "answers.yaml").read_text("utf8"))
+    for name, entry in entries.items():
+        if not stale([{"claims": entry.pop("claims", {})}], frame):
+            found[name] = entry | {"says": said(entry["says"], frame)}
+    return found
 
 
 def said(sentence: str, frame: pd.DataFrame) -> str:
@@ -64,18 +78,16 @@ def stale(entries: Iterable[Mapping[str, Any]], frame: pd.DataFrame) -> list[str
     ]
 
 
-def markdown(results: Results | None = None, *, root: str = "../") -> str:
+def markdown(frame: pd.DataFrame, *, root: str = "../") -> str:
     """The page "What we found", in MyST markdown.
 
     Args:
-        results: as for ``verdicts``.
+        frame: the rows of ``verdicts``.
         root: relative path from the page to the root of the site.
     """
-    frame = verdicts(results).set_index("id", drop=False)
-    counts = summary(frame.reset_index(drop=True)).loc["all"]
+    frame = frame.set_index("id", drop=False)
     shown = [entry for entry in findings() if not stale([entry], frame)]
     lines = [_finding(entry, frame, root) for entry in shown]
-    told = ", ".join(f"{SIGNS[kind]} {counts[kind]} {kind}" for kind in SIGNS)
     return "\n\n".join(
         [
             "# What we found",
@@ -85,8 +97,11 @@ def markdown(results: Results | None = None, *, root: str = "../") -> str:
             "evidence; each leads to where it was measured.",
             *lines,
             "## Counted",
-            f"Of {counts['total']} statements in the five papers: {told}. The "
-            "[scorecard](scorecard.md) has them all.",
+            "Some statements weigh more than others: those that a paper's abstract rests on are "
+            "counted beside all of them. Each paper's page says whether its abstract holds; the "
+            "[scorecard](scorecard.md) has every claim.",
+            "```{include} counts.md\n```",
+            *(f"- [{title}]({root}papers/{paper}.md)" for paper, title in PAPERS.items()),
         ]
     )
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import pandas as pd
 import yaml
 
-from book.lab.cards import GRADE_WORDS, card, grade_of
+from book.lab.cards import GRADE_WORDS, OUTCOMES, card, grade_of
 from book.lab.claims import PAPERS, load_claims, papers_root
+from book.lab.criteria import BY_T, MET
 from book.lab.evidence import Results
 from book.lab.filter import SCRIPT, STYLE
 from book.lab.verdict import GRADES, SIGNS, kind_of, verdicts
 
-__all__ = ["Html", "by_grade", "claims_table", "scorecard_markdown", "summary"]
+__all__ = ["Html", "by_chance", "by_grade", "claims_table", "scorecard_markdown", "summary"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def claims_table(section: str, results: Results | None = None) -> Html:
 
 
 def scorecard_markdown(
-    results: Results | None = None,
+    frame: pd.DataFrame,
     *,
     root: str = "../",
     sections: Collection[str] | None = None,
@@ -86,11 +87,11 @@ def scorecard_markdown(
     """The scorecard page: counts by paper, verdict and grade, all claims, changes, rules, in MyST.
 
     Args:
-        results: as for ``verdicts``.
+        frame: the rows of ``verdicts``.
         root: relative path from the page to the root of the site, for links to the evidence.
         sections: the sections that the site has; claims of others get no link. Default: all.
     """
-    frame = _joined(verdicts(results))
+    frame = _joined(frame)
     after = (frame["written"] == "after").sum()
     decided = (frame["written"] != "").sum()
     pieces = [
@@ -100,6 +101,7 @@ def scorecard_markdown(
         f"Of the {decided} verdicts that rest on rows, {after} come from a test that, as it reads "
         "now, was committed after its first row; each claim says which it is.",
         STYLE,
+        by_chance(frame),
         _summary_markdown(summary(frame)),
         _grades_markdown(by_grade(frame)),
         SCRIPT % _selects(),
@@ -114,6 +116,19 @@ def scorecard_markdown(
     pieces += [_changes_markdown(), "(claim-rules)="]
     pieces += [re.sub("^#", "##", rules, flags=re.MULTILINE).strip()]
     return "\n\n".join(pieces) + "\n"
+
+
+def by_chance(frame: pd.DataFrame) -> str:
+    """How many parts a noise bound decides, and how many of them chance alone would misjudge."""
+    parts = [part for parts in frame["parts"] for part in parts if BY_T in part["asked"]]
+    known = [part for part in parts if part["outcome"] in OUTCOMES and part["spread"] > 0]
+    met = sum(part["outcome"] == MET for part in known)
+    return (
+        f"{len(known)} parts of these claims compare means, and ask for a difference beyond noise "
+        f"(two standard errors, or what t asks for at 95% where networks are few). {met} show one. "
+        f"Were there no difference behind any of them, about {0.025 * len(known):.0f} would be "
+        "expected to show one by chance."
+    )
 
 
 def _joined(frame: pd.DataFrame) -> pd.DataFrame:

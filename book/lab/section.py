@@ -14,11 +14,13 @@ class Sweep:
     """Configurations, and the ``run(configs, workers=..., ...)`` that makes their records.
 
     ``on_device``: whether ``run`` takes a device, which what is measured untrained does not.
+    ``reads_all``: whether its records depend on which records the sweeps before it have made.
     """
 
     run: Callable[..., list[dict[str, Any]]]
     configs: Sequence[Any]
     on_device: bool = True
+    reads_all: bool = False
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,15 @@ def drawn(rows: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure]) -> Figure 
 
 
 def command(section: str, scale: str = "paper", extra: str = "") -> Markdown:
-    """The command that makes the rows again, as a block to copy."""
+    """The command that makes the rows again, folded, as a block to copy."""
     lines = [
         f"papermill notebooks/{section}.ipynb out.ipynb",
         f"  -f notebooks/params/{scale}/{section}.yaml",
         *([f"  {extra}"] if extra else []),
     ]
-    return Markdown("Every row again:\n\n```bash\n" + " \\\n".join(lines) + "\n```")
+    block = "```bash\n" + " \\\n".join(lines) + "\n```"
+    summary = "<summary>Command that makes these rows again</summary>"
+    return Markdown(f"<details>{summary}\n\n{block}\n\n</details>")
 
 
 def library_digest() -> str:

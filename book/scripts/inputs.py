@@ -26,9 +26,10 @@ from pathlib import Path
 
 import nbformat
 
-# Of every section. Downloads and trained networks are not here: they are keyed by content.
-SHARED = ("modgraph_lib/**/*.py", "book/lab/**/*.py", "data/papers/*", "data/papers/tables/**/*",
-          "constraints.txt")  # fmt: skip
+# Of every section. Downloads and trained networks are not here: they are keyed by content. Nor are
+# the sentences in data/papers/*.yaml, which are put into pages when the site is rendered.
+SHARED = ("modgraph_lib/**/*.py", "book/lab/**/*.py", "data/papers/*.csv", "data/papers/*.md",
+          "data/papers/tables/**/*", "constraints.txt")  # fmt: skip
 PAPERS, RESULTS = "book/papers", "data/results"
 WORD = re.compile(r"\w+")
 MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)

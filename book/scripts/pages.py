@@ -6,6 +6,8 @@ return into the staged copy of the book.
 
 from __future__ import annotations
 
+import base64
+import functools
 import importlib
 import inspect
 import json
@@ -14,8 +16,10 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 
 import modgraph_lib
+from book.scripts.reading import Opening
 
 PUBLIC = modgraph_lib.FACE
 
@@ -48,13 +52,54 @@ def duration(seconds: float) -> str:
 def scorecard(sections: Collection[str]) -> str:
     """The scorecard, as the ledger computes it from the committed rows, linked to ``sections``."""
     ledger = importlib.import_module("book.lab.ledger")
-    text = ledger.scorecard_markdown(sections=sections)
+    text = ledger.scorecard_markdown(verdicts(), sections=sections)
     return text if text.lstrip().startswith("# ") else f"# Scorecard\n\n{text}"
 
 
 def what_we_found() -> str:
     """The findings, as the ledger computes them from the committed rows."""
-    return importlib.import_module("book.lab.findings").markdown()
+    return importlib.import_module("book.lab.findings").markdown(verdicts())
+
+
+@functools.cache
+def verdicts() -> pd.DataFrame:
+    """The verdicts on all claims, computed once for the pages that count them."""
+    return importlib.import_module("book.lab.verdict").verdicts()
+
+
+def counts() -> str:
+    """Claims by verdict, those of the abstracts beside all."""
+    return importlib.import_module("book.lab.abstracts").counts_markdown(verdicts())
+
+
+def paper(name: str, figure: str) -> str:
+    """The opening page of a paper; ``figure`` is MyST."""
+    return importlib.import_module("book.lab.abstracts").paper_markdown(
+        name, verdicts(), figure=figure
+    )
+
+
+def openings() -> dict[str, Opening]:
+    """Answer and figure of the sections that do not write their own, by name."""
+    found = importlib.import_module("book.lab.findings").answers(verdicts())
+    return {name: Opening(**entry) for name, entry in found.items()}
+
+
+def figure_of(notebook: nbformat.NotebookNode, name: str) -> tuple[str, bytes, str, str] | None:
+    """A figure of an executed section: kind ("png" or "svg"), content, caption, description.
+
+    None where it was not drawn for want of rows.
+    """
+    for cell in notebook.cells:
+        said = cell.metadata.get("mystnb", {})
+        if said.get("figure", {}).get("name") != name:
+            continue
+        for output in cell.get("outputs", ()):
+            for kind, mime in (("svg", "image/svg+xml"), ("png", "image/png")):
+                if text := output.get("data", {}).get(mime):
+                    content = text.encode() if kind == "svg" else base64.b64decode(text)
+                    return kind, content, said["figure"]["caption"], said["image"]["alt"]
+    return None
 
 
 def api() -> str:

@@ -8,6 +8,7 @@ site takes the place of the old one.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import platform
@@ -21,8 +22,10 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from book.scripts import pages
-from book.scripts.sections import MARKER, ROOT, all_sections, read_executed
+from book.lab.abstracts import abstracts
+from book.scripts import dist, pages, plain
+from book.scripts.reading import arranged, for_download, for_readers
+from book.scripts.sections import ROOT, all_sections, read_executed
 
 STAMP = ".modgraph-digest"
 
@@ -56,10 +59,12 @@ def stage(source: Path, root: Path = ROOT) -> None:
 
     executed = {s.name: read_executed(s) for s in all_sections(root)}
     executed = {name: notebook for name, notebook in executed.items() if notebook is not None}
+    openings = pages.openings()
     for name, notebook in executed.items():
         target = source / "notebooks" / f"{name}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(for_readers(notebook), target)
+        page = arranged(for_readers(copy.deepcopy(notebook)), openings.get(name))
+        nbformat.write(page, target)
 
     toc = yaml.safe_load((root / "_toc.yml").read_text("utf8"))
     sections = {f.removeprefix("notebooks/") for f in toc_files(toc)}
@@ -69,40 +74,32 @@ def stage(source: Path, root: Path = ROOT) -> None:
         ("scorecard", pages.scorecard(sections)),
         ("run_times", pages.run_times(executed, results)),
         ("api", pages.api()),
+        ("counts", pages.counts()),
     ):
         (source / "book" / f"{name}.md").write_text(text, "utf8")
+    stage_papers(source, executed)
 
     absent = [f for f in toc_files(toc) if not any(source.glob(f"{f}.*"))]
     if absent:
         raise RenderError(f"in _toc.yml but not there: {', '.join(absent)}")
 
 
-def for_readers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook without what only a live run or a test needs. Changes it in place.
-
-    Left out: the marks of the notebook tests, and progress bars, which a static page would show
-    frozen in all their stages (standard error with carriage returns). A figure that was not drawn
-    for want of rows, but said so in a line of text, loses its caption.
-    """
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        lines = cell.source.splitlines()
-        cell.source = "\n".join(line for line in lines if line.strip() != MARKER)
-        cell.outputs = [output for output in cell.outputs if not is_progress(output)]
-        if any("text/markdown" in output.get("data", ()) for output in cell.outputs):
-            for part in ("figure", "image"):
-                cell.metadata.get("mystnb", {}).pop(part, None)
-    return notebook
-
-
-def is_progress(output: nbformat.NotebookNode) -> bool:
-    """Whether an output is (a piece of) a progress bar."""
-    return (
-        output.output_type == "stream"
-        and output.name == "stderr"
-        and ("\r" in output.text or not output.text.strip())
-    )
+def stage_papers(source: Path, executed: dict[str, nbformat.NotebookNode]) -> None:
+    """Write the opening page of every paper, with one figure of an executed section."""
+    folder = source / "papers"
+    folder.mkdir()
+    for name, entry in abstracts().items():
+        chosen, text = entry["figure"], ""
+        notebook = executed.get(chosen["section"])
+        if notebook and (found := pages.figure_of(notebook, chosen["name"])):
+            kind, content, caption, alt = found
+            (folder / f"{name}.{kind}").write_bytes(content)
+            text = (
+                f"```{{figure}} {name}.{kind}\n:name: fig-paper-{name}\n"
+                f":alt: {' '.join(alt.split())}\n\n{caption.strip()}\n"
+                f"From [its section](../notebooks/{chosen['section']}.ipynb).\n```"
+            )
+        (folder / f"{name}.md").write_text(pages.paper(name, text), "utf8")
 
 
 def site_digest(root: Path = ROOT) -> str:
@@ -125,7 +122,7 @@ def site_digest(root: Path = ROOT) -> str:
 
 
 def build(source: Path, output: Path, log: Path) -> Path:
-    """Run Jupyter Book on ``source``; return the folder with the pages.
+    """Run Jupyter Book, or Sphinx alone, on ``source``; return the folder with the pages.
 
     Raises:
         RenderError: a warning or an error; the end of the log is in the message.
@@ -133,6 +130,9 @@ def build(source: Path, output: Path, log: Path) -> Path:
     start = "from jupyter_book.cli.main import main; main()"  # the package has no __main__
     command = [sys.executable, "-c", start, "build", str(source)]
     command += ["--path-output", str(output), "--warningiserror", "--keep-going", "--quiet"]
+    if plain.wanted():
+        plain.prepare(source)
+        command = [sys.executable, *plain.command(source, output)]
     environment = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT
@@ -149,6 +149,21 @@ def missing_pages(html: Path, toc: dict) -> list[str]:
     """Pages that the table of contents promises and ``html`` does not hold."""
     expected = ["index", "search", "genindex", *toc_files(toc)]
     return [f"{name}.html" for name in expected if not (html / f"{name}.html").is_file()]
+
+
+def lead_in(html: Path, first: str) -> None:
+    """An index page that leads to the first, where the builder wrote none."""
+    if not (html / "index.html").exists():
+        leads = f'<meta http-equiv="Refresh" content="0; url={first}.html" />'
+        (html / "index.html").write_text(leads)
+
+
+def offer_notebooks(html: Path, root: Path = ROOT) -> None:
+    """Put the committed notebooks where the pages' download buttons lead."""
+    for section in all_sections(root):
+        target = html / "_sources" / "notebooks" / f"{section.name}.ipynb"
+        if target.exists():
+            nbformat.write(for_download(nbformat.read(section.notebook, as_version=4)), target)
 
 
 def replace_folder(new: Path, old: Path) -> None:
@@ -179,9 +194,12 @@ def render(root: Path = ROOT) -> Path:
     stage(source, root)
     start = time.monotonic()
     built = build(source, output, root / "_build" / "logs" / "render.log")
+    lead_in(built, toc["root"])
     absent = missing_pages(built, toc)
     if absent:
         raise RenderError(f"pages are missing from the site: {', '.join(absent)}")
+    offer_notebooks(built, root)
+    dist.write(built / dist.NAME, root)
     (built / STAMP).write_text(digest)
     replace_folder(built, html)
     print(f"book: rendered in {time.monotonic() - start:.0f} s")

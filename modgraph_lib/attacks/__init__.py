@@ -286,7 +286,7 @@ def _checked(name: str, model: nn.Module, images: torch.Tensor, labels: Any) -> 
         raise ModuleNotFoundError(
             f'{name} needs the Adversarial Robustness Toolbox: pip install "modgraph-lib[attacks]"'
         )
-    if any(module.training for module in _checks.module(model).modules()):
+    if any(module.training for module in _checks.filled(model).modules()):
         raise ValueError("the model is in training mode: call model.eval() first")
     images = scaled(_checks.tensor(images, "images"))
     if images.ndim != 4:

@@ -23,20 +23,25 @@ __all__ = ["CkaMatrix", "cka_matrix", "linear_cka"]
 
 @dataclass(frozen=True, eq=False)
 class CkaMatrix:
-    """Linear CKA between the layers of a network.
+    """Linear CKA between the layers of a network, or of two.
 
     Attributes:
         layers: (L,) module names, in the order given.
-        values: (L, L) symmetric, between 0 and 1, ones on the diagonal.
+        values: (L, P). Of one network: symmetric, with ones on the diagonal. Between 0 and 1;
+            the unbiased estimator also goes a little below 0.
         samples: number of images.
+        columns: (P,) module names of the second network; of one network, ``layers`` again.
     """
 
     layers: tuple[str, ...]
     values: np.ndarray
     samples: int
+    columns: tuple[str, ...]
 
 
-def linear_cka(x: torch.Tensor | np.ndarray, y: torch.Tensor | np.ndarray) -> float:
+def linear_cka(
+    x: torch.Tensor | np.ndarray, y: torch.Tensor | np.ndarray, *, unbiased: bool = False
+) -> float:
     """Linear CKA of two representations of the same samples.
 
     For features X and Y with their column means taken off,
@@ -46,44 +51,56 @@ def linear_cka(x: torch.Tensor | np.ndarray, y: torch.Tensor | np.ndarray) -> fl
 
     Args:
         x, y: (N, ...) one row a sample; flattened to (N, M) and (N, P).
+        unbiased: take <K, L> and the norms from the unbiased estimator of HSIC, which leaves the
+            products of a sample with itself out.
 
     Returns:
-        Between 0 and 1; 1 where one is the other rotated, reflected, scaled or shifted. This is
-        the ordinary, biased form: with fewer samples than features it is above 0 even for
-        unrelated ones.
+        Between 0 and 1; 1 where one is the other rotated, reflected, scaled or shifted. The
+        ordinary, biased form is above 0 even for unrelated features if there are fewer samples
+        than features; the unbiased one is 0 for them on average, and goes below it.
 
     Raises:
-        ValueError: unequal or fewer than two samples, NaN or infinite features, or features
-            that are the same for every sample.
+        ValueError: unequal or fewer than two samples (four, unbiased), NaN or infinite features,
+            or features that are the same for every sample.
+
+    Source: Kornblith et al. (2019), equation 5; unbiased: Song et al., Feature Selection via
+    Dependence Maximization (2012), equation 5, as in Nguyen et al. (2021), equation 3.
 
     Example:
         >>> round(linear_cka([[0.0], [1], [2]], [[0.0, 4], [2, 4], [4, 4]]), 6)
         1.0
     """
     x, y = _checks.tensor(x, "x"), _checks.tensor(y, "y")
+    least = 4 if unbiased else 2
     for features, name in ((x, "x"), (y, "y")):
-        if features.ndim < 2 or len(features) < 2:
-            raise ValueError(f"{name} must be (N, ...) with N of at least 2, got {features.shape}")
+        if features.ndim < 2 or len(features) < least:
+            raise ValueError(
+                f"{name} must be (N, ...) with N of at least {least}, got {features.shape}"
+            )
     if len(x) != len(y):
         raise ValueError(f"x and y need the same samples, got {len(x)} and {len(y)}")
-    one, other = (_of_features(x, "x"), _of_features(y, "y"))
+    one, other = _of_features(x, "x", unbiased), _of_features(y, "y", unbiased)
     return min(1.0, float(one.cpu() @ other.cpu()))
 
 
 def cka_matrix(
     model: nn.Module,
     images: torch.Tensor,
+    other: nn.Module | None = None,
     *,
+    unbiased: bool = False,
     layers: Sequence[str] | None = None,
     batch_size: int = 100,
     memory: float = 1.0,
     device: str = "auto",
 ) -> CkaMatrix:
-    """Linear CKA between every two layers.
+    """Linear CKA between every two layers of a network, or every layer of it and of another.
 
     Args:
         model: any torch module, in evaluation mode; it is left as it was, on its device.
         images: (N, ...) what the model takes; uint8 is turned into 0..1 first.
+        other: the second network, which gives the columns. It takes the same images.
+        unbiased: see ``linear_cka``.
         layers: module names as in ``model.named_modules()``; None for ``hooks.default_layers``.
         batch_size: images a forward pass.
         memory: GiB of features held at once; besides, one matrix of 8 N^2 bytes a layer.
@@ -91,7 +108,7 @@ def cka_matrix(
 
     Raises:
         ValueError: as ``communities.modularity_curve`` does for model, layers and features; fewer
-            than two images; a layer that is the same for every image.
+            than two images (four, unbiased); a layer that is the same for every image.
 
     >>> model = models.mlp(6, 6, widths=(6,), seed=0).eval()
     >>> cka.cka_matrix(model, torch.eye(6)).values.round(2)
@@ -99,34 +116,45 @@ def cka_matrix(
            [0.75, 1.  ]])
     """
     images = _checks.tensor(images, "images")
-    if images.ndim < 1 or len(images) < 2:
-        raise ValueError("CKA compares how samples lie to each other: give at least two images")
+    least = 4 if unbiased else 2
+    if images.ndim < 1 or len(images) < least:
+        words = {2: "two", 4: "four"}[least]
+        raise ValueError(
+            f"CKA compares how samples lie to each other: give at least {words} images"
+        )
+    names, rows = [], []
+    for network in (model,) if other is None else (model, other):
+        found = each_layer(
+            network,
+            images,
+            lambda products: products.double().cpu(),
+            _rows,
+            layers=layers,
+            batch_size=batch_size,
+            memory=memory / 2,  # rows are held in double precision
+            device=device,
+        )
+        names.append(tuple(found))
+        rows.append(
+            torch.stack(
+                [
+                    _direction(products, products.diagonal().max(), f"layer {name!r}", unbiased)
+                    for name, products in found.items()
+                ]
+            )
+        )
+    values = (rows[0] @ rows[-1].T).clamp(-1 if unbiased else 0, 1).numpy()
+    if other is None:
+        np.fill_diagonal(values, 1.0)
+    return CkaMatrix(names[0], values, len(images), names[-1])
 
-    def rows(output: torch.Tensor, name: str) -> torch.Tensor:
-        found = finite_rows(output, f"layer {name!r}")
-        return found if found.device.type == "mps" else found.double()
 
-    found = each_layer(
-        model,
-        images,
-        lambda products: products.double().cpu(),
-        rows,
-        layers=layers,
-        batch_size=batch_size,
-        memory=memory / 2,  # rows are held in double precision
-        device=device,
-    )
-    grams = [
-        _direction(products, products.diagonal().max(), f"layer {name!r}")
-        for name, products in found.items()
-    ]
-    stacked = torch.stack(grams)
-    values = (stacked @ stacked.T).clamp(0, 1).numpy()
-    np.fill_diagonal(values, 1.0)
-    return CkaMatrix(tuple(found), values, len(images))
+def _rows(output: torch.Tensor, name: str) -> torch.Tensor:
+    found = finite_rows(output, f"layer {name!r}")
+    return found if found.device.type == "mps" else found.double()
 
 
-def _of_features(features: torch.Tensor, name: str) -> torch.Tensor:
+def _of_features(features: torch.Tensor, name: str, unbiased: bool) -> torch.Tensor:
     rows = finite_rows(features, name)
     rows = rows.double() if rows.device.type != "mps" else rows.cpu().double()
     peak = rows.abs().max()
@@ -134,19 +162,30 @@ def _of_features(features: torch.Tensor, name: str) -> torch.Tensor:
     size = rows.square().sum(1).max()
     rows = rows - rows.mean(0)
     # Centred before they are squared, equal samples leave the square of a double's rounding.
-    return _direction(rows @ rows.T, size, name, rounding=1e-26)
+    return _direction(rows @ rows.T, size, name, unbiased, rounding=1e-26)
 
 
 def _direction(
-    products: torch.Tensor, size: torch.Tensor, name: str, rounding: float = 1e-13
+    products: torch.Tensor,
+    size: torch.Tensor,
+    name: str,
+    unbiased: bool,
+    rounding: float = 1e-13,
 ) -> torch.Tensor:
     """A matrix of dot products, centred on both sides and scaled to length 1, as (N * N,).
 
     ``size`` is the largest squared length of a sample before centring, ``rounding`` what part of
     it arithmetic leaves of samples that are equal.
     """
-    means = products.mean(0, keepdim=True)
-    centred = products - means - means.T + means.mean()
+    if unbiased:  # the diagonal left out, so that sums of n - 1 products are what is taken off
+        count = len(products)
+        products = products - torch.diag(products.diagonal())
+        sums = products.sum(0, keepdim=True) / (count - 2)
+        centred = products - sums - sums.T + sums.sum() / (count - 1)
+        centred.fill_diagonal_(0)
+    else:
+        means = products.mean(0, keepdim=True)
+        centred = products - means - means.T + means.mean()
     length = torch.linalg.vector_norm(centred)
     # What is left of equal samples is rounding, not a way of lying to each other.
     if length <= rounding * len(products) * size:

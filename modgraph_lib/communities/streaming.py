@@ -13,7 +13,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from modgraph_lib import _checks
+from modgraph_lib import _checks, _memory
 from modgraph_lib.device import pick_device
 from modgraph_lib.hooks import default_layers, find_modules, layer_widths, listening, running
 from modgraph_lib.pixels import scaled
@@ -54,13 +54,17 @@ def each_layer(
     Raises:
         ValueError: a model in training mode, no layer, one there is not, one that never runs or
             runs twice a pass, or a batch size or memory that is not positive.
+        MemoryError: more images than there is room for their dot products.
     """
     images = _checks.tensor(images, "images")
-    if any(module.training for module in _checks.module(model).modules()):
+    if any(module.training for module in _checks.filled(model).modules()):
         raise ValueError("the model is in training mode: call model.eval() first")
     _checks.whole(batch_size, "batch_size", least=1)
     if not memory > 0:
         raise ValueError(f"memory must be above 0 GiB, got {memory}")
+    _memory.check(
+        3 * 8 * len(images) ** 2, f"a graph of {len(images)} samples", "give fewer images"
+    )
     modules = find_modules(model, layers if layers is not None else default_layers(model))
     if not modules:
         raise ValueError("layers is empty: name at least one, or pass None")

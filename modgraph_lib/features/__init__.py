@@ -107,7 +107,7 @@ def visualize(
     >>> found.images.shape, bool((found.scores > 1.9).all())
     ((2, 1, 1, 3), True)
     """
-    module = _module(model, layer)
+    module = _module(_checks.filled(model), layer)
     _one_of("parametrisation", parametrisation, PARAMETRISATIONS)
     _one_of("objective", objective, OBJECTIVES)
     _checks.whole(steps, "steps", least=1)

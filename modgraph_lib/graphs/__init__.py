@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from modgraph_lib import _checks
+from modgraph_lib import _checks, _memory
 from modgraph_lib.graphs import tracing
 from modgraph_lib.graphs.correlation import activation_graph
 from modgraph_lib.graphs.layered import LayeredGraph
@@ -47,6 +47,8 @@ Weights = nn.Module | Sequence["np.ndarray | torch.Tensor"]
 # Share of its block's largest weight from which a weight counts: what single precision can add to
 # the largest and see a difference. See ``weight_graph``.
 FLOOR = 2.0**-24
+BLOCK_BYTES = 24  # of an edge while blocks are made: in single and double precision, and a mask
+FEWER_EDGES = "choose fewer layers (layers=, leave_out=), or a machine with more"
 
 
 def weight_graph(
@@ -116,6 +118,7 @@ def weight_graph(
 
     Raises:
         TypeError: neither a module nor a sequence of matrices.
+        MemoryError: a chain whose graph does not fit, before it is made.
         ValueError: no usable layer, layers that do not follow one another, NaN weights, an
             unknown option; ``tracing.TracingError`` where an architecture cannot be followed.
 
@@ -129,7 +132,7 @@ def weight_graph(
     """
     tracing.check_option("kernel_norm", kernel_norm, tracing.KERNEL_NORMS)
     if isinstance(model, nn.Module):
-        model = tracing.unwrapped(model)
+        model = tracing.unwrapped(_checks.filled(model))
         if not _is_chain(model) or dense or layers is not None or leave_out:
             recorder = tracing.record(
                 model,
@@ -155,6 +158,8 @@ def weight_graph(
             "networkx.to_scipy_sparse_array"
         )
     _check_blocks(matrices)
+    edges = _count(matrices)
+    _memory.check(edges * BLOCK_BYTES, f"a graph of {edges:.2g} edges", FEWER_EDGES)
     strengths = [
         tracing.strength(name, w, kernel_norm=kernel_norm)
         for name, w in zip(names[1:], matrices, strict=True)
@@ -169,6 +174,18 @@ def weight_graph(
     sizes = (strengths[0].shape[0], *(s.shape[1] for s in strengths))
     blocks = {(i, i + 1): strength for i, strength in enumerate(strengths)}
     return _floored(LayeredGraph(sizes, blocks, tuple(names)), floor)
+
+
+def edges_ahead(model: Weights) -> int:
+    """Edges of matrices or of a chain by their shapes; 0 for what has to be traced first."""
+    if isinstance(model, nn.Module):
+        chain = tracing.unwrapped(_checks.filled(model))
+        return _count(_kernels(chain)[1]) if _is_chain(chain) else 0  # type: ignore[arg-type]
+    return _count(model) if isinstance(model, list | tuple) else 0
+
+
+def _count(matrices: Sequence[Any]) -> int:
+    return sum(int(np.prod(np.shape(matrix)[:2])) for matrix in matrices)
 
 
 def _floored(graph: LayeredGraph, floor: float) -> LayeredGraph:
@@ -208,7 +225,7 @@ def input_graph(
     >>> graphs.input_graph(model, example=(3, 1, 1)).layers
     (4, 5)
     """
-    with inputs.tapped(_checks.module(model)):
+    with inputs.tapped(_checks.filled(model)):
         recorder = tracing.record(model, kernel_norm=kernel_norm, example=example, check=check)
     layers, blocks, names = inputs.input_blocks(recorder)
     _check_blocks(blocks)
@@ -242,7 +259,7 @@ def kernel_shuffles(
     """
     _checks.instance(seeds, Sequence, "seeds as a list, one for each graph")
     seeds = [_checks.seed(seed) for seed in seeds]
-    recorder = tracing.record(_checks.module(model), **options)
+    recorder = tracing.record(_checks.filled(model), **options)
     for seed in seeds:
         yield _recorded_graph(recorder, np.random.default_rng(seed))
 

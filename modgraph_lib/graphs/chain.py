@@ -46,7 +46,7 @@ def steps(model: nn.Module) -> list[tuple[str, nn.Module]]:
     >>> [name for name, _ in chain.steps(nn.Sequential(inner, nn.Linear(2, 1)))]
     ['0.0', '0.1', '1']
     """
-    if not is_chain(_checks.module(model)):
+    if not is_chain(_checks.filled(model)):
         raise ValueError(
             f"{type(model).__name__} is no chain of layers (nn.Sequential): what it joins cannot "
             "be read off without running it"

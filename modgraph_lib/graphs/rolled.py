@@ -49,7 +49,7 @@ def rolled_graph(
     >>> graphs.rolled_graph(models.lenet(seed=0)).layers
     (3, 6, 16, 120, 84, 10)
     """
-    _checks.module(model)
+    _checks.filled(model)
     tracing.check_option("kernel_norm", kernel_norm, NORMS)
     layers = chain.layers_of(model) if chain.is_plain(model) else _longest(model, example)
     sizes: list[int] = []

@@ -112,7 +112,7 @@ def lesion_accuracies(
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}")
-    _checks.module(model)
+    _checks.filled(model)
     _checks.instance(masks, Mapping, "masks by the name of their layer")
     images, target = _checks.tensor(images, "images"), _checks.tensor(labels, "labels")
     if not len(images):

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 DRIVER = shutil.which("chromedriver")
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"  # axe-core 4.10.3, MPL-2.0, unchanged
 PHONE = (390, 844)
 DESK = (1400, 1000)
 
@@ -83,6 +84,22 @@ class Browser:
     def errors(self):
         """What the console says at level SEVERE (errors, failed requests)."""
         return [e["message"] for e in self.driver.get_log("browser") if e["level"] == "SEVERE"]
+
+    def barriers(self, only=None):
+        """What axe-core finds serious or critical, in words; ``only``: one rule."""
+        if not self.script("return !!window.axe"):
+            self.script(AXE.read_text("utf8"))
+        rules = f"runOnly: ['{only}'], " if only else ""
+        found = self.driver.execute_async_script(
+            "const done = arguments[0];"
+            f"axe.run({{{rules}resultTypes: ['violations']}}).then(r => done(r.violations))"
+        )
+        return [
+            f"{one['id']}: {node['target']} {node['html'][:100]}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"][:3]
+        ]
 
     def screenshot(self, name):
         """Save what is seen where MODGRAPH_SHOTS says, for people to look at."""

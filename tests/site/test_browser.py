@@ -27,6 +27,9 @@ def test_page_is_clean_and_asks_nobody_else(browser, page):
     )
     assert broken == []
     browser.screenshot(f"{name_of(page)}-light")
+    assert browser.barriers() == []
+    browser.script("document.documentElement.dataset.theme = 'dark'")
+    assert browser.barriers(only="color-contrast") == []
 
 
 def test_front_address_leads_to_the_introduction(browser):
@@ -112,15 +115,25 @@ def test_search_of_nonsense_says_so(browser):
     WebDriverWait(browser.driver, 20).until(lambda _: "did not match" in browser.script(said))
 
 
-@pytest.mark.parametrize("page", SECTIONS)
-def test_widgets_are_drawn_from_the_site_itself(browser, html, page):
-    from selenium.webdriver.support.ui import WebDriverWait
+EXPLORERS = [page for page in SECTIONS if page.split("/", 1)[1] in {
+    "community_modularity/01_curves.html", "detecting_modularity/03_lesions.html",
+    "surprisingly_modular/01_clusterability.html", "surprisingly_modular/04_lesions.html",
+}]  # fmt: skip
 
-    if "jupyter.widget-view" not in (html / page).read_text("utf8"):
-        pytest.skip("this section has no widget")
+
+@pytest.mark.parametrize("page", EXPLORERS)
+def test_explorers_show_one_state_and_follow_the_keyboard(browser, page):
     browser.open(page)
-    drawn = "return document.querySelectorAll('.cell_output .jupyter-widgets').length"
-    WebDriverWait(browser.driver, 20).until(lambda _: browser.script(drawn) > 0)
+    shown = (
+        "return [...document.querySelectorAll('.mg-explorer figure')]"
+        ".filter(f => f.offsetParent).map(f => f.dataset.state)"
+    )
+    first = browser.script(shown)
+    menu = browser.driver.find_elements("css selector", ".mg-explorer select")[-1]
+    menu.send_keys("\ue015")  # arrow down
+    second = browser.script(shown)
+    assert len(first) == len(second) == 1 and first != second
+    assert browser.script("return document.querySelector('.mg-explorer [aria-live]') != null")
     assert browser.errors() == []
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from book.scripts import docstrings, execute, pages, render, sync
+from book.scripts import docstrings, execute, pages, reading, render, sync
 from book.scripts.inputs import Inputs
 from book.scripts.sections import (
     Section,
@@ -92,7 +92,7 @@ class TestDigests:
         assert not is_current(section, digest(section))
 
     @pytest.mark.parametrize(
-        "path", ["modgraph_lib/part.py", "constraints.txt", "data/papers/b", "book/lab/a.py"]
+        "path", ["modgraph_lib/part.py", "constraints.txt", "data/papers/b.csv", "book/lab/a.py"]
     )
     def test_what_all_share_counts(self, section, path):
         before = digest(section)
@@ -107,7 +107,9 @@ class TestDigests:
         path.rename(path.with_name("other.py"))
         assert digest(section) != before
 
-    @pytest.mark.parametrize("path", ["data/cache/big.bin", "data/results/bench.json"])
+    @pytest.mark.parametrize(
+        "path", ["data/cache/big.bin", "data/results/bench.json", "data/papers/b.yaml"]
+    )
     def test_downloads_and_benchmarks_do_not_count(self, section, path):
         before = digest(section)
         target = section.root / path
@@ -291,7 +293,7 @@ class TestRender:
         warning = new_output("stream", name="stderr", text="careful\n")
         cell = new_code_cell("# NBVAL_CHECK_OUTPUT\nx = 1", outputs=[bar, warning])
         notebook = new_notebook(cells=[new_markdown_cell("NBVAL"), cell])
-        shown = render.for_readers(notebook).cells
+        shown = reading.for_readers(notebook).cells
         assert shown[0].source == "NBVAL" and shown[1].source == "x = 1"
         assert shown[1].outputs == [warning]
 
@@ -304,8 +306,9 @@ class TestRender:
                           metadata=copy.deepcopy(caption))
             for kind in kinds
         ]  # fmt: skip
-        line, figure = render.for_readers(new_notebook(cells=cells)).cells
-        assert line.metadata == {"mystnb": prompt} and figure.metadata == caption
+        line, figure = reading.for_readers(new_notebook(cells=cells)).cells
+        assert line.metadata == {"mystnb": prompt}
+        assert figure.metadata == caption | {"tags": ["remove-input"]}
 
 
 class TestPages:

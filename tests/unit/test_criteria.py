@@ -5,9 +5,19 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from book.lab import criteria
-from book.lab.criteria import Criterion, Part, asked, combine, judge
+from book.lab.criteria import (
+    NOISE_FACTOR,
+    Criterion,
+    Part,
+    asked,
+    chance,
+    combine,
+    judge,
+    noise_factor,
+)
 
 NAN = math.nan
 
@@ -128,7 +138,7 @@ def test_an_event_that_was_not_seen_is_unclear_until_it_would_have_shown():
 @pytest.mark.parametrize(
     ("observed", "error", "outcome"),
     [(0.1, 0.15, "met"), (-0.1, 0.15, "met"), (0.1, 0.25, "unclear"), (0.6, 0.1, "not met"),
-     (-0.35, 0.17, "not met")],
+     (-0.4, 0.17, "not met")],
 )  # fmt: skip
 def test_near_zero_asks_for_an_interval_inside_the_bound(observed, error, outcome):
     part = Part("r", observed, spread=error, runs=10, spread_is="se")
@@ -147,3 +157,18 @@ def test_every_test_says_what_it_asks(test):
     for bound, value in (("low", "0.25"), ("high", "0.5")):
         if bound in criteria.COMPARATORS[test] and test != "occurs":
             assert value in said
+
+
+def test_few_networks_have_to_differ_by_more():
+    assert noise_factor(2) == pytest.approx(12.706, abs=1e-3)
+    assert noise_factor(5) == pytest.approx(2.776, abs=1e-3)
+    assert noise_factor(1) == noise_factor(2) and noise_factor(10_000) == NOISE_FACTOR
+    for runs, outcome in ((2, "unclear"), (10, "met")):
+        part = Part("r", 3.0, spread=1.0, runs=runs, spread_is="se")
+        assert judge(part, criterion("ordered", runs=runs)) == outcome
+
+
+@given(st.floats(0.1, 20), st.integers(2, 50))
+def test_p_agrees_with_the_bound(observed, runs):
+    beyond = observed > float(stats.t.isf(0.025, runs - 1))
+    assert (chance(observed, 1.0, runs) < 0.05) == beyond

@@ -394,7 +394,7 @@ def test_summary_counts_every_claim_once():
 
 
 def test_the_scorecard_lists_every_claim_and_asks_for_nothing_outside():
-    page = ledger.scorecard_markdown({"mlp_ncut": four_cells()})
+    page = ledger.scorecard_markdown(ledger.verdicts({"mlp_ncut": four_cells()}))
     for claim in ledger.load_claims()["id"]:
         assert f'<details class="mg-claim" id="{claim.lower()}"' in page
     assert f'href="../notebooks/{SM}.html#sm-22"' in page

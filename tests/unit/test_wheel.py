@@ -75,7 +75,11 @@ def contents(folder):
 
 
 def test_the_wheel_holds_the_library_alone(site):
-    assert {p.name for p in site.iterdir()} == {"modgraph_lib", "modgraph_lib-0.1.0.dist-info"}
+    assert {p.name for p in site.iterdir()} == {
+        "bin",
+        "modgraph_lib",
+        "modgraph_lib-0.1.0.dist-info",
+    }
 
 
 def test_the_examples_of_the_readme_run_as_installed(site, tmp_path):
@@ -85,6 +89,27 @@ def test_the_examples_of_the_readme_run_as_installed(site, tmp_path):
     *told, place = run(site, tmp_path, code)
     assert Path(place) == site / "modgraph_lib" / "report.py"
     assert any(line.startswith("n-cut at k = 12: ") for line in told)
+    assert contents(site) == before
+
+
+def test_the_command_line_runs_as_installed(site, tmp_path):
+    before, work = contents(site), tmp_path / "empty"
+    work.mkdir()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MODGRAPH", "XDG", "PYTHON"))}
+    kept |= {"HOME": str(tmp_path), "PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+    network = ["modgraph_lib.models:mlp", "--arg", "inputs=64", "--arg", "outputs=10"]
+    network += ["--arg", "seed=0", "--arg", "widths=[8]"]
+    for arguments in (
+        ["report", *network, "--k", "3", "--shuffles", "2", "--out", "report.html"],
+        ["curve", *network, "--data", "digits", "--samples", "30", "--out", "curve.html"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-P", site / "bin" / "modgraph", *arguments],
+            cwd=work, env=kept | {"MPLBACKEND": "Agg"}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith(f"{arguments[-1]}\n")
+    assert sorted(path.name for path in work.iterdir()) == ["curve.html", "report.html"]
     assert contents(site) == before
 
 

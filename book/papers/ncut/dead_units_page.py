@@ -98,7 +98,7 @@ def near_zero(rows: pd.DataFrame) -> Markdown:
 
 
 def here(table: pd.DataFrame) -> Markdown:
-    """The same of the networks of this execution, in a sentence.
+    """The same of the networks of this page, in a sentence.
 
     Args:
         table: as ``dead_units.table`` gives it.
@@ -106,7 +106,7 @@ def here(table: pd.DataFrame) -> Markdown:
     if table.empty:
         return Markdown("*No network with L2 was asked for.*")
     return Markdown(
-        f"{len(table)} networks of this execution have L2 and are unpruned; the most dead units in "
+        f"{len(table)} networks of this page have L2 and are unpruned; the most dead units in "
         f"one of them: {table['dead'].max()}, smallest degree {table['smallest_degree'].min():.1e}."
     )
 

@@ -1,7 +1,7 @@
 """Choose a network, a number of clusters and a kind of shuffle, and look.
 
-`explore` is the live widget for Jupyter; `states` computes the same choices once for
-`state_grid`, so that a static page shows what the widget would.
+`explore` is the live widget for Jupyter; `states` computes the same choices once, and `still`
+offers them on a page without a kernel.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from book.lab.scorecard import Html
+from book.lab.states import chooser
 from book.papers.ncut.mlps import NcutConfig
-from book.papers.ncut.state_pictures import METHOD_WORDS, State
+from book.papers.ncut.state_pictures import METHOD_WORDS, State, state_grid
 from modgraph_lib import plots, training
 from modgraph_lib.clustering import SHUFFLE_METHODS, ShuffleTest, shuffle_graph, shuffle_tests
 from modgraph_lib.datasets.names import data_name
@@ -99,6 +101,24 @@ def states(
             graph = choices.graph(name)
             found.append(State(name, k, graph, first.labels, first.ncut, nulls))
     return found
+
+
+def still(found: Sequence[State], *, name: str) -> Html:
+    """The states as an explorer that needs no kernel; ``name`` is its anchor."""
+    pictures = {
+        (state.name, str(state.k)): (state_grid([state], columns=2), _caption(state))
+        for state in found
+    }
+    return chooser(pictures, ("network", "clusters"), name=name)
+
+
+def _caption(state: State) -> str:
+    nulls = "; ".join(
+        f"{METHOD_WORDS[method]}: {values.mean():.3f} on average, {(values > state.ncut).sum()} of "
+        f"{len(values)} higher"
+        for method, values in state.shuffled.items()
+    )
+    return f"{state.name}, k = {state.k}: n-cut {state.ncut:.3f}. {nulls[0].upper()}{nulls[1:]}."
 
 
 def explore(

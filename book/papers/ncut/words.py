@@ -77,8 +77,8 @@ def differences(*names: str, rows: pd.DataFrame | None = None) -> Markdown:
     spread = readings.spread_over_networks(frame)
     few = int((frame["n-cut", "ours"].notna() & spread.isna()).sum())
     text = (
-        f"Of {len(frame)} cells {compared} are run. Our mean n-cut differs from the printed one "
-        f"by {off.median():.3f} in the median and {off.max():.3f} at most"
+        f"{compared} of {len(frame)} cells have been run. Our mean n-cut differs from the printed "
+        f"one by {off.median():.3f} in the median and {off.max():.3f} at most"
     )
     if few == compared:
         return Markdown(

@@ -296,7 +296,7 @@ def sweeps(parameters: PredictParameters) -> list[Sweep]:
     """What the section runs: the grid, then the predictors, in one piece each."""
     return [
         Sweep(zoo.run, settings.chunks(parameters, parameters.network)),
-        Sweep(run, configs(parameters), on_device=False),
+        Sweep(run, configs(parameters), on_device=False, reads_all=True),
     ]
 
 

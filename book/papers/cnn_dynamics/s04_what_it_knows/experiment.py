@@ -83,7 +83,7 @@ def sweeps(parameters: KnowledgeParameters) -> list[Sweep]:
     """What the section runs: the grid, then the predictors."""
     return [
         Sweep(zoo.run, settings.chunks(parameters, parameters.network)),
-        Sweep(predictions.run, configs(parameters), on_device=False),
+        Sweep(predictions.run, configs(parameters), on_device=False, reads_all=True),
     ]
 
 

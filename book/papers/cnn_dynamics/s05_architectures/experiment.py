@@ -190,8 +190,8 @@ def sweeps(parameters: ArchitecturesParameters) -> list[Sweep]:
     ]
     return [
         *grids,
-        *(Sweep(predictions.run, configs, on_device=False) for configs in asked),
-        Sweep(run, transfers(p), on_device=False),
+        *(Sweep(predictions.run, configs, on_device=False, reads_all=True) for configs in asked),
+        Sweep(run, transfers(p), on_device=False, reads_all=True),
     ]
 
 

@@ -6,13 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from book.lab.scorecard import Html
+from book.lab.states import chooser
 from book.papers.community_modularity import curves
-from modgraph_lib import training
+from modgraph_lib import plots, training
 from modgraph_lib.models import cifar_networks
 from modgraph_lib.widgets import layer_explorer
 from modgraph_lib.widgets.layer_explorer import LayerMap
 
-__all__ = ["layers_of"]
+__all__ = ["layers_of", "still"]
+
+MOST = 8  # layers on offer: more would make the page heavy
 
 
 def layers_of(config: Any, record: dict[str, Any], *, k: int = 3) -> LayerMap:
@@ -39,3 +43,15 @@ def layers_of(config: Any, record: dict[str, Any], *, k: int = 3) -> LayerMap:
         k=k,
         device="cpu",
     )
+
+
+def still(chart: LayerMap, *, name: str) -> Html:
+    """The layers, or eight of many, as an explorer that needs no kernel; ``name`` is its anchor."""
+    pictures = {
+        (f"{layer + 1}: {chart.layers[layer]}",): (
+            plots.layer_state(chart, layer),
+            chart.describe(layer),
+        )
+        for layer in chart.spread(MOST)
+    }
+    return chooser(pictures, ("layer",), name=name)

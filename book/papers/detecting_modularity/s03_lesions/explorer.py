@@ -1,7 +1,7 @@
 """The explorer of sub-clusters: its classes, its visualisation, its rank under three rules.
 
-``explore`` is the live widget for Jupyter; ``state`` and ``states`` make the same pictures for the
-static page.
+``explore`` is the live widget for Jupyter; ``still`` offers some of its states on a page without a
+kernel.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
+from book.lab.scorecard import Html
+from book.lab.states import chooser
 from modgraph_lib import features, lesions, partitions, plots
 from modgraph_lib.lesions import SingleLesion, Submodule
 from modgraph_lib.partitions import Partition
 from modgraph_lib.plots import style
 from modgraph_lib.proxies import ProxyTest
 
-__all__ = ["Explorer", "State", "explore", "states"]
+__all__ = ["Explorer", "State", "explore", "states", "still"]
 
 RULES = ("count", "random", "ignore")
 
@@ -125,6 +127,29 @@ def states(chosen: Sequence[State], classes: Sequence[str]) -> Figure:
             right.set_title(f"{one.title}\npercentile of the drop: {said}", fontsize=8)
             right.set_ylabel("points lost")
     return figure
+
+
+def still(explorer: Explorer, *, each: int, name: str) -> Html:
+    """The first ``each`` sub-clusters of every partition, as an explorer that needs no kernel."""
+    found = {
+        (cut, part): explorer.state(cut, part)
+        for cut, parts in explorer.parts.items()
+        for part in list(parts)[:each]
+    }
+    pictures = {
+        choice: (states([state], explorer.classes), _caption(state, explorer.classes))
+        for choice, state in found.items()
+    }
+    return chooser(pictures, ("partition", "sub-cluster"), name=name)
+
+
+def _caption(state: State, classes: Sequence[str]) -> str:
+    worst = int(np.argmax(state.drops))
+    rules = ", ".join(f"{value:.3f} ({rule})" for rule, value in state.percentiles.items())
+    return (
+        f"{state.title}. Most is lost by class {classes[worst]}, "
+        f"{100 * state.drops[worst]:.0f} points. Percentile of the drop by rule for ties: {rules}."
+    )
 
 
 def explore(explorer: Explorer) -> Any:

@@ -1,7 +1,7 @@
 """The lesion map: pick sub-modules, switch them off together, see which classes suffer.
 
-`explore` is the live widget for Jupyter; `states` computes chosen lesions once for
-`map_pictures.class_bars`, so that a static page shows what the widget would.
+`explore` is the live widget for Jupyter; `still` draws chosen lesions once and offers them
+on a page without a kernel.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import pandas as pd
 import torch
 from torch import nn
 
+from book.lab.scorecard import Html
+from book.lab.states import chooser
 from book.papers.surprisingly_modular.s04_lesions import map_pictures
 from modgraph_lib import plots
 from modgraph_lib.lesions import LesionAccuracies, SingleLesion, Submodule, lesion_accuracies
 
-__all__ = ["LesionMap", "explore", "map_rows", "states"]
+__all__ = ["LesionMap", "explore", "map_rows", "states", "still"]
 
 KIND_WORDS = {
     "weights": "incoming weights to zero, bias kept",
@@ -122,6 +124,21 @@ def states(
         for names in choices
     }
     return found, chart.lesion((), kind).intact_by_class[:count]
+
+
+def still(
+    chart: LesionMap, choices: Sequence[Sequence[str]], kind: str = "weights", *, name: str
+) -> Html:
+    """Lesions as an explorer that needs no kernel; ``name`` is its anchor."""
+    found, intact = states(chart, choices, kind)
+    pictures = {
+        (" and ".join(names),): (
+            map_pictures.class_bars({title: bars}, intact, chart.classes),
+            chart.describe(names, kind),
+        )
+        for names, (title, bars) in zip(choices, found.items(), strict=True)
+    }
+    return chooser(pictures, ("without",), name=name)
 
 
 def explore(chart: LesionMap, rows: pd.DataFrame) -> Any:

@@ -89,8 +89,8 @@ def answer(results: Results | None = None) -> Markdown:
             lead = "**Yes**" if share >= 0.5 else "**A little, and surely**"
         said.append(
             f"{lead}. The published sentence encoder MiniLM has an n-cut of {large.score:.2f} at "
-            f"k = {large.clusters}. Turned at random between its parts it has {null:.2f}, and never "
-            f"less than {min(large.rotated):.2f}. That is {share:.0%} less."
+            f"k = {large.clusters}, which is {share:.0%} less than the {null:.2f} that it has when "
+            f"turned at random between its parts; no turn came below {min(large.rotated):.2f}."
         )
     if "small ViT" in found:
         small = found["small ViT"]

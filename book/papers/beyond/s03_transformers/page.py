@@ -178,14 +178,14 @@ def cluster_table(row: pd.Series, *, name: str) -> Styler:
     layer = np.array([int(part.partition(".")[0]) + 1 for part in row["names"]])
     units = counts[~heads]
     lines = []
-    for cluster in np.argsort(-counts.sum(0)):
+    for place, cluster in enumerate(np.argsort(-counts.sum(0)), 1):
         if not (total := counts[:, cluster].sum()):
             continue
         share = units[:, cluster] / max(units[:, cluster].sum(), 1)
         top = int(share.argmax())
         lines.append(
             {
-                "cluster": cluster + 1,
+                "cluster": place,
                 "units": int(units[:, cluster].sum()),
                 "heads": int(counts[heads, cluster].sum()),
                 "most of its units in": f"layer {layer[~heads][top]}",

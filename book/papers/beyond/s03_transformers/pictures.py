@@ -118,7 +118,7 @@ def composition(row: pd.Series) -> Figure:
                     color="white" if value > 0.5 else style.INK,
                 )
         axis.set_yticks(range(len(row["names"])), row["names"])
-        axis.set_xticks(range(len(order)), [str(cluster + 1) for cluster in order])
+        axis.set_xticks(range(len(order)), [str(place) for place in range(1, len(order) + 1)])
         axis.set(xlabel="cluster, the largest first")
         figure.colorbar(image, label="share of the part")
     return figure

@@ -178,3 +178,10 @@ def test_the_toys_modules_are_there_for_virtual_weights_at_every_angle():
     found = clustering.cluster(graphs.virtual_weights(toy.modules(seed=3)), 2)
     assert found.ncut == pytest.approx(0, abs=1e-9)
     assert found.labels.tolist() in ([0, 0, 1, 1] * 2, [1, 1, 0, 0] * 2)
+
+
+def test_the_explorer_says_what_it_shows():
+    shown = page.toy_explorer((0, 45), name="toy")
+    first, second = shown.plain.splitlines()
+    assert "0.00 on the coordinates" in first and "1.00 on the coordinates" in second
+    assert shown.text.count("<figure") == 2

@@ -11,16 +11,18 @@ from pandas.io.formats.style import Styler
 
 from book.lab import ledger
 from book.lab.evidence import Results
+from book.lab.scorecard import Html
+from book.lab.states import chooser
 from book.papers.beyond import page as chapter
 from book.papers.beyond.page import NOT_RUN
-from book.papers.beyond.s03_transformers import minilm
+from book.papers.beyond.s03_transformers import minilm, pictures, toy
 from book.papers.beyond.s03_transformers.measures import (
     below,
     graph_rows,
     lesion_rows,
     turned_rows,
 )
-from modgraph_lib import statistics
+from modgraph_lib import clustering, statistics
 from modgraph_lib.proxies import ProxyTest
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "lesion_table",
     "shuffles_said",
     "status",
+    "toy_explorer",
     "turned_said",
 ]
 
@@ -224,6 +227,27 @@ def lesion_table(found: dict[str, pd.DataFrame], *, name: str) -> Styler | Markd
     forms = dict.fromkeys(("worse than 95%", "milder than 95%"), "{:.0%}")
     forms |= {"damage": "{:.4f}", "random sets": "{:.4f}", "p": "{:.2g}"}
     return _styled(pd.DataFrame(lines), forms, ["network"], name)
+
+
+def toy_explorer(degrees: Sequence[int] = (0, 15, 30, 45), *, name: str) -> Html:
+    """The toy at some angles, as an explorer that needs no kernel."""
+    found = {}
+    for angle in degrees:
+        coordinates, virtual = toy.pairs(np.radians(angle))
+        cuts = (
+            clustering.ncut(coordinates, np.tile([0, 1], 3)),
+            clustering.ncut(virtual, np.tile([0, 1], 2)),
+        )
+        columns = [
+            [graph.blocks[pair] for pair in sorted(graph.blocks)]
+            for graph in (coordinates, virtual)
+        ]
+        said = (
+            f"The stream turned by {angle} degrees: the two pairs have an n-cut of {cuts[0]:.2f} "
+            f"on the coordinates and of {cuts[1]:.2f} by virtual weights."
+        )
+        found[(f"{angle}°",)] = (pictures.turned_pair(angle, columns), said)
+    return chooser(found, ("the stream turned by",), name=name)
 
 
 def lesions(results: Results | None = None) -> dict[str, pd.DataFrame]:

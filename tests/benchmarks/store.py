@@ -1,7 +1,7 @@
-"""What a configuration costs a cache: ``python -m tests.benchmarks.store`` -> results/cache_costs.json.
+"""What one configuration costs a cache: ``python -m tests.benchmarks.store``.
 
-With MODGRAPH_CACHE on the file system that is to be shared, and MODGRAPH_RESULTS elsewhere, it
-says what that one bears.
+It writes data/results/cache_costs.json. With MODGRAPH_CACHE on the file system that is to be shared
+and MODGRAPH_RESULTS elsewhere, it says what that one bears.
 """
 
 from __future__ import annotations

@@ -15,15 +15,14 @@ FILES = [
 ]
 FILE_LINES = 400
 # Ratchets: as long as the code was on 2026-11-28, to be lowered with it to 14,000 and 25,500 lines
-# and no long file. (700 lines of the library are examples in docstrings; the last 220 make a
-# clustering the same on every processor, which is worth more than the round number. Part III
-# brought the two graphs of a CNN, centralities, three networks and the zoo: 1,270; Part IV
-# partitions, visualisations, pictures and proxies: 1,400; Part V layered modularity and planted
-# modules: 650. Papers' pages, pages arranged from notebooks, explorers without a kernel, archive,
-# PDF and plain Sphinx: 900 lines of the book. Virtual weights of transformers 600; kept reports,
-# the command line and CKA without bias 850.)
-LIBRARY_LINES, CODE_LINES = 20_100, 53_700
-STILL_LONG = {"tests/unit/test_ledger.py"}
+# and no long file. (700 lines of the library are examples in docstrings; 220 make a clustering the
+# same on every processor, which is worth more than the round number. Part III brought the two
+# graphs of a CNN, centralities, three networks and the zoo: 1,270; Part IV partitions,
+# visualisations, pictures and proxies: 1,400; Part V layered modularity and planted modules: 650,
+# virtual weights of transformers: 600; kept reports, the command line, CKA without bias: 850; papers'
+# pages, arranged pages, explorers without a kernel, archive, PDF and plain Sphinx: 900.)
+LIBRARY_LINES, CODE_LINES = 20_100, 54_000
+STILL_LONG: set[str] = set()
 # Draw for a reader, so that they are imported only where something is drawn.
 DRAW = ("matplotlib", "seaborn")
 

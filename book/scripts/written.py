@@ -26,14 +26,15 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = "data/papers"
 
 
+# claim -> digest of its tests, and since when they read like that
+Since = dict[str, tuple[str, str]]
+
+
 def main() -> None:
     """Write the file anew and say how many claims it holds."""
-    since: dict[str, tuple[str, str]] = {}
     claims = pd.concat([load_claims()[["id", "tests"]], load_questions()[["id", "tests"]]])
-    for commit, time in history():
-        update(since, tests_at(commit), time)
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    update(since, dict(zip(claims["id"], claims["tests"], strict=True)), now)
+    since = after([committed()], dict(zip(claims["id"], claims["tests"], strict=True)), now)
     with (papers_root() / "written.csv").open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(("id", "digest", "written"))
@@ -41,25 +42,43 @@ def main() -> None:
     print(f"written: {len(since)} claims with a test")
 
 
-def update(
-    since: dict[str, tuple[str, str]], tests: dict[str, tuple[Criterion, ...]], time: str
-) -> None:
-    """Set the time of every claim whose tests are others than before; forget those without."""
-    for name in set(since) - {name for name, found in tests.items() if found}:
-        del since[name]
+def committed() -> Since:
+    """What the last commit holds, from all that came before it."""
+    found: dict[str, Since] = {}
+    since: Since = {}
+    for commit, parents, time in history():
+        before = [found[parent] for parent in parents if parent in found]
+        since = found[commit] = after(before, tests_at(commit), time)
+    return since
+
+
+def after(before: list[Since], tests: dict[str, tuple[Criterion, ...]], time: str) -> Since:
+    """Since when each test reads as it does, in a state of this time that came from those before.
+
+    A test that one of them has already stands since then. Of two branches the one that wrote it
+    first counts, so that a merge makes nothing younger.
+    """
+    since = {}
     for name, found in tests.items():
-        if found and since.get(name, ("",))[0] != (digest := tests_digest(found)):
-            since[name] = (digest, time)
+        if found:
+            digest = tests_digest(found)
+            older = [one[name][1] for one in before if one.get(name, ("",))[0] == digest]
+            since[name] = (digest, min(older, default=time))
+    return since
 
 
-def history() -> list[tuple[str, str]]:
-    """(commit, UTC time) of every commit that touched the claims or their tests, oldest first."""
-    lines = _git("log", "--reverse", "--format=%H %ct", "--", FOLDER).splitlines()
-    pairs = (line.split() for line in lines)
-    return [
-        (commit, datetime.datetime.fromtimestamp(int(at), datetime.UTC).strftime("%FT%TZ"))
-        for commit, at in pairs
-    ]
+def history() -> list[tuple[str, list[str], str]]:
+    """(commit, parents among these, UTC time) of every commit that touched the tests, oldest first.
+
+    Merges are among them.
+    """
+    options = ("--topo-order", "--reverse", "--full-history", "--parents", "--format=%ct %H %P")
+    commits = []
+    for line in _git("log", *options, "--", FOLDER).splitlines():
+        at, commit, *parents = line.split()
+        time = datetime.datetime.fromtimestamp(int(at), datetime.UTC).strftime("%FT%TZ")
+        commits.append((commit, parents, time))
+    return commits
 
 
 def tests_at(commit: str) -> dict[str, tuple[Criterion, ...]]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.stats
 from torch import nn
 
 from modgraph_lib import _checks
@@ -138,14 +137,20 @@ def _graph(parts: list[StreamPart], seed: list[int] | None) -> LayeredGraph:
         for j in range(i + 1, len(parts)):
             turned = _unit(arriving)
             if seed is not None:
-                rng = np.random.default_rng([*seed, i, j])
-                turned = scipy.stats.ortho_group.rvs(writer.width, random_state=rng) @ turned
+                turned = _rotation(writer.width, [*seed, i, j]) @ turned
             blocks[i, j] = _edges(turned, parts[j])
             if (carry := parts[j].carry) is not None:
                 arriving = carry @ arriving
     return LayeredGraph(
         tuple(part.count for part in parts), blocks, tuple(part.name for part in parts), gaps=True
     )
+
+
+def _rotation(width: int, seed: list[int]) -> np.ndarray:
+    """A random orthogonal matrix (Haar)."""
+    from scipy.stats import ortho_group  # slow to import
+
+    return ortho_group.rvs(width, random_state=np.random.default_rng(seed))
 
 
 def _edges(writes: np.ndarray, reader: StreamPart) -> np.ndarray:

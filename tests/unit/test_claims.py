@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import shutil
 
@@ -10,7 +11,8 @@ import pandas as pd
 import pytest
 
 from book.lab import claims as claims_module
-from book.lab import entries, ledger
+from book.lab import criteria, entries, ledger
+from book.scripts import written
 
 SM, CL = "surprisingly_modular/01_clusterability", "clusterability/01_mlps"
 TABLES_DIGEST = "ecd9750cb3a1d2641d7ebb4a692a61700f1e31cc59613f56a3ea578e84637915"
@@ -117,3 +119,18 @@ def test_what_several_tests_share_stands_beside_them(tmp_path):
     assert dict(first.arguments) == {"data": "mnist", "k": 4} and first.low == 0.9
     assert dict(second.arguments) == {"data": "mnist", "k": 12} and second.low == 0.5
     assert first.runs == second.runs == 5
+
+
+def test_a_merge_makes_no_test_younger():
+    nan = math.nan
+    one, other = (criteria.Criterion("m", (), "at_least", low, nan, nan, 1) for low in (1.0, 2.0))
+    first = written.after([], {"A": (one,)}, "2026-01-01")
+    changed = written.after([first], {"A": (other,)}, "2026-01-02")
+    apart = written.after([first], {"A": (one,), "B": (one,)}, "2026-01-03")
+    merged = written.after([changed, apart], {"A": (other,), "B": (one,), "C": ()}, "2026-01-04")
+    assert {name: time for name, (_, time) in merged.items()} == {
+        "A": "2026-01-02",
+        "B": "2026-01-03",
+    }
+    back = written.after([merged], {"A": (one,)}, "2026-01-05")
+    assert back["A"][1] == "2026-01-05"

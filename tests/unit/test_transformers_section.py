@@ -10,7 +10,15 @@ from torch import nn
 
 from book.lab import registry
 from book.lab.questions import load_questions
-from book.papers.beyond.s03_transformers import experiment, measures, minilm, page, pictures, vit
+from book.papers.beyond.s03_transformers import (
+    experiment,
+    measures,
+    minilm,
+    networks,
+    page,
+    pictures,
+    vit,
+)
 from modgraph_lib import graphs
 from modgraph_lib.lesions import cut
 
@@ -42,7 +50,7 @@ def test_a_fresh_network_depends_on_its_seed_alone():
 
 
 def test_a_turn_keeps_the_answers_and_the_virtual_graph_and_no_other(shaken):
-    turn = experiment.rotation(np.random.default_rng(0))
+    turn = networks.rotation(np.random.default_rng(0))
     turned = vit.turned(shaken, turn)
     torch.testing.assert_close(turned(IMAGES), shaken(IMAGES), atol=1e-4, rtol=1e-4)
     before, after = graphs.virtual_weights(shaken), graphs.virtual_weights(turned)
@@ -77,11 +85,11 @@ def test_silenced_units_and_heads_write_nothing(shaken):
     labels = np.zeros(vit.UNITS, dtype=int)
     labels[:5] = 1
     part = cut({"1.mlp": labels})[1]
-    assert experiment.silenced(shaken, part, part.mask, damage) == 0.25
+    assert networks.silenced(shaken, part, part.mask, damage) == 0.25
     assert seen["units"].nonzero().ravel().tolist() == [0, 1, 2, 3, 4] and not seen["heads"].any()
     assert torch.equal(block.linear2.weight, kept)
     part = cut({"1.attention": np.array([0, 1, 0, 1])})[1]
-    experiment.silenced(shaken, part, part.mask, damage)
+    networks.silenced(shaken, part, part.mask, damage)
     size = vit.WIDTH // vit.HEADS
     wanted = np.repeat([False, True, False, True], size)
     assert seen["heads"].numpy().tolist() == wanted.tolist() and not seen["units"].any()

@@ -278,8 +278,9 @@ def recompute(config: PlantedConfig) -> dict[str, Any]:
 
 def compared(before: dict[str, Any], now: dict[str, Any]) -> tuple[str, str]:
     """Identical as a whole, or alike in what another processor's training leaves alike."""
-    if before["instruments"] == now["instruments"]:
-        return compare.results(before, now)
+    found = compare.results(before, now)
+    if found[0] != "differs":
+        return found
     names = ("accuracy", "limits")
     outcome, detail = compare.results(*({n: one[n] for n in names} for one in (before, now)))
     return "agrees" if outcome == "identical" else outcome, detail

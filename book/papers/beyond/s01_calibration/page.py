@@ -66,9 +66,9 @@ def here(rows: pd.DataFrame) -> Styler:
     """This page's own networks: one line an instrument, one column a leak."""
     names = pd.Series(INSTRUMENTS)
     kind = np.where(rows["trained"], rows["leak"].map("leak {:g}".format), "untrained")
-    table = rows.assign(kind=kind).pivot_table(
-        index="instrument", columns="kind", values="ari", sort=False
-    )
+    rows = rows.assign(kind=kind)
+    order = rows.sort_values(["trained", "leak"], ascending=[False, True])["kind"].unique()
+    table = rows.pivot_table(index="instrument", columns="kind", values="ari", sort=False)[order]
     table.index = table.index.map(names).rename(None)
     return table.rename_axis(columns=None).style.set_uuid("cal01-here").format("{:.2f}")
 

@@ -53,10 +53,11 @@ def eigenvalues(blocks: int) -> Figure:
         for j in range(1, (blocks + 1) // 2):
             value, limit = np.cos(np.pi * j / blocks), clustering.strand_limit(blocks, k=j + 1)
             axis.axhline(value, color=style.INK, linestyle="--", linewidth=1)
-            axis.text(0.995, value, f"depth, cos({j}π/{blocks})", ha="right", va="bottom")
+            words = f"depth, cos({'' if j == 1 else j}π/{blocks})"
+            axis.text(0.995, value, words, ha="right", va="bottom")
             axis.plot([limit], [value], "o", color=style.PAPER)
             axis.annotate(
-                f"k = {j + 1}: {limit:.3f}", (limit, value), (6, -12), textcoords="offset points"
+                f"k = {j + 1}: {limit:.3f}", (limit, value), (8, 5), textcoords="offset points"
             )
         axis.set(xlabel="leak", ylabel="eigenvalue", ylim=(0, 1.05), xlim=(0, 1))
         axis.legend(loc="lower left")

@@ -15,18 +15,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import ortho_group
 from torch import nn
-from torch.nn import functional
 
-from book.lab.claims import load_claims
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
 from book.lab.section import Section, Sweep
 from book.papers.beyond.s03_transformers import minilm, vit
+from book.papers.beyond.s03_transformers.networks import (
+    StreamConfig,
+    composition,
+    coordinates,
+    damage_of,
+    network_of,
+    rotation,
+    silenced,
+)
 from modgraph_lib import cache, clustering, graphs, lesions, provenance, training
 from modgraph_lib.graphs import LayeredGraph
-from modgraph_lib.lesions import Submodule
 
 __all__ = [
     "GraphConfig",
@@ -35,44 +40,16 @@ __all__ = [
     "TurnedConfig",
     "configs",
     "lesion_table",
-    "network_of",
     "run_graphs",
     "run_lesions",
     "run_turned",
-    "sentences",
     "table",
     "turned_table",
 ]
 
-NETWORKS = ("vit", "minilm")
 INSTRUMENTS = ("ncut", "layered")
 FEWEST = 2  # components of a sub-module, and as many besides
 FEW = 9  # rotations beside MiniLM's random start, a minute and a half each
-
-
-@dataclass(frozen=True)
-class StreamConfig:
-    """Which transformer, and into how many clusters it is cut.
-
-    Attributes:
-        network: "vit" (digits) or "minilm".
-        trained: or its random start.
-        seed: of the network's start and training (MiniLM: of a random start).
-        epochs: of training (ViT).
-        clusters: k.
-        n_init: k-means restarts.
-    """
-
-    network: str = "vit"
-    trained: bool = True
-    seed: int = 0
-    epochs: int = 30
-    clusters: int = 8
-    n_init: int = 10
-
-    def __post_init__(self) -> None:
-        if self.network not in NETWORKS:
-            raise ValueError(f"network is one of {', '.join(NETWORKS)}; got {self.network!r}")
 
 
 @dataclass(frozen=True)
@@ -137,21 +114,6 @@ class TransformersParameters:
     workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
 
-def network_of(config: StreamConfig, root: str | None = None) -> nn.Module:
-    """The transformer of a configuration."""
-    if config.network == "minilm":
-        return minilm.trained() if config.trained else minilm.fresh(config.seed)
-    return (
-        vit.trained(config.seed, config.epochs, root) if config.trained else vit.fresh(config.seed)
-    )
-
-
-def sentences(count: int) -> list[str]:
-    """Statements of the five papers in this project's words, evenly chosen."""
-    claims = load_claims()["claim"].tolist()
-    return [claims[place] for place in np.linspace(0, len(claims) - 1, count).astype(int)]
-
-
 def key(config: StreamConfig, root: str | None = None) -> dict[str, Any]:
     """A configuration with what it rests on: digits, or the digest of published weights."""
     data = training.fingerprint("digits", root) if config.network == "vit" else minilm.SHA256
@@ -192,23 +154,6 @@ def scored(graph: LayeredGraph, config: GraphConfig, seed: int) -> tuple[float, 
     return round(layered.q, 6), layered.labels
 
 
-def composition(graph: LayeredGraph, labels: np.ndarray, k: int) -> dict[str, Any]:
-    """Components of each cluster by part, and how strongly they are joined beside the part's mean.
-
-    ``counts`` is (parts, k); ``strength`` (k,) the mean over a cluster of a component's degree as a
-    multiple of the mean degree in its part.
-    """
-    parts = np.split(labels, graph.offsets[1:-1])
-    degrees = np.split(graph.degrees(), graph.offsets[1:-1])
-    relative = np.concatenate([degree / degree.mean() for degree in degrees])
-    strength = [relative[labels == c].mean() if (labels == c).any() else 0.0 for c in range(k)]
-    return {
-        "names": list(graph.names),
-        "counts": [np.bincount(part[part >= 0], minlength=k).tolist() for part in parts],
-        "strength": [round(float(value), 4) for value in strength],
-    }
-
-
 def measure_lesions(config: LesionConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """Damage of what each cluster has in each part, beside random sets; not stored."""
 
@@ -223,7 +168,7 @@ def measure_lesions(config: LesionConfig, *, device: str = "cpu", root: str | No
             for part in lesions.cut(dict(zip(graph.names, pieces, strict=True)))
             if FEWEST <= len(part.units) <= len(part.population) - FEWEST
         ]
-        damage = damage_of(model, config, root)
+        damage = damage_of(model, config.texts, root)
         whole = range(config.controls)
         true, random = [], []
         for part in parts:
@@ -244,40 +189,6 @@ def measure_lesions(config: LesionConfig, *, device: str = "cpu", root: str | No
     return recorded(config, measured, root)
 
 
-def damage_of(model: nn.Module, config: LesionConfig, root: str | None) -> Callable[[], float]:
-    """How far the network as it is now answers otherwise than it does intact.
-
-    For the ViT the rise of the cross-entropy on the test images; for MiniLM one less the mean
-    cosine of a sentence's two embeddings.
-    """
-    if isinstance(model, vit.Vit):
-        images, labels = vit.images_of("test", root)
-
-        def loss() -> float:
-            return float(functional.cross_entropy(model(images), labels))
-
-        intact = loss()
-        return lambda: loss() - intact
-    read = minilm.tokens(sentences(config.texts))
-    before = model(*read)
-    return lambda: float(1 - (model(*read) * before).sum(1).mean())
-
-
-def silenced(
-    model: nn.Module, part: Submodule, mask: np.ndarray, damage: Callable[[], float]
-) -> float:
-    """The damage while the components of a mask write nothing."""
-    place, _, kind = part.layer.partition(".")
-    block = model.encoder.layers[int(place)]
-    writer = block.self_attn.out_proj if kind == "attention" else block.linear2
-    columns = np.repeat(mask, writer.weight.shape[1] // len(mask))
-    kept = writer.weight.clone()
-    writer.weight[:, torch.from_numpy(columns)] = 0
-    found = damage()
-    writer.weight.copy_(kept)
-    return found
-
-
 def measure_turned(config: TurnedConfig, *, device: str = "cpu", root: str | None = None) -> dict:
     """One ViT, its stream turned: what happens to either graph, and to its answers; not stored."""
 
@@ -289,7 +200,7 @@ def measure_turned(config: TurnedConfig, *, device: str = "cpu", root: str | Non
         rng = np.random.default_rng([config.seed, 4])
         for turn in range(config.turns + 1):
             other = plain if turn == 0 else vit.turned(model, rotation(rng))
-            ncut, z = coordinates(other, config)
+            ncut, z = coordinates(other, config, config.shuffles)
             own = graphs.virtual_weights(other)
             found["ncut"].append(round(ncut, 6))
             found["z"].append(round(z, 4))
@@ -300,27 +211,6 @@ def measure_turned(config: TurnedConfig, *, device: str = "cpu", root: str | Non
         return found
 
     return recorded(config, measured, root)
-
-
-def rotation(rng: np.random.Generator) -> np.ndarray:
-    """(32, 32) random orthogonal matrix that leaves the vector of ones."""
-    ones = np.ones((1, vit.WIDTH)) / vit.WIDTH**0.5
-    rest = np.linalg.svd(ones)[2][1:]
-    inner = ortho_group.rvs(vit.WIDTH - 1, random_state=rng)
-    return ones.T @ ones + rest.T @ inner @ rest
-
-
-def coordinates(model: vit.Vit, config: TurnedConfig) -> tuple[float, float]:
-    """n-cut and z of the graph whose nodes include the stream's coordinates."""
-    options = {"example": (1, vit.SIDE, vit.SIDE), "check": False}
-    seeds = [[config.seed, 5, i] for i in range(config.shuffles)]
-    own = graphs.weight_graph(model, **options)
-    ncuts = [
-        clustering.cluster(graph, config.clusters, n_init=config.n_init, seed=config.seed).ncut
-        for graph in (own, *graphs.kernel_shuffles(model, seeds=seeds, **options))
-    ]
-    null = np.array(ncuts[1:])
-    return ncuts[0], float((ncuts[0] - null.mean()) / null.std(ddof=1))
 
 
 def recorded(

@@ -12,9 +12,9 @@ from book.lab.evidence import Results, equal, experiment_table, measurement, one
 from book.papers.beyond.s03_transformers.experiment import (
     GraphConfig,
     LesionConfig,
-    StreamConfig,
     TurnedConfig,
 )
+from book.papers.beyond.s03_transformers.networks import StreamConfig
 from modgraph_lib import statistics
 from modgraph_lib.proxies import ProxyTest
 

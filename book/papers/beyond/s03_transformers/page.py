@@ -11,8 +11,8 @@ from pandas.io.formats.style import Styler
 
 from book.lab import ledger
 from book.lab.evidence import Results
-from book.lab.show import NOT_RUN
-from book.lab.status import status_line
+from book.papers.beyond import page as chapter
+from book.papers.beyond.page import NOT_RUN
 from book.papers.beyond.s03_transformers import minilm
 from book.papers.beyond.s03_transformers.measures import (
     below,
@@ -30,7 +30,6 @@ __all__ = [
     "graph_table",
     "groups",
     "lesion_table",
-    "provenance",
     "shuffles_said",
     "status",
     "turned_said",
@@ -74,55 +73,35 @@ def evidence(results: Results | None = None) -> pd.DataFrame:
 
 def status() -> Markdown:
     """The line under the title."""
-    return status_line(
-        SECTION,
-        rows := evidence(),
-        evidence=_evidence(rows),
-        cost="this page under a minute on 2 cores; all its rows about an hour on one",
-    )
-
-
-def _evidence(rows: pd.DataFrame) -> str:
-    """Which networks were looked at, in words."""
-    found = {word: len(own) for word, own in groups().items()}
-    if rows.empty or not found:
-        return "not run at full size yet"
-    return "; ".join(f"{word} ({count})" if count > 1 else word for word, count in found.items())
-
-
-def provenance(rows: pd.DataFrame) -> Markdown:
-    """Who ran what and when, from the rows themselves."""
-    if rows.empty:
-        return Markdown(NOT_RUN)
-    days = sorted({str(date)[:10] for date in rows["date"]})
-    span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    commits = ", ".join(sorted({f"`{str(commit)[:8]}`" for commit in rows["commit"]}))
-    hours = rows["seconds"].sum() / 3600
-    notes = "".join(f" {note}." for note in sorted({note for note in rows["data_note"] if note}))
-    return Markdown(
-        f"*{len(rows)} records, {hours:.1f} hours on one core, {span}, commit {commits}.{notes}*"
-    )
+    return chapter.status(SECTION, evidence(), what="records of transformers")
 
 
 def answer(results: Results | None = None) -> Markdown:
     """The page's answer in numbers."""
     found = groups(results)
-    if "MiniLM" not in found or "small ViT" not in found:
-        return Markdown(NOT_RUN)
-    large, small = found["MiniLM"].iloc[0], found["small ViT"]
-    ratio = large.score / np.mean(large.rotated)
-    called = int((below(small, "rotated") <= 0.05).sum())
-    lead = (
-        "**Yes, far more than chance allows**"
-        if ratio <= 0.5
-        else ("**More than chance allows**" if large.score < min(large.rotated) else "**No**")
-    )
-    return Markdown(
-        f"{lead}, for a real one. The published sentence encoder MiniLM has an n-cut of "
-        f"{large.score:.2f} at k = {large.clusters}; with its writes turned at random it is "
-        f"{np.mean(large.rotated):.2f}. Of {len(small)} small vision transformers trained here "
-        f"{called} lie below their rotations."
-    )
+    said = []
+    if "MiniLM" in found:
+        large = found["MiniLM"].iloc[0]
+        null, beyond = np.mean(large.rotated), large.score < min(large.rotated)
+        far = "**Yes, by far**" if large.score <= null / 2 else "**Yes**" if beyond else "**No**"
+        said.append(
+            f"{far}, for a real one: the published sentence encoder MiniLM has an n-cut of "
+            f"{large.score:.2f} at k = {large.clusters}, and {null:.2f} with what its parts read "
+            "and write turned at random."
+        )
+    if "small ViT" in found:
+        small = found["small ViT"]
+        called = int((below(small, "rotated") <= _least(small)).sum())
+        share = np.mean([1 - row.score / np.mean(row.rotated) for row in small.itertuples()])
+        said.append(
+            f"Of {len(small)} small vision transformers trained here {called} lie below all their "
+            f"rotations, by {share:.1%} of the n-cut on average: beyond chance, and hardly "
+            "anything that one would call modules."
+            if called and share < 0.05
+            else f"Of {len(small)} small vision transformers trained here {called} lie below all "
+            f"their rotations, by {share:.1%} of the n-cut on average."
+        )
+    return Markdown(" ".join(said) or NOT_RUN)
 
 
 def graph_table(found: dict[str, pd.DataFrame], *, name: str) -> Styler | Markdown:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from modgraph_lib import statistics
 from modgraph_lib.plots import style
 
-__all__ = ["angles", "beside_nulls", "composition", "lesions", "turns"]
+__all__ = ["angles", "beside_nulls", "composition", "lesions", "nulls_apart", "turns"]
 
 MOST = 5  # networks of one kind that are drawn
 
@@ -44,9 +44,9 @@ def beside_nulls(found: Mapping[str, pd.DataFrame], *, null: str = "rotated") ->
         axis.plot([], [], "o", color=style.SHUFFLE, label=null)
         axis.set_yticks(range(len(lines)), [word for word, _ in lines])
         axis.invert_yaxis()
-        axis.set_xlim(left=0)
+        axis.set_xlim(0, lines[0][1].clusters)
         axis.set_xlabel(f"n-cut at k = {lines[0][1].clusters} (lower: more clusterable)")
-        axis.legend(loc="lower left")
+        axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return figure
 
 
@@ -81,7 +81,7 @@ def turns(rows: pd.DataFrame) -> Figure:
         axis.plot([], [], "o", color=style.SHUFFLE, label="turned")
         axis.set_yticks(range(len(rows)), [f"network {place}" for place in range(len(rows))])
         axis.set(xlabel="z on the stream's coordinates (negative: clusterable)")
-        axis.legend(loc="best")
+        axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return figure
 
 

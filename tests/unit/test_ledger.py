@@ -12,6 +12,7 @@ from book.lab.criteria import Criterion, Part
 from book.lab.verdict import describe
 from book.papers.ncut import beside as beside_paper
 from book.papers.ncut import cells, mlps
+from tests import made
 from tests.made_cells import four_cells, networks, spread
 
 NAN = math.nan

@@ -90,7 +90,7 @@ class Browser:
     def barriers(self, only=None):
         """What axe-core finds serious or critical, in words; ``only``: one rule.
 
-        Of what a page repeats by the hundred (claims, signatures, rows) the first few are looked at;
+        Of what a page repeats by the hundred (claims, rows) the first few are looked at;
         the others leave the page.
         """
         if not self.script("return !!window.axe"):

@@ -17,9 +17,10 @@ from book.papers.beyond.s03_transformers import (
     networks,
     page,
     pictures,
+    toy,
     vit,
 )
-from modgraph_lib import graphs
+from modgraph_lib import clustering, graphs
 from modgraph_lib.lesions import cut
 
 IMAGES = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -166,3 +167,21 @@ def test_the_sentence_encoder_knows_what_belongs_together():
         alone = minilm.trained()(ids[2:, : int(given[2].sum())], given[2:, : int(given[2].sum())])
     assert found[0] @ found[1] > 0.4 > found[0] @ found[2]
     torch.testing.assert_close(alone[0], found[2], atol=1e-5, rtol=1e-4)  # padding says nothing
+
+
+def test_the_toys_modules_are_there_for_virtual_weights_at_every_angle():
+    for angle in (0, 0.3, np.pi / 4):
+        coordinates, virtual = toy.pairs(angle)
+        assert clustering.ncut(virtual, np.tile([0, 1], 2)) == pytest.approx(0, abs=1e-12)
+        leaving = np.sin(angle) / (np.sin(angle) + np.cos(angle))
+        assert clustering.ncut(coordinates, np.tile([0, 1], 3)) == pytest.approx(2 * leaving)
+    found = clustering.cluster(graphs.virtual_weights(toy.modules(seed=3)), 2)
+    assert found.ncut == pytest.approx(0, abs=1e-9)
+    assert found.labels.tolist() in ([0, 0, 1, 1] * 2, [1, 1, 0, 0] * 2)
+
+
+def test_the_explorer_says_what_it_shows():
+    shown = page.toy_explorer((0, 45), name="toy")
+    first, second = shown.plain.splitlines()
+    assert "0.00 on the coordinates" in first and "1.00 on the coordinates" in second
+    assert shown.text.count("<figure") == 2

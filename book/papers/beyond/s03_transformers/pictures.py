@@ -11,7 +11,15 @@ from matplotlib.figure import Figure
 from modgraph_lib import statistics
 from modgraph_lib.plots import style
 
-__all__ = ["angles", "beside_nulls", "composition", "lesions", "nulls_apart", "turns"]
+__all__ = [
+    "angles",
+    "beside_nulls",
+    "composition",
+    "lesions",
+    "nulls_apart",
+    "turned_pair",
+    "turns",
+]
 
 MOST = 5  # networks of one kind that are drawn
 
@@ -98,6 +106,52 @@ def angles(degrees: Sequence[float], ncuts: Mapping[str, Sequence[float]]) -> Fi
     return figure
 
 
+def turned_pair(degrees: float, columns: Sequence[Sequence[np.ndarray]]) -> Figure:
+    """The toy at one angle: the stream with what is written, and either graph.
+
+    Args:
+        degrees: the angle.
+        columns: for each graph its blocks (left, right) from left to right.
+    """
+    angle = np.radians(degrees)
+    looks = ((style.CLUSTERS[0], "-"), (style.CLUSTERS[5], "--"))
+    with style.styled():
+        figure, (plane, *graphs) = style.axes(1, 3, height=2.1)
+        for place, (colour, line) in enumerate(looks):
+            at = angle + place * np.pi / 2
+            plane.plot([0, np.cos(at)], [0, np.sin(at)], line, color=colour, linewidth=3)
+            plane.annotate(f"pair {place + 1}", (np.cos(at), np.sin(at)), color=colour)
+        plane.axhline(0, color=style.FAINT, zorder=0)
+        plane.axvline(0, color=style.FAINT, zorder=0)
+        plane.set(title="the stream", aspect="equal", xlim=(-1.1, 1.5), ylim=(-0.3, 1.3))
+        plane.set_axis_off()
+        for axis, blocks in zip(graphs, columns, strict=True):
+            for depth, block in enumerate(blocks):
+                for (one, two), weight in np.ndenumerate(block):
+                    axis.plot(
+                        [depth, depth + 1],
+                        [-one, -two],
+                        color=style.INK,
+                        linewidth=5 * weight,
+                        alpha=0.7,
+                    )
+            for depth in range(len(blocks) + 1):
+                outer = depth in (0, len(blocks))
+                for node, (colour, _) in enumerate(looks):
+                    axis.plot(
+                        depth,
+                        -node,
+                        "o" if outer else "s",
+                        markersize=11,
+                        color=colour if outer else style.FAINT,
+                    )
+            axis.set(xlim=(-0.4, len(blocks) + 0.4), ylim=(-1.4, 0.4))
+            axis.set_axis_off()
+        graphs[0].set_title("writers, coordinates, readers")
+        graphs[1].set_title("writers, readers")
+    return figure
+
+
 def composition(row: pd.Series) -> Figure:
     """How much of each cluster lies in each part: share of the part's components."""
     counts = np.array(row["counts"], dtype=float)
@@ -118,7 +172,7 @@ def composition(row: pd.Series) -> Figure:
                     color="white" if value > 0.5 else style.INK,
                 )
         axis.set_yticks(range(len(row["names"])), row["names"])
-        axis.set_xticks(range(len(order)), [str(cluster + 1) for cluster in order])
+        axis.set_xticks(range(len(order)), [str(place) for place in range(1, len(order) + 1)])
         axis.set(xlabel="cluster, the largest first")
         figure.colorbar(image, label="share of the part")
     return figure

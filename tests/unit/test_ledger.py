@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from book.lab import ledger, scorecard, verdict
+from book.lab import ledger
 from book.lab.criteria import Criterion, Part
 from book.lab.verdict import describe
 from book.papers.ncut import beside as beside_paper
-from book.papers.ncut import cells, mlps, settings
+from book.papers.ncut import cells, mlps
 from tests import made
+from tests.made_cells import four_cells, networks, spread
 
 NAN = math.nan
 SM, CL = "surprisingly_modular/01_clusterability", "clusterability/01_mlps"
@@ -21,77 +22,6 @@ SM, CL = "surprisingly_modular/01_clusterability", "clusterability/01_mlps"
 
 def criterion(test, low=NAN, high=NAN, tolerance=NAN, runs=10):
     return Criterion("test_accuracy", (), test, low, high, tolerance, runs)
-
-
-# --- one part against one test -------------------------------------------------------------
-
-
-# --- synthetic rows ------------------------------------------------------------------------
-
-
-def networks(data, regularizer, stage, k, ncuts, *, above=0.2, **changes):
-    """Rows at the paper's settings; every shuffle lies ``above`` the network's n-cut."""
-    shuffles = settings.SHUFFLES[k]
-    lines = []
-    for seed, ncut in enumerate(ncuts):
-        null = ncut + above + 0.01 * np.sin(np.arange(shuffles))
-        lines.append(
-            {
-                "data": data,
-                "regularizer": regularizer,
-                "variant": "described",
-                "seed": seed,
-                "stage": stage,
-                "k": k,
-                "method": "layer",
-                "ncut": ncut,
-                "shuffle_mean": null.mean(),
-                "shuffle_std": null.std(),
-                "shuffles": shuffles,
-                "shuffled": null,
-                "p_value": (1 + (null <= ncut).sum()) / (1 + shuffles),
-                "z_score": -1.0,
-                "significant": bool(ncut < null.min()),
-                "train_accuracy": 0.99,
-                "train_accuracy_final": 0.99,
-                "test_accuracy": 0.98 + 0.001 * (seed % 3),
-                "nodes": 1700,
-                "isolated": 118,
-                "epochs": 20,
-                "prune_epochs": settings.of(data).prune_epochs,
-                "dropout": settings.of(data).dropout if regularizer == "dropout" else 0.0,
-                "width": 256,
-                "batch_size": 128,
-                "images": 0,
-                "device": "cpu",
-                "seconds": 1.0,
-                "date": "2026-01-02T03:04:05Z",
-                "commit": "abc",
-                "data_note": "",
-                **changes,
-            }
-        )
-    return made.configured(pd.DataFrame(lines), made.mlp)
-
-
-def spread(centre, count=10, width=0.02):
-    return centre + width * np.linspace(-1, 1, count)
-
-
-def four_cells(count=10, k=4, data="mnist", **changes):
-    centres = {
-        ("none", "unpruned"): 2.44,
-        ("none", "pruned"): 2.0,
-        ("dropout", "unpruned"): 2.23,
-        ("dropout", "pruned"): 1.84,
-    }
-    return pd.concat(
-        [
-            networks(data, regularizer, stage, k, spread(centre, count), **changes)
-            for (regularizer, stage), centre in centres.items()
-        ],
-        ignore_index=True,
-    )
 
 
 def verdict_of(claim, table):
@@ -385,47 +315,6 @@ def test_every_printed_p_value_comes_from_a_multiple_of_ten():
     found = beside_paper.printed_p_values()
     assert len(found) == 240 and found["multiple_of_ten"].all()
     assert found["between"].sum() == 58
-
-
-def test_summary_counts_every_claim_once():
-    counts = ledger.summary(ledger.verdicts({}))
-    assert counts.loc["all", "total"] == 401
-    assert (counts.drop(columns="total").sum(axis=1) == counts["total"]).all()
-
-
-def test_the_scorecard_lists_every_claim_and_asks_for_nothing_outside():
-    page = ledger.scorecard_markdown(ledger.verdicts({"mlp_ncut": four_cells()}))
-    for claim in ledger.load_claims()["id"]:
-        assert f'<details class="mg-claim" id="{claim.lower()}"' in page
-    assert f'href="../notebooks/{SM}.html#sm-22"' in page
-    assert "http" not in page
-    assert page.count("<details") == page.count("</details>") == 401
-    for select in ("paper", "verdict", "grade"):
-        assert f'<select name="{select}">' in page
-
-
-def test_counts_by_grade_hold_every_decided_claim():
-    frame = ledger.verdicts({"mlp_ncut": four_cells(6)})
-    counts = scorecard.by_grade(frame)
-    decided = ~frame["verdict"].str.startswith("not run")
-    assert counts.loc["all", "total"] == decided.sum()
-    assert counts.loc["all", "by definition"] > 0 and counts.loc["all", "reduced"] > 0
-
-
-def test_a_sections_cards_have_anchors_words_and_plain_text():
-    table = ledger.claims_table(SM, {"mlp_ncut": four_cells(6)})
-    assert table._repr_html_().count("<details class") == 47
-    assert "reduced: 6 of 10 networks" in table._repr_html_()
-    assert "SM-07  reproduced" in repr(table)
-    assert "\n\n" not in table._repr_html_()
-
-
-def test_an_explanation_shows_only_while_the_verdict_falls_short(monkeypatch):
-    explained = ledger.load_claims().assign(explanation="the shuffles <differ>")
-    monkeypatch.setattr(verdict, "load_claims", lambda: explained)
-    frame = ledger.verdicts({"mlp_ncut": four_cells()}, section=SM)
-    assert set(frame["explanation"][frame["verdict"] == "reproduced"]) == {""}
-    assert set(frame["explanation"][frame["verdict"] != "reproduced"]) == {"the shuffles <differ>"}
 
 
 def test_description_names_spread_and_runs():

@@ -13,21 +13,28 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from book.lab.cards import GRADE_WORDS, grade_of, mark
-from book.lab.claims import papers_root
+from book.lab.cards import ANSWERS, GRADE_WORDS, grade_of, mark
+from book.lab.claims import PAPERS, papers_root
 from book.lab.evidence import Results
 from book.lab.filter import STYLE
+from book.lab.questions import answers
 from book.lab.scorecard import summary
-from book.lab.verdict import SIGNS, kind_of, verdicts
+from book.lab.verdict import SIGNS, kind_of, load_results, verdicts
 
-__all__ = ["findings", "markdown", "said", "stale"]
+__all__ = ["findings", "markdown", "said", "stale", "told"]
 
-NUMBER = re.compile(r"\{([A-Z]{2}-\d+)(?:\[(\d+)\]|\.(runs))(:[^}]*)?\}")
+NUMBER = re.compile(r"\{([A-Z]{2,3}-\d+)(?:\[(\d+)\]|\.(runs))(:[^}]*)?\}")
 
 
 def findings() -> list[dict[str, Any]]:
     """The entries of ``findings.yaml``: says, and claims (id -> the verdict it speaks of)."""
     return yaml.safe_load((papers_root() / "findings.yaml").read_text("utf8"))
+
+
+def told(results: Results | None = None) -> pd.DataFrame:
+    """Verdicts on claims and answers to questions of our own, by id."""
+    results = load_results() if results is None else results
+    return pd.concat([verdicts(results), answers(results)]).set_index("id", drop=False)
 
 
 def said(sentence: str, frame: pd.DataFrame) -> str:
@@ -71,11 +78,11 @@ def markdown(results: Results | None = None, *, root: str = "../") -> str:
         results: as for ``verdicts``.
         root: relative path from the page to the root of the site.
     """
-    frame = verdicts(results).set_index("id", drop=False)
-    counts = summary(frame.reset_index(drop=True)).loc["all"]
+    frame = told(results)
+    counts = summary(frame[frame["paper"].isin(list(PAPERS))].reset_index(drop=True)).loc["all"]
     shown = [entry for entry in findings() if not stale([entry], frame)]
     lines = [_finding(entry, frame, root) for entry in shown]
-    told = ", ".join(f"{SIGNS[kind]} {counts[kind]} {kind}" for kind in SIGNS)
+    numbers = ", ".join(f"{SIGNS[kind]} {counts[kind]} {kind}" for kind in SIGNS)
     return "\n\n".join(
         [
             "# What we found",
@@ -85,7 +92,7 @@ def markdown(results: Results | None = None, *, root: str = "../") -> str:
             "evidence; each leads to where it was measured.",
             *lines,
             "## Counted",
-            f"Of {counts['total']} statements in the five papers: {told}. The "
+            f"Of {counts['total']} statements in the five papers: {numbers}. The "
             "[scorecard](scorecard.md) has them all.",
         ]
     )
@@ -93,10 +100,16 @@ def markdown(results: Results | None = None, *, root: str = "../") -> str:
 
 def _finding(entry: Mapping[str, Any], frame: pd.DataFrame, root: str) -> str:
     claims = [frame.loc[name] for name in entry["claims"]]
-    lines = "<br>".join(
-        f'<a href="{root}{claim.evidence}">{claim.id}</a> {mark(claim.verdict)}, '
-        f"{GRADE_WORDS.get(grade_of(claim.scale), 'not decided')}"
-        + (f", by the released code: {mark(claim.released)}" if claim.released else "")
-        for claim in claims
-    )
+    lines = "<br>".join(_standing(claim, root) for claim in claims)
     return f"- {said(entry['says'], frame)}\n  <br><small>{lines}</small>"
+
+
+def _standing(claim: Any, root: str) -> str:
+    """Where a claim or a question of ours stands, in a line with a link."""
+    link = f'<a href="{root}{claim.evidence}">{claim.id}</a>'
+    grade = GRADE_WORDS.get(grade_of(claim.scale), "")
+    if claim.paper not in PAPERS:
+        answer = mark(claim.verdict, said=ANSWERS[kind_of(claim.verdict)])
+        return f"{link} {answer} (our question{f', {grade}' if grade else ''})"
+    released = f", by the released code: {mark(claim.released)}" if claim.released else ""
+    return f"{link} {mark(claim.verdict)}, {grade or 'not decided'}{released}"

@@ -20,7 +20,7 @@ FILE_LINES = 400
 # brought the two graphs of a CNN, centralities, three networks and the zoo: 1,270; Part IV
 # partitions, visualisations, pictures and proxies: 1,400; Part V layered modularity and planted
 # modules: 650.)
-LIBRARY_LINES, CODE_LINES = 18_600, 50_500
+LIBRARY_LINES, CODE_LINES = 18_650, 50_500
 STILL_LONG = {"tests/unit/test_ledger.py"}
 # Draw for a reader, so that they are imported only where something is drawn.
 DRAW = ("matplotlib", "seaborn")

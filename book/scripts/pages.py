@@ -59,7 +59,8 @@ def scorecard(sections: Collection[str]) -> str:
 
 def what_we_found() -> str:
     """The findings, as the ledger computes them from the committed rows."""
-    return importlib.import_module("book.lab.findings").markdown(verdicts())
+    own = importlib.import_module("book.lab.questions").answers()
+    return importlib.import_module("book.lab.findings").markdown(pd.concat([verdicts(), own]))
 
 
 @functools.cache

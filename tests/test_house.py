@@ -20,7 +20,7 @@ FILE_LINES = 400
 # graphs of a CNN, centralities, three networks and the zoo: 1,270; Part IV partitions,
 # visualisations, pictures and proxies: 1,400; Part V layered modularity and planted modules: 650,
 # virtual weights of transformers: 600; kept reports, the command line, CKA without bias: 850.)
-LIBRARY_LINES, CODE_LINES = 20_100, 54_000
+LIBRARY_LINES, CODE_LINES = 20_200, 55_000
 STILL_LONG = {"tests/unit/test_ledger.py"}
 # Draw for a reader, so that they are imported only where something is drawn.
 DRAW = ("matplotlib", "seaborn")

@@ -21,9 +21,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m book.lab")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("verify", help="recompute a sample of committed records")
-    check.add_argument("--records", type=int, default=6, help="records to draw (default 6)")
+    check.add_argument("--records", type=int, help="recompute at most so many")
     check.add_argument(
-        "--limit-seconds", type=float, default=20.0, help="skip records that took longer"
+        "--budget", type=float, default=600.0, metavar="SECONDS", help="stop then (default 600)"
+    )
+    check.add_argument(
+        "--train", action="store_true", help="train networks anew even if the cache has them"
     )
     check.add_argument("--seed", type=int, default=0, help="which sample is drawn")
     commands.add_parser("commit", help="gather local records into data/results")
@@ -52,13 +55,34 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "run":
         return _run(options)
     if options.command == "commit":
+        try:
+            store.check_writable()
+        except OSError as error:
+            print(error.strerror, file=sys.stderr)
+            return 2
         for experiment in registry.experiments():
             if any(map(experiment.keep, store.read(experiment.name))):
                 print(store.commit_records(experiment.name, experiment.keep))
         return 0
-    found = verify(records=options.records, limit_seconds=options.limit_seconds, seed=options.seed)
-    for item in found:
-        print(f"{item.outcome:10} {item.key[:12]}  {item.what}: {item.detail}")
+    return _verify(options)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """0 where all that was checked holds, 1 where a record differs, 2 where there is none."""
+    try:
+        found, files = verify(
+            budget=options.budget,
+            records=options.records,
+            train=options.train,
+            seed=options.seed,
+            say=functools.partial(print, flush=True),
+        )
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print("\nrows recomputed and found the same, by file:")
+    for file in files:
+        print(f"  {file.line()}")
     differing = sum(item.outcome == "differs" for item in found)
     print(f"{len(found)} records recomputed, {differing} differ")
     return 1 if differing else 0
@@ -79,7 +103,7 @@ def _run(options: argparse.Namespace) -> int:
         with cluster.on_cluster(options.dask) if options.dask else nullcontext():
             return 0 if run(section, parameters, say=say, **how) else 3
     except (cluster.ClusterError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(getattr(error, "strerror", None) or error, file=sys.stderr)
         return 2
 
 

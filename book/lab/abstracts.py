@@ -6,20 +6,27 @@ abstract checkable. These are the headline claims; numbers and verdicts come fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pandas as pd
 import yaml
 
-from book.lab.cards import GRADE_WORDS, grade_of, mark
+from book.lab.cards import ANSWERS, GRADE_WORDS, grade_of, mark
 from book.lab.claims import PAPERS, load_claims, papers_root
 from book.lab.criteria import NOT_REPRODUCED, PARTLY, REPRODUCED, UNDECIDED
 from book.lab.filter import STYLE
 from book.lab.findings import said, stale
 from book.lab.verdict import GRADES, NOT_RUN, SIGNS, kind_of
 
-__all__ = ["abstracts", "counts_markdown", "headlines", "holds", "paper_markdown"]
+__all__ = [
+    "abstracts",
+    "counts_markdown",
+    "headlines",
+    "holds",
+    "paper_markdown",
+    "questions_markdown",
+]
 
 DECIDED = (REPRODUCED, PARTLY, NOT_REPRODUCED, UNDECIDED)
 
@@ -98,6 +105,28 @@ def paper_markdown(paper: str, frame: pd.DataFrame, *, figure: str = "", root: s
     for kind in SIGNS:
         pieces += _of_kind(kind, of_paper[kinds == kind], root)
     return "\n\n".join(filter(None, pieces)) + "\n"
+
+
+def questions_markdown(
+    answers: pd.DataFrame, *, sections: Collection[str], root: str = "../"
+) -> str:
+    """The questions of our own with their answers, section by section, in MyST.
+
+    Args:
+        answers: the rows of ``questions.answers``.
+        sections: the sections that the site has; questions of others get no link.
+        root: relative path from the page to the root of the site.
+    """
+    pieces = ["## The questions, and the answers so far", STYLE]
+    for _, asked in answers.groupby("section", sort=False):
+        lines = []
+        for one in asked.itertuples():
+            there = one.section in sections
+            name = f'<a href="{root}{one.evidence}">{one.id}</a>' if there else one.id
+            told = ANSWERS.get(kind_of(one.verdict), one.verdict)
+            lines.append(f"<li>{name} {one.claim} {mark(one.verdict, said=told)}</li>")
+        pieces.append(f"<ul>{''.join(lines)}</ul>")
+    return "\n\n".join(pieces) + "\n"
 
 
 def _state(state: dict[str, Any], frame: pd.DataFrame, root: str) -> str:

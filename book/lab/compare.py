@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["TOLERANCES", "initial", "lesions", "ncuts", "results"]
+__all__ = ["TOLERANCES", "accuracies", "initial", "lesions", "ncuts", "results", "times"]
 
 # n-cut and the shuffles' mean relative, accuracies absolute; "number" is any other, relative
 # to the larger of itself and one.
@@ -73,6 +73,26 @@ def lesions(before: dict, now: dict) -> tuple[str, str]:
     images = sum(before["classes"])
     worst = {"accuracy": abs(before["intact"] - now["intact"]) / images}
     return _within(same, worst, "accuracy without a lesion")
+
+
+def times(before: dict, now: dict) -> tuple[str, str]:
+    """Two results that are seconds: their proportions, to a factor of three; never identical."""
+    whole = sum(before.values()), sum(now.values())
+    off = max(
+        abs(np.log((now[name] / whole[1]) / (value / whole[0]))) for name, value in before.items()
+    )
+    outcome = "agrees" if off <= np.log(3) else "differs"
+    return outcome, f"proportions of times off by a factor of {np.exp(off):.2g}"
+
+
+def accuracies(before: Any, now: Any) -> bool:
+    """Whether two results have accuracies, and agree in all of them."""
+    one, two = dict(_leaves(before)), dict(_leaves(now))
+    names = [n for n in one if n.endswith("accuracy") and isinstance(one[n], float)]
+    return bool(names) and all(
+        isinstance(two.get(n), float) and abs(one[n] - two[n]) <= TOLERANCES["accuracy"]
+        for n in names
+    )
 
 
 def _relative(old: float, new: float) -> float:

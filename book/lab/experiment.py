@@ -33,7 +33,7 @@ class Experiment:
         tables: name -> function from records to a table, as the ledger's measurements ask for.
         schema: version of what a result holds; a part of every key.
         key: ``key(config, root)``: the facts a record is found by.
-        recompute: config -> its result anew, for ``verify``; None where that takes too long.
+        recompute: config -> its result anew, for ``verify``; None for ``measure``.
         in_part: ``recompute`` does a small part, whatever the record itself took.
         compare: (stored result, new result) -> outcome and a line of detail.
         keep: which local records are worth committing; a quick run's are not.
@@ -84,10 +84,18 @@ class Experiment:
         assert self.measure is not None, f"{self.name} is run by its own module"
         return sweep.Task(self.name, self.schema, self.measure, self.key)
 
+    @property
+    def recomputes(self) -> bool:
+        """Whether its records can be computed anew."""
+        return self.recompute is not None or self.measure is not None
+
     def again(self, record: Record) -> Record:
         """A record's result computed anew, with nothing stored."""
-        assert self.recompute is not None, f"{self.name} is not recomputed"
-        return self.recompute(rebuilt(self.config, record["config"]))
+        config = rebuilt(self.config, record["config"])
+        if self.recompute is not None:
+            return self.recompute(config)
+        assert self.measure is not None, f"{self.name} is not recomputed"
+        return self.measure(config)["result"]
 
 
 def rebuilt(config: type, stored: Mapping[str, Any]) -> Any:

@@ -7,10 +7,8 @@ other, so that a run that was stopped, by its budget or by a kill, goes on where
 from __future__ import annotations
 
 import dataclasses
-import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import joblib
@@ -19,6 +17,7 @@ import yaml
 from book.lab import claim as claims
 from book.lab import parameters as guard
 from book.lab import registry
+from book.lab.budget import BudgetSpent, alarm
 from book.lab.section import Section, Sweep
 from book.lab.store import REPOSITORY
 from modgraph_lib import cache, training
@@ -28,10 +27,6 @@ __all__ = ["SCALES", "read_parameters", "run", "section_of"]
 SCALES = ("quick", "laptop", "paper")
 PARAMETERS = REPOSITORY / "notebooks" / "params"
 WAIT = 2.0  # seconds until a network that another run has claimed is looked at again
-
-
-class BudgetSpent(Exception):
-    """Raised inside a network whose time is up; its checkpoint stays."""
 
 
 def section_of(name: str) -> Section:
@@ -100,7 +95,7 @@ def run(
     total = sum(len(configs) for _, groups in parts for configs in groups.values())
     done, waited = 0, False
     try:
-        with _alarm(budget):
+        with alarm(budget):
             for sweep, groups in parts:
                 options = {"device": device} if sweep.on_device else {}
                 while groups:
@@ -179,25 +174,6 @@ def _claim_some(names: Iterable[str], most: int, held: list[claims.Claim]) -> li
             held.append(found)
             taken.append(name)
     return taken
-
-
-@contextmanager
-def _alarm(seconds: float | None) -> Iterator[None]:
-    """Raise ``BudgetSpent`` after so many seconds, wherever the main thread is then."""
-    if seconds is None:
-        yield
-        return
-
-    def ring(*_: Any) -> None:
-        raise BudgetSpent
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _clock(start: float) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from modgraph_lib import cache
 
 __all__ = [
+    "check_writable",
     "commit_records",
     "get",
     "put",
@@ -32,6 +33,21 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def results_root() -> Path:
     """Folder of the committed records: $MODGRAPH_RESULTS, or data/results of the repository."""
     return Path(os.environ.get("MODGRAPH_RESULTS") or REPOSITORY / "data" / "results")
+
+
+def check_writable() -> None:
+    """OSError now, which names the folder, where committed records could not be written."""
+    probe = results_root() / f".probe-{os.getpid()}"
+    try:
+        results_root().mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{results_root()} cannot be written: {error.strerror}; repair it, or name another "
+            "folder in MODGRAPH_RESULTS",
+        ) from None
 
 
 def put(

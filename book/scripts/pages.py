@@ -72,6 +72,13 @@ def counts() -> str:
     return importlib.import_module("book.lab.abstracts").counts_markdown(verdicts())
 
 
+def questions(sections: Collection[str]) -> str:
+    """The questions of our own with their answers, linked to ``sections``."""
+    answers = importlib.import_module("book.lab.questions").answers()
+    abstracts = importlib.import_module("book.lab.abstracts")
+    return abstracts.questions_markdown(answers, sections=sections)
+
+
 def paper(name: str, figure: str) -> str:
     """The opening page of a paper; ``figure`` is MyST."""
     return importlib.import_module("book.lab.abstracts").paper_markdown(

@@ -75,6 +75,7 @@ def stage(source: Path, root: Path = ROOT) -> None:
         ("run_times", pages.run_times(executed, results)),
         ("api", pages.api()),
         ("counts", pages.counts()),
+        ("questions", pages.questions(sections)),
     ):
         (source / "book" / f"{name}.md").write_text(text, "utf8")
     stage_papers(source, executed)

@@ -23,6 +23,8 @@ from book.lab import store
 from modgraph_lib import cache, provenance
 from tests.benchmarks.cases import CASES, data_name
 
+OWN_CACHE = ("training", "cluster")  # whose networks must not be there already
+
 
 def measure_one(case: str, contender: str) -> dict:
     """Run one contender here; peak memory is this process's and its largest child's."""
@@ -35,10 +37,9 @@ def measure_one(case: str, contender: str) -> dict:
 def in_process(case: str, contender: str) -> dict:
     """The same in a fresh interpreter, with a cache of its own for what is being timed."""
     command = [sys.executable, "-m", "tests.benchmarks", "--one", case, contender]
-    environment = dict(os.environ)
-    if case == "training":
-        environment["MODGRAPH_CACHE"] = tempfile.mkdtemp(prefix="modgraph-bench-")
-    output = subprocess.run(command, capture_output=True, text=True, env=environment)
+    with tempfile.TemporaryDirectory(prefix="modgraph-bench-") as own:
+        environment = {**os.environ, **({"MODGRAPH_CACHE": own} if case in OWN_CACHE else {})}
+        output = subprocess.run(command, capture_output=True, text=True, env=environment)
     if output.returncode:
         raise SystemExit(f"{case}, {contender} failed:\n{output.stderr[-2000:]}")
     return json.loads(output.stdout.splitlines()[-1])
@@ -55,7 +56,7 @@ def compare(case: str, repeats: int) -> dict:
         c: {name: statistics.median(r[name] for r in found) for name in found[0]}
         for c, found in runs.items()
     }
-    processes = {"ours": 2 if case == "training" else 0, "peer": 0}
+    processes = {"ours": 2 * (case in OWN_CACHE), "peer": 2 * (case == "cluster")}
     return {
         "case": case,
         "title": CASES[case]["title"],
@@ -97,6 +98,8 @@ def main() -> None:
     if options.one:
         print(json.dumps(measure_one(*options.one)))
         return
+    path = store.results_root() / "bench.json"
+    store.check_writable()  # before an hour of measuring
     rows = []
     for case in options.cases:
         print(CASES[case]["title"], flush=True)
@@ -107,7 +110,6 @@ def main() -> None:
             f"{row['peer_outcome']}; memory {row['ours_memory_mib']} against "
             f"{row['peer_memory_mib']} MiB"
         )
-    path = store.results_root() / "bench.json"
     origin = provenance.stamp(device="cpu", threads=torch.get_num_threads(), seconds=0)
     origin.pop("seconds")
     for row in rows:

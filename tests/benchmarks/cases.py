@@ -16,7 +16,7 @@ from torch.nn import functional
 from book.papers.ncut import mlps
 from modgraph_lib import clustering, datasets, graphs, report, training
 from modgraph_lib.training import TrainConfig, loop
-from tests.benchmarks import cnn_graphs
+from tests.benchmarks import cnn_graphs, machines
 from tests.benchmarks.cnns import STEPS, small_cnn
 from tests.benchmarks.communities import curve_500, curve_5000
 from tests.benchmarks.lesions import SETS, lesions
@@ -153,6 +153,7 @@ CASES = {
         "outcome": "mean Q",
     },
     **cnn_graphs.CASES,
+    **machines.CASES,
 }
 
 

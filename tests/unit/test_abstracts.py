@@ -2,7 +2,7 @@
 
 import pytest
 
-from book.lab import abstracts, findings, ledger
+from book.lab import abstracts, findings, ledger, questions
 from book.lab.claims import PAPERS
 from book.lab.verdict import SIGNS, kind_of
 
@@ -49,3 +49,12 @@ def test_counts_are_those_of_the_ledger(frame):
     for kind in SIGNS:
         assert cells[kind].split("|")[3].strip() == str((kinds == kind).sum())
     assert cells["all"].split("|")[2].strip() == str(len(abstracts.headlines()))
+
+
+def test_every_question_of_our_own_is_listed_with_its_answer():
+    answers = questions.answers({})
+    page = abstracts.questions_markdown(answers, sections={"beyond/01_calibration"})
+    for one in answers.itertuples():
+        linked = f">{one.id}</a>" in page
+        assert linked == (one.section == "beyond/01_calibration") and one.id in page
+    assert page.count("<li>") == len(answers)

@@ -53,8 +53,9 @@ def test_a_row_per_network_and_instrument(planted_rows):
 def test_pages_say_what_the_rows_hold(planted_rows):
     text = page.answer(planted_rows).data
     own = planted_rows[(planted_rows["leak"] == 0.3) & (planted_rows["inputs"] == "separate")]
-    blind = own[own["instrument"] == "ncut_2"]["ari"].mean()
-    assert f"k = 2 {blind:.2f} (0 of 2 networks significant" in text
+    blind = own[own["instrument"] == "ncut_2"]
+    assert f"| n-cut, k = 2 | {blind['ari'].mean():.2f} |" in text and "2 networks with" in text
+    assert f"| {blind['depth'].mean():.2f} | 0 of 2 |" in text
     table = page.instruments_table(planted_rows).data
     assert list(table.index) == list(experiment.INSTRUMENTS.values())
     assert table.loc["layered Q, up to 12", ("nothing planted", "untrained")] == "–"

@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from book.lab import parameters, store
-from book.lab.__main__ import main
-from book.lab.verify import verify
+from book.lab import parameters
 from book.papers.clusterability.s01_mlps import experiment as clusterability
-from book.papers.ncut import mlps, settings
+from book.papers.ncut import mlps
 from book.papers.surprisingly_modular.s01_clusterability import experiment as surprisingly_modular
 from modgraph_lib import cache
 
@@ -116,27 +114,6 @@ def test_paper_scale_asks_for_what_the_papers_did():
     initial = surprisingly_modular.initial_networks(p)
     assert sum(c.networks for c in initial) == 200
     assert all(12 in c.cluster_counts for c in initial)  # shared with the other paper
-
-
-def test_verify_recomputes_and_notices_a_changed_number(folders, capsys, monkeypatch):
-    monkeypatch.setattr(settings, "WIDTH", small().train.widths[0])  # committed at this size
-    mlps.run([small(), small(1)], workers=1)
-    mlps.run_initial([mlps.InitialConfig(inputs=20, widths=(8,), networks=3)], workers=1)
-    assert main(["commit"]) == 0
-    found = verify()
-    assert [item.outcome for item in found] == ["identical"] * 3
-    path = folders / "results" / "mlp_ncut.jsonl"
-    records = [json.loads(line) for line in path.read_text().splitlines()]
-    records[0]["result"]["clusterings"]["3"]["ncut"] *= 1.2
-    records[0]["digest"] = store._digest(records[0])
-    path.write_text("".join(json.dumps(r) + "\n" for r in records))
-    assert main(["verify"]) == 1
-    assert "1 differ" in capsys.readouterr().out
-
-
-def test_verify_without_rows_says_so():
-    with pytest.raises(FileNotFoundError, match="no committed records"):
-        verify()
 
 
 SWEEP = """

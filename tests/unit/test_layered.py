@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.cluster import SpectralClustering
 from sklearn.metrics import adjusted_rand_score
 
-from modgraph_lib import clustering, graphs, report, toys
+from modgraph_lib import clustering, graphs, models, report, toys
 from modgraph_lib.clustering.search import centred_blocks, search
 from modgraph_lib.graphs import LayeredGraph
 
@@ -225,3 +225,14 @@ def test_a_report_says_how_much_is_depth():
     text = found.summary()
     assert f"{found.depth:.0%} of what they say is the layer" in text
     assert f"blind to depth: layered Q {found.layered.q:.3f}" in text
+    quick = report.clusterability(graph, k=2, shuffles=5, workers=1, depth_blind=False)
+    assert quick.layered is None and quick.ncut == found.ncut
+    assert "blind to depth" not in quick.summary()
+
+
+def test_kernel_shuffles_are_clustered_both_ways():
+    model = models.small_cnn((1, 8, 8), 4, channels=6, seed=0)
+    found = report.clusterability(model, k=2, shuffles=3, method="kernel", workers=1)
+    assert len(found.layered.shuffled) == 3 and found.layered.method == "kernel"
+    own = clustering.cluster_layered(found.graph, 2, n_init=2)
+    assert found.layered.q == pytest.approx(own.q)

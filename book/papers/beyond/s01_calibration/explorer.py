@@ -1,7 +1,7 @@
 """The explorer of the law: strands with a leak, the n-cut's answer and layered Q's.
 
-``explore`` is the live widget for Jupyter; ``state`` and ``pictures.states`` make the same pictures
-for the static page.
+``explore`` is the live widget for Jupyter; ``still`` offers some of its states on a page without a
+kernel.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import adjusted_rand_score
 
+from book.lab.scorecard import Html
+from book.lab.states import chooser
 from modgraph_lib import clustering, graphs, plots, toys
 
-__all__ = ["State", "explore", "state"]
+__all__ = ["State", "explore", "state", "still"]
 
 UNITS = 8  # in each layer
 
@@ -61,6 +63,31 @@ def state(leak: float, blocks: int = 5, *, seed: int = 0) -> State:
 def _named(labels: np.ndarray, strand: np.ndarray) -> np.ndarray:
     """The labels 0 and 1 that fit the strands better."""
     return labels if (labels == strand).mean() >= 0.5 else 1 - labels
+
+
+def still(
+    draw: Callable[[Sequence[State]], Figure],
+    *,
+    leaks: Sequence[float],
+    blocks: Sequence[int],
+    name: str,
+) -> Html:
+    """States at these leaks and numbers of blocks, as an explorer that needs no kernel."""
+    found = {(f"{leak:g}", str(depth)): state(leak, depth) for depth in blocks for leak in leaks}
+    pictures = {choice: (draw([one]), _caption(one)) for choice, one in found.items()}
+    return chooser(pictures, ("leak", "blocks"), name=name)
+
+
+def _caption(one: State) -> str:
+    limit = clustering.strand_limit(one.blocks)
+    side = "below" if one.leak < limit else "beyond"
+    agreement = ", ".join(
+        f"{name} {value:.2f}" for name, value in one.agreement.items() if name != "strands"
+    )
+    return (
+        f"Random weights, {one.blocks} blocks, leak {one.leak:g}, {side} the limit at k = 2 "
+        f"({limit:.3f}). Agreement with the strands: {agreement}."
+    )
 
 
 def explore(

@@ -193,6 +193,7 @@ def measure(config: ImagenetConfig, model: nn.Module) -> dict[str, Any]:
             method="kernel" if kernels else "layer",
             n_init=config.n_init,
             workers=1,
+            depth_blind=False,
         )
         return {
             "layers": len(graph.layers),

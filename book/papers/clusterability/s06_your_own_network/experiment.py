@@ -233,8 +233,9 @@ def untrained_nulls(*, networks: int, shuffles: int, clusters: int) -> pd.DataFr
             model = residual_stack()
         for method in ("layer", "kernel"):
             found = report.clusterability(
-                model, clusters, shuffles, seed, method=method, example=(3, 16, 16)
-            )
+                model, clusters, shuffles, seed, method=method, example=(3, 16, 16),
+                depth_blind=False,
+            )  # fmt: skip
             rows.append({"seed": seed, "method": method, "z": found.z, "p": found.p})
     return pd.DataFrame(rows)
 

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch.nn import functional
 
-from book.lab import sweep
+from book.lab import compare, sweep
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
 from book.lab.section import Section, Sweep
@@ -127,6 +127,7 @@ EXPERIMENT = Experiment(
     measure,
     tables={"cnn_runtimes": table},
     key=sweep.own_key,
+    compare=compare.times,
     keep=lambda record: record["config"]["batch_size"] == 128,
 )
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 import joblib
 import pandas as pd
@@ -177,10 +179,32 @@ def runs(parameters: TrainingTimeParameters) -> list[EpochConfig]:
     ]
 
 
+class _Reached(Exception):
+    """The epoch that is asked for; training need not go on."""
+
+
+def _again(config: EpochConfig) -> dict[str, Any]:
+    """One epoch's record, trained up to it."""
+    _, test = training.sets.pair(config.train.data, None)
+    result: dict[str, Any] = {}
+
+    def look(model, epoch: int, entry: dict[str, float]) -> None:
+        if epoch == config.epoch:
+            found = curves.curves_of(model, test.images, test.labels, config.curve(), device="cpu")
+            result.update({**cache.canonical(entry), **found})
+            raise _Reached
+
+    with training.threads_for("cpu"), suppress(_Reached):
+        look(curves.network(config.train, "untrained")[0], 0, {})
+        sgd.trained(config.train, after_epoch=look)
+    return result
+
+
 EXPERIMENT = Experiment(
     "community_epochs",
     EpochConfig,
     tables={"community_epochs": table},
+    recompute=_again,
     keep=curves.of_colour_images,
 )
 

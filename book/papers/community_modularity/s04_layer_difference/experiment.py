@@ -247,7 +247,6 @@ EXPERIMENT = Experiment(
     DifferenceConfig,
     measure,
     {"community_layer_difference": table},
-    recompute=lambda config: measure(config)["result"],
     keep=curves.of_colour_images,
 )
 run, run_one = EXPERIMENT.run, EXPERIMENT.run_one

@@ -383,7 +383,6 @@ EXPERIMENT = Experiment(
     measure,
     {"mlp_lesions": table, "mlp_lesion_pairs": pairs_table},
     key=key_of,
-    recompute=lambda config: measure(config)["result"],
     compare=compare.lesions,
     keep=mlps.of_paper_size,
 )

@@ -46,6 +46,7 @@ def scatter(rows: pd.DataFrame, one: str = "layered", two: str = "importance") -
             axis.axhline(1, color=style.FAINT, linewidth=0.8, zorder=0)
             axis.axvline(0, color=style.FAINT, linewidth=0.8, zorder=0)
             axis.set_xscale("symlog", linthresh=5)
+            axis.set_xticks([-10, 0, 10, 50], ["−10", "0", "10", "50"])
             axis.set(xlabel=MEASURES[one], title=data_name(data))
         axes[0].set_ylabel(MEASURES[two])
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)

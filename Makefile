@@ -73,7 +73,7 @@ results: env ## gather the local result rows into data/results, to be committed
 	@$(PY) -m book.lab commit
 
 .PHONY: verify
-verify: env ## recompute a sample of the committed result rows and compare
+verify: env ## check all committed rows, recompute a sample of every file  [ARGS="--budget 600 --train"]
 	@$(PY) -m book.lab verify $(ARGS)
 
 .PHONY: sync

@@ -11,6 +11,7 @@ import numpy as np
 import safetensors.numpy
 
 from modgraph_lib import _page, cache, provenance
+from modgraph_lib.clustering import LayeredTest
 from modgraph_lib.graphs import LayeredGraph
 
 __all__ = ["page", "read", "write"]
@@ -23,13 +24,15 @@ MEANING = (
     "them (and the network itself) at or below the network; z says how many standard deviations "
     "it lies from their mean, negative for more clusterable.",
 )
-SCALARS = ("name", "k", "ncut", "p", "z", "method", "seconds", "ambiguous")
+SCALARS = ("name", "k", "ncut", "p", "z", "method", "seconds", "ambiguous", "depth")
 
 
 def write(report: Any, path: Path) -> None:
     """``path`` and, beside it, its arrays; the JSON last, with the digest of the arrays."""
     graph = report.graph
+    layered = report.layered
     arrays = {"shuffled": report.shuffled, "labels": report.labels}
+    arrays |= {"layered.labels": layered.labels, "layered.shuffled": layered.shuffled}
     arrays |= {f"block.{i}.{j}": block for (i, j), block in graph.blocks.items()}
     data = safetensors.numpy.save({n: np.ascontiguousarray(a) for n, a in arrays.items()})
     sizes = report.cluster_sizes
@@ -43,6 +46,7 @@ def write(report: Any, path: Path) -> None:
             "gaps": graph.gaps,
             "erased": graph.erased,
         },
+        "layered": {"k": layered.k, "q": layered.q, "method": layered.method},
         "cluster_sizes": {str(name): [int(n) for n in sizes[name]] for name in sizes},
         "arrays": _beside(path).name,
         "arrays_sha256": hashlib.sha256(data).hexdigest(),
@@ -53,7 +57,7 @@ def write(report: Any, path: Path) -> None:
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], LayeredGraph]:
-    """The scalars of a report, its arrays, and its graph.
+    """The scalars of a report and its layered test, its arrays, and its graph.
 
     Raises:
         FileNotFoundError: no such file, or its arrays are not beside it.
@@ -89,7 +93,11 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], LayeredGrap
         about["gaps"],
         about["erased"],
     )
-    return {name: facts[name] for name in SCALARS}, arrays, graph
+    found = {name: facts[name] for name in SCALARS}
+    found["layered"] = LayeredTest(
+        labels=arrays["layered.labels"], shuffled=arrays["layered.shuffled"], **facts["layered"]
+    )
+    return found, arrays, graph
 
 
 def page(report: Any) -> str:

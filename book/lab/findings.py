@@ -13,14 +13,14 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from book.lab.cards import GRADE_WORDS, grade_of, mark
+from book.lab.cards import ANSWERS, GRADE_WORDS, grade_of, mark
 from book.lab.claims import PAPERS, papers_root
 from book.lab.filter import STYLE
 from book.lab.verdict import kind_of
 
 __all__ = ["answers", "findings", "markdown", "said", "stale"]
 
-NUMBER = re.compile(r"\{([A-Z]{2}-\d+)(?:\[(\d+)\]|\.(runs))(:[^}]*)?\}")
+NUMBER = re.compile(r"\{([A-Z]{2,3}-\d+)(?:\[(\d+)\]|\.(runs))(:[^}]*)?\}")
 
 
 def findings() -> list[dict[str, Any]]:
@@ -82,7 +82,7 @@ def markdown(frame: pd.DataFrame, *, root: str = "../") -> str:
     """The page "What we found", in MyST markdown.
 
     Args:
-        frame: the rows of ``verdicts``.
+        frame: the rows of ``verdicts``, and of ``questions.answers``.
         root: relative path from the page to the root of the site.
     """
     frame = frame.set_index("id", drop=False)
@@ -108,10 +108,16 @@ def markdown(frame: pd.DataFrame, *, root: str = "../") -> str:
 
 def _finding(entry: Mapping[str, Any], frame: pd.DataFrame, root: str) -> str:
     claims = [frame.loc[name] for name in entry["claims"]]
-    lines = "<br>".join(
-        f'<a href="{root}{claim.evidence}">{claim.id}</a> {mark(claim.verdict)}, '
-        f"{GRADE_WORDS.get(grade_of(claim.scale), 'not decided')}"
-        + (f", by the released code: {mark(claim.released)}" if claim.released else "")
-        for claim in claims
-    )
+    lines = "<br>".join(_standing(claim, root) for claim in claims)
     return f"- {said(entry['says'], frame)}\n  <br><small>{lines}</small>"
+
+
+def _standing(claim: Any, root: str) -> str:
+    """Where a claim or a question of ours stands, in a line with a link."""
+    link = f'<a href="{root}{claim.evidence}">{claim.id}</a>'
+    grade = GRADE_WORDS.get(grade_of(claim.scale), "")
+    if claim.paper not in PAPERS:
+        answer = mark(claim.verdict, said=ANSWERS[kind_of(claim.verdict)])
+        return f"{link} {answer} (our question{f', {grade}' if grade else ''})"
+    released = f", by the released code: {mark(claim.released)}" if claim.released else ""
+    return f"{link} {mark(claim.verdict)}, {grade or 'not decided'}{released}"

@@ -19,6 +19,7 @@ import nbformat
 import pandas as pd
 
 import modgraph_lib
+from book.scripts import shared_cache
 from book.scripts.reading import Opening
 
 PUBLIC = modgraph_lib.FACE
@@ -58,7 +59,8 @@ def scorecard(sections: Collection[str]) -> str:
 
 def what_we_found() -> str:
     """The findings, as the ledger computes them from the committed rows."""
-    return importlib.import_module("book.lab.findings").markdown(verdicts())
+    own = importlib.import_module("book.lab.questions").answers()
+    return importlib.import_module("book.lab.findings").markdown(pd.concat([verdicts(), own]))
 
 
 @functools.cache
@@ -157,8 +159,11 @@ def run_times(executed: Mapping[str, nbformat.NotebookNode], results: Path) -> s
         "## The committed rows",
         "What the tables of the book rest on: the rows in `data/results`, each with its own "
         "provenance. Seconds are the sum over rows of what each took where it ran; networks "
-        "trained side by side share that time between them.",
+        "trained side by side share that time between them. Uncommitted: rows whose code had "
+        "changes that were not committed as it ran; `make verify` recomputes these first.",
         records_table(results),
+        "## A cache that many share",
+        shared_cache.text(results),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -264,7 +269,10 @@ def records_table(results: Path) -> str:
             ", ".join(str(note[key]) for key in ("device", "processor") if note.get(key))
             for note in notes
         )
-        rows.append((f"`{path.stem}`", len(notes), duration(sum(seconds)), span, "; ".join(where)))
+        commits = [str(note.get("commit", "unknown")) for note in notes]
+        marked = sum(commit.endswith("+changes") or commit == "unknown" for commit in commits)
+        time = duration(sum(seconds))
+        rows.append((f"`{path.stem}`", len(notes), marked, time, span, "; ".join(where)))
     if not rows:
         return "No rows are committed yet."
-    return table(("experiment", "rows", "seconds in all", "dates", "ran on"), rows)
+    return table(("experiment", "rows", "uncommitted", "seconds in all", "dates", "ran on"), rows)

@@ -183,6 +183,8 @@ def test_networks_without_a_value_are_left_out_and_few_say_nothing():
     rows.loc[:9, "importance"] = np.nan
     assert zoo_measures.correlation(rows, "importance", "ncut", draws=1).networks == 80
     assert math.isnan(zoo_measures.correlation(rows[:9], "ncut", "layered").value)
+    alone = rows.assign(each=range(90))
+    assert math.isnan(zoo_measures.correlation(alone, "ncut", "layered", within=["each"]).value)
 
 
 def test_tables_and_sentences_of_the_zoo():

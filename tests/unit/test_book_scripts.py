@@ -342,10 +342,12 @@ class TestPages:
             {"seconds": 50, "date": "2026-01-03T00:00:00", "device": "cpu", "processor": "P"},
             {"seconds": 75, "date": "2026-01-02T00:00:00", "device": "cpu", "processor": "P"},
         ]
+        for note, commit in zip(notes, ("abc", "abc+changes"), strict=True):
+            note["commit"] = commit
         lines = [json.dumps({"key": str(i), "provenance": n}) for i, n in enumerate(notes)]
         (tmp_path / "mlp_ncut.jsonl").write_text("\n".join(lines) + "\n")
         row = pages.records_table(tmp_path).splitlines()[-1]
-        assert row == "| `mlp_ncut` | 2 | 2 min 05 s | 2026-01-02 to 2026-01-03 | cpu, P |"
+        assert row == "| `mlp_ncut` | 2 | 1 | 2 min 05 s | 2026-01-02 to 2026-01-03 | cpu, P |"
 
     def test_bench(self, tmp_path):
         row = {

@@ -19,7 +19,7 @@ __all__ = ["FUNCTION", "STRUCTURE", "Correlation", "correlation", "zoo"]
 
 STRUCTURE = ("ncut", "layered")
 FUNCTION = ("importance", "classes", "pictures")
-DRAWS = 1000
+DRAWS = 500
 
 
 @dataclass(frozen=True)
@@ -51,36 +51,43 @@ def correlation(
         draws: bootstrap samples of networks, drawn within the same groups.
 
     Returns:
-        NaN where fewer than ten networks are left.
+        NaN where fewer than ten networks are left, or all are alike.
     """
     kept = rows.dropna(subset=[one, two, *given])
     if len(kept) < 10:
         return Correlation(math.nan, math.nan, math.nan, math.nan, len(kept))
     groups = kept.groupby(list(within), sort=True).ngroup().to_numpy()
     columns = kept[[one, two, *given]].to_numpy(float)
-    value = _partial(columns, groups)
+    places = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
+    value = _partial(columns[None], places)[0]
+    if math.isnan(value):
+        return Correlation(math.nan, math.nan, math.nan, math.nan, len(kept))
     rng = np.random.default_rng(0)
-    places = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    drawn = []
-    for _ in range(draws):
-        chosen = np.concatenate([rng.choice(own, len(own)) for own in places])
-        drawn.append(_partial(columns[chosen], groups[chosen]))
+    chosen = np.empty((draws, len(kept)), dtype=int)
+    for own in places:
+        chosen[:, own] = own[rng.integers(len(own), size=(draws, len(own)))]
+    drawn = _partial(columns[chosen], places)
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return Correlation(value, float(low), float(high), float(np.nanstd(drawn)), len(kept))
+    return Correlation(float(value), float(low), float(high), float(np.nanstd(drawn)), len(kept))
 
 
-def _partial(columns: np.ndarray, groups: np.ndarray) -> float:
-    """Correlation of the first two columns' ranks within groups, the other columns' taken off."""
+def _partial(columns: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:
+    """(draws,) correlations of the first two columns' ranks, those of the others taken off.
+
+    Args:
+        columns: (draws, networks, columns).
+        places: the networks of each group, within which ranks are taken.
+    """
     ranks = np.empty(columns.shape)
-    for group in np.unique(groups):
-        own = groups == group
-        place = rankdata(columns[own], axis=0)
-        ranks[own] = (place - place.mean(0)) / own.sum()
-    pair, given = ranks[:, :2], ranks[:, 2:]
-    if given.shape[1]:
-        pair = pair - given @ np.linalg.lstsq(given, pair, rcond=None)[0]
-    lengths = np.linalg.norm(pair, axis=0)
-    return float(pair[:, 0] @ pair[:, 1] / lengths.prod()) if lengths.all() else math.nan
+    for own in places:
+        place = rankdata(columns[:, own], axis=1)
+        ranks[:, own] = (place - place.mean(1, keepdims=True)) / len(own)
+    pair, given = ranks[..., :2], ranks[..., 2:]
+    if given.shape[2]:
+        pair = pair - given @ (np.linalg.pinv(given) @ pair)
+    lengths = np.linalg.norm(pair, axis=1).prod(1)
+    lengths[lengths < 1e-12] = np.nan  # every network like every other
+    return (pair[..., 0] * pair[..., 1]).sum(1) / lengths
 
 
 def zoo(results: Results, *, runs: int = 8) -> pd.DataFrame:

@@ -32,6 +32,7 @@ __all__ = [
     "graph_table",
     "groups",
     "lesion_table",
+    "milder_said",
     "shuffles_said",
     "status",
     "toy_explorer",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 SECTION = "beyond/03_transformers"
+WEAK = 0.9  # of the mean degree of a part
 NAMES = {
     ("minilm", True): "MiniLM",
     ("minilm", False): "MiniLM, random weights",
@@ -102,6 +104,14 @@ def answer(results: Results | None = None) -> Markdown:
         said.append(
             f"Of {len(small)} small vision transformers trained here {called} lie below all their "
             f"rotations, by {share:.1%} on average."
+        )
+    own = lesion_rows(ledger.load_results() if results is None else results, network="minilm")
+    if len(own):
+        test = ProxyTest(np.array(own.iloc[0].true), np.array(own.iloc[0].random))
+        matter = test.exact(ties="count") <= 0.05
+        said.append(
+            f"MiniLM's clusters {'matter more' if matter else 'do not matter more'} to its answers "
+            "than random sets of units and heads."
         )
     return Markdown(" ".join(said) or NOT_RUN)
 
@@ -256,6 +266,24 @@ def lesions(results: Results | None = None) -> dict[str, pd.DataFrame]:
     return {
         NAMES[network, True]: lesion_rows(results, network=network) for network in ("minilm", "vit")
     }
+
+
+def milder_said(results: Results | None = None) -> Markdown:
+    """Which of MiniLM's sub-clusters do less damage than random sets, and how they are joined."""
+    results = ledger.load_results() if results is None else results
+    graph = graph_rows(results, network="minilm", trained=True)
+    rows = lesion_rows(results, network="minilm")
+    if graph.empty or rows.empty:
+        return Markdown(NOT_RUN)
+    row, strength = rows.iloc[0], np.array(graph.iloc[0]["strength"])
+    joined = strength[np.array(row["cluster"])]
+    milder = ProxyTest(np.array(row["true"]), np.array(row["random"])).percentiles("count") >= 0.95
+    weak = joined < WEAK
+    return Markdown(
+        f"Of {len(milder)} sub-clusters {int(milder.sum())} are milder than 95% of their random "
+        f"sets. {int((milder & weak).sum())} of these belong to clusters of weakly joined "
+        f"components (strength below {WEAK:g}), which have {int(weak.sum())} of all sub-clusters."
+    )
 
 
 def package_note() -> Markdown:

@@ -192,7 +192,8 @@ def lesions(rows: pd.DataFrame) -> Figure:
             axis.plot(place, row.true[index], "D", color=style.NETWORK, markersize=4)
         parts = [row.part[index] for index in order]
         starts = [i for i, part in enumerate(parts) if i == 0 or part != parts[i - 1]]
-        axis.set_xticks(starts, [parts[i] for i in starts], rotation=60, ha="left", fontsize=7)
-        axis.set(ylabel="damage", yscale="symlog")
+        axis.set_xticks(starts, [parts[i] for i in starts], rotation=45, ha="right", fontsize=7)
+        axis.set_ylabel("damage")
         axis.set_yscale("symlog", linthresh=1e-4)
+        axis.set_ylim(bottom=min(0, *row.true))
     return figure

@@ -116,7 +116,7 @@ def test_search_of_nonsense_says_so(browser):
 
 
 EXPLORERS = [page for page in SECTIONS if page.split("/", 1)[1] in {
-    "community_modularity/01_curves.html", "detecting_modularity/03_lesions.html",
+    "beyond/01_calibration.html", "community_modularity/01_curves.html", "detecting_modularity/03_lesions.html",
     "surprisingly_modular/01_clusterability.html", "surprisingly_modular/04_lesions.html",
 }]  # fmt: skip
 

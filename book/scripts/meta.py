@@ -8,6 +8,7 @@ from typing import Any
 from docutils import nodes
 
 MOST = 200  # characters that are shown
+CITATIONS = 'class="citation-list"'
 
 
 def describe(doctree: nodes.document | None) -> str:
@@ -27,6 +28,9 @@ def add_tags(
     app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
     """Description and Open Graph tags, in the head of a page."""
+    # docutils makes a list of references whose entries are no list items, which readers aloud miss.
+    if "body" in context:
+        context["body"] = context["body"].replace('role="list" class="citation-list"', CITATIONS)
     if not (said := describe(doctree)):
         return
     facts = {

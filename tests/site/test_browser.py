@@ -115,10 +115,14 @@ def test_search_of_nonsense_says_so(browser):
     WebDriverWait(browser.driver, 20).until(lambda _: "did not match" in browser.script(said))
 
 
-EXPLORERS = [page for page in SECTIONS if page.split("/", 1)[1] in {
-    "community_modularity/01_curves.html", "detecting_modularity/03_lesions.html",
-    "surprisingly_modular/01_clusterability.html", "surprisingly_modular/04_lesions.html",
-}]  # fmt: skip
+WITH_EXPLORERS = (
+    "beyond/01_calibration",
+    "community_modularity/01_curves",
+    "detecting_modularity/03_lesions",
+    "surprisingly_modular/01_clusterability",
+    "surprisingly_modular/04_lesions",
+)
+EXPLORERS = [page for page in SECTIONS if page.endswith(tuple(f"{n}.html" for n in WITH_EXPLORERS))]
 
 
 @pytest.mark.parametrize("page", EXPLORERS)

@@ -337,8 +337,7 @@ class TestPages:
             {"seconds": 50, "date": "2026-01-03T00:00:00", "device": "cpu", "processor": "P"},
             {"seconds": 75, "date": "2026-01-02T00:00:00", "device": "cpu", "processor": "P"},
         ]
-        for note, commit in zip(notes, ("abc", "abc+changes"), strict=True):
-            note["commit"] = commit
+        notes[0]["commit"], notes[1]["commit"] = "abc", "abc+changes"
         lines = [json.dumps({"key": str(i), "provenance": n}) for i, n in enumerate(notes)]
         (tmp_path / "mlp_ncut.jsonl").write_text("\n".join(lines) + "\n")
         row = pages.records_table(tmp_path).splitlines()[-1]

@@ -11,12 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from book.scripts import docstrings, execute, pages, reading, render, sync
 from book.scripts.inputs import Inputs
-from book.scripts.sections import (
-    Section,
-    all_sections,
-    is_current,
-    read_executed,
-)
+from book.scripts.sections import Section, all_sections, is_current, read_executed
 from tests.benchmarks.__main__ import together
 
 TEXT = """\

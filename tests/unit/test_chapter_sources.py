@@ -69,7 +69,7 @@ def test_cells_are_short_and_figures_described(section):
             names.append(figure["name"])
             assert len(cell.metadata["mystnb"]["image"]["alt"]) > 40
             assert figure["caption"].strip().endswith(".")
-    assert len(names) == len(set(names)) >= 5
+    assert len(names) == len(set(names)) >= 2
 
 
 def test_figure_names_are_unique_over_the_book():

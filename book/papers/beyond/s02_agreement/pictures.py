@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from book.papers.beyond.s02_agreement.experiment import DATA, MEASURES, REGIMES
+from book.papers.beyond.s02_agreement.measures import FUNCTION, STRUCTURE
 from modgraph_lib.datasets.names import data_name
 from modgraph_lib.plots import style
 
@@ -43,10 +44,12 @@ def scatter(rows: pd.DataFrame, one: str = "layered", two: str = "importance") -
                 own = rows[(rows["data"] == data) & (rows["regime"] == regime)]
                 axis.plot(own[one], own[two], MARKS[regime], color=COLOURS[regime],
                           markersize=5, alpha=0.8, label=regime)  # fmt: skip
-            axis.axhline(1, color=style.FAINT, linewidth=0.8, zorder=0)
-            axis.axvline(0, color=style.FAINT, linewidth=0.8, zorder=0)
-            axis.set_xscale("symlog", linthresh=5)
-            axis.set_xticks([-10, 0, 10, 50], ["−10", "0", "10", "50"])
+            if two in FUNCTION:
+                axis.axhline(1, color=style.FAINT, linewidth=0.8, zorder=0)
+            if one in STRUCTURE:
+                axis.axvline(0, color=style.FAINT, linewidth=0.8, zorder=0)
+                axis.set_xscale("symlog", linthresh=5)
+                axis.set_xticks([-10, 0, 10, 50], ["−10", "0", "10", "50"])
             axis.set(xlabel=MEASURES[one], title=data_name(data))
         axes[0].set_ylabel(MEASURES[two])
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)

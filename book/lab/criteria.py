@@ -223,9 +223,16 @@ def noise_factor(runs: int) -> float:
     >>> round(noise_factor(3), 2), noise_factor(1000)
     (4.3, 2.0)
     """
-    return max(NOISE_FACTOR, float(stats.t.isf(0.025, max(runs - 1, 1))))
+    return max(NOISE_FACTOR, float(stats.t.isf(0.025, _freedom(runs))))
 
 
 def chance(observed: float, error: float, runs: int) -> float:
-    """Two-sided p of a mean with this standard error, by t with ``runs`` - 1 degrees of freedom."""
-    return float(2 * stats.t.sf(abs(observed) / error, max(runs - 1, 1)))
+    """Two-sided p of a mean with this standard error, by t with ``runs`` - 1 degrees of freedom.
+
+    The error in a single network is not over networks (pairs of its clusters, say): by the normal.
+    """
+    return float(2 * stats.t.sf(abs(observed) / error, _freedom(runs)))
+
+
+def _freedom(runs: int) -> float:
+    return runs - 1 if runs > 1 else math.inf

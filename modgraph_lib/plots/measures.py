@@ -23,7 +23,8 @@ def curve_by_layer(curve: ModularityCurve) -> Figure:
     """Modularity of the classes after every layer.
 
     >>> model = models.mlp(6, 6, widths=(6,), seed=0).eval()
-    >>> curve = communities.modularity_curve(model, torch.eye(6), [0, 0, 0, 1, 1, 1], k=1)
+    >>> images, classes = torch.eye(6), [0, 0, 0, 1, 1, 1]
+    >>> curve = communities.modularity_curve(model, images, classes, k=1, zero_norm="isolate")
     >>> plots.curve_by_layer(curve).axes[0].get_ylabel()
     'modularity Q'
     """

@@ -77,7 +77,7 @@ def test_rows_at_the_papers_settings_are_found_and_told(ten):
     assert "10 networks, 0.2 hours of work (cpu), 2026-01-02" in chapter.provenance(rows).data
     html = chapter.beside("surprisingly_modular/table_1").to_html()
     assert "1.945 ± 0.030" in html and "10 of 10" in html
-    assert "Of 6 cells 1 are run" in chapter.differences("surprisingly_modular/table_1").data
+    assert "1 of 6 cells have been run" in chapter.differences("surprisingly_modular/table_1").data
     assert "MNIST" in chapter.spread(rows, name="a").to_html()
     assert "below the first 32" in chapter.counts(rows, (32, 320), name="b").to_html()
     assert "10 on MNIST" in chapter.status(SECTION, data=DATA).data
@@ -102,7 +102,7 @@ def test_cells_of_one_or_two_networks_are_told_apart(ten):
     ten["config"] = configured(ten, mlp)["config"]
     ten["k"] = 12  # the second paper prints no spread over networks
     said = chapter.differences("clusterability/table_a5").data
-    assert "2 are run" in said
+    assert "2 of 8 cells have been run" in said
     assert "(1 of fewer than 3 networks, without a spread)" in said
     assert "no regulariser" in said.split("2 SD")[1]
     assert "L1" not in said.split("2 SD")[1]

@@ -305,7 +305,9 @@ def test_two_patterns_alike():
 
 def test_claims_of_patterns():
     pattern = np.array([0.3] + [0.3, 0.35, 0.1] * 3)
-    rows = pd.concat([pretend(pattern + 0.01 * np.arange(10) * seed, seed=seed) for seed in (0, 1)])
+    rows = pd.concat(
+        [pretend(pattern + 0.001 * np.arange(10) * seed, seed=seed) for seed in (0, 1)]
+    )
     ids = ("CM-33", "CM-34")
     found = ledger.verdicts({"community_layer_difference": rows}, ids=ids)
     assert found["verdict"].tolist() == ["reproduced"] * 2

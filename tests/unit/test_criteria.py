@@ -162,7 +162,7 @@ def test_every_test_says_what_it_asks(test):
 def test_few_networks_have_to_differ_by_more():
     assert noise_factor(2) == pytest.approx(12.706, abs=1e-3)
     assert noise_factor(5) == pytest.approx(2.776, abs=1e-3)
-    assert noise_factor(1) == noise_factor(2) and noise_factor(10_000) == NOISE_FACTOR
+    assert noise_factor(1) == noise_factor(10_000) == NOISE_FACTOR < noise_factor(2)
     for runs, outcome in ((2, "unclear"), (10, "met")):
         part = Part("r", 3.0, spread=1.0, runs=runs, spread_is="se")
         assert judge(part, criterion("ordered", runs=runs)) == outcome
@@ -172,3 +172,8 @@ def test_few_networks_have_to_differ_by_more():
 def test_p_agrees_with_the_bound(observed, runs):
     beyond = observed > float(stats.t.isf(0.025, runs - 1))
     assert (chance(observed, 1.0, runs) < 0.05) == beyond
+
+
+def test_the_error_in_one_network_is_no_error_over_networks():
+    assert criteria.chance(2, 1, 1) == pytest.approx(0.0455, abs=1e-4)  # by the normal
+    assert criteria.chance(2, 1, 2) == pytest.approx(0.2952, abs=1e-4)  # t, one degree of freedom

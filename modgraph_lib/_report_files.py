@@ -32,7 +32,8 @@ def write(report: Any, path: Path) -> None:
     graph = report.graph
     layered = report.layered
     arrays = {"shuffled": report.shuffled, "labels": report.labels}
-    arrays |= {"layered.labels": layered.labels, "layered.shuffled": layered.shuffled}
+    if layered:
+        arrays |= {"layered.labels": layered.labels, "layered.shuffled": layered.shuffled}
     arrays |= {f"block.{i}.{j}": block for (i, j), block in graph.blocks.items()}
     data = safetensors.numpy.save({n: np.ascontiguousarray(a) for n, a in arrays.items()})
     sizes = report.cluster_sizes
@@ -46,7 +47,7 @@ def write(report: Any, path: Path) -> None:
             "gaps": graph.gaps,
             "erased": graph.erased,
         },
-        "layered": {"k": layered.k, "q": layered.q, "method": layered.method},
+        "layered": layered and {"k": layered.k, "q": layered.q, "method": layered.method},
         "cluster_sizes": {str(name): [int(n) for n in sizes[name]] for name in sizes},
         "arrays": _beside(path).name,
         "arrays_sha256": hashlib.sha256(data).hexdigest(),
@@ -94,7 +95,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], LayeredGrap
         about["erased"],
     )
     found = {name: facts[name] for name in SCALARS}
-    found["layered"] = LayeredTest(
+    found["layered"] = facts["layered"] and LayeredTest(
         labels=arrays["layered.labels"], shuffled=arrays["layered.shuffled"], **facts["layered"]
     )
     return found, arrays, graph

@@ -49,6 +49,15 @@ def test_a_report_comes_back_whole(found, tmp_path):
     assert facts["ncut"] == found.ncut and facts["cluster_sizes"]["nodes"] == [9, 9, 9]
 
 
+def test_a_report_without_the_depth_blind_test_comes_back_without_it(found, tmp_path):
+    short = report.clusterability(found.graph, k=3, shuffles=9, workers=1, depth_blind=False)
+    short.save(tmp_path / "short.json")
+    again = report.Report.load(tmp_path / "short.json")
+    assert again.layered is None
+    assert again.summary() == short.summary() and "blind to depth" not in again.summary()
+    assert "<svg" in again.html()
+
+
 def test_what_is_no_report_is_told(found, tmp_path):
     with pytest.raises(ValueError, match=r"kept as a \.json file"):
         found.save(tmp_path / "found.html")

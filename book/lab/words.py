@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import textwrap
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 import modgraph_lib
 from book.lab.show import NOT_RUN
 
-__all__ = ["command", "drawn", "library_digest", "rows_digest", "say"]
+__all__ = ["Origin", "command", "drawn", "library_digest", "origin", "rows_digest", "say"]
 
 
 def say(text: str) -> Markdown:
@@ -25,6 +26,38 @@ def say(text: str) -> Markdown:
 def drawn(rows: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure]) -> Figure | Markdown:
     """``draw(rows)``, or a line that says so where nothing has been run yet."""
     return draw(rows) if len(rows) else Markdown(NOT_RUN)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who made rows and when, in words.
+
+    Attributes:
+        span: the day, or the first and the last.
+        devices, commits: each once, between commas; commits to eight digits, as code.
+        notes: what is particular about the data, each once.
+    """
+
+    span: str
+    devices: str
+    commits: str
+    notes: str
+
+    def under(self, text: str) -> Markdown:
+        """``text`` in italics, and behind it what is particular about the data."""
+        return Markdown(f"*{text}*" + (f" *Data: {self.notes}.*" if self.notes else ""))
+
+
+def origin(rows: pd.DataFrame) -> Origin:
+    """Origin of rows (columns date, device; commit, data_note where there are any); not empty."""
+    dates = sorted({str(date)[:10] for date in rows["date"]})
+    commits = sorted({f"`{str(commit)[:8]}`" for commit in rows.get("commit", ())})
+    return Origin(
+        span=dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}",
+        devices=", ".join(sorted(set(rows["device"]))),
+        commits=", ".join(commits),
+        notes="; ".join(sorted({note for note in rows.get("data_note", ()) if note})),
+    )
 
 
 def command(section: str, scale: str = "paper", extra: str = "") -> Markdown:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from book.lab import ledger
+from book.lab import ledger, words
 from book.papers.ncut import mlps, nulls
 from book.papers.ncut import page as chapter
 from tests.made import configured, mlp
@@ -136,3 +136,13 @@ def test_bands_are_numbers_by_condition():
 
 def test_command_names_the_files():
     assert f"-f notebooks/params/paper/{SECTION}.yaml" in chapter.command(SECTION).data
+
+
+def test_who_made_rows_and_when():
+    made = {"date": ["2026-11-22T09:00", "2026-11-21"], "device": ["cpu", "cpu"]}
+    rows = pd.DataFrame(made)
+    assert words.origin(rows) == words.Origin("2026-11-21 to 2026-11-22", "cpu", "", "")
+    rows = rows.assign(commit=["a" * 40, "b" * 40], data_note=["grey", ""]).iloc[:1]
+    found = words.origin(rows)
+    assert found == words.Origin("2026-11-22", "cpu", "`aaaaaaaa`", "grey")
+    assert found.under("One.").data == "*One.* *Data: grey.*"

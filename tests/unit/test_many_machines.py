@@ -45,18 +45,23 @@ def test_a_name_is_claimed_by_one_and_free_again_after(own_cache):
     assert claim.claim("a")
 
 
+def asked_at_once(name, count):
+    """What so many threads get that ask for one name at the same moment."""
+    start, got = threading.Barrier(count), []
+
+    def ask():
+        start.wait()
+        got.append(claim.claim(name))
+
+    threads = [threading.Thread(target=ask) for _ in range(count)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    return got
+
+
 def test_of_many_that_ask_at_once_one_gets_it():
     for name in map(str, range(30)):
-        start, got = threading.Barrier(8), []
-
-        def ask(name=name, start=start, got=got):
-            start.wait()
-            got.append(claim.claim(name))
-
-        threads = [threading.Thread(target=ask) for _ in range(8)]
-        [thread.start() for thread in threads]
-        [thread.join() for thread in threads]
-        assert sum(one is not None for one in got) == 1
+        assert sum(one is not None for one in asked_at_once(name, 8)) == 1
 
 
 def left_by(owner, folder, name="a", age=0.0):
@@ -107,16 +112,7 @@ def test_of_many_heirs_one_inherits_and_the_late_owner_takes_nothing(own_cache):
     for name in map(str, range(30)):
         path = left_by(ELSEWHERE, own_cache, name, claim.STALE + 30)
         late = claim.Claim(path, path.read_text())
-        start, got = threading.Barrier(6), []
-
-        def ask(name=name, start=start, got=got):
-            start.wait()
-            got.append(claim.claim(name))
-
-        threads = [threading.Thread(target=ask) for _ in range(6)]
-        [thread.start() for thread in threads]
-        [thread.join() for thread in threads]
-        (heir,) = [one for one in got if one]
+        (heir,) = [one for one in asked_at_once(name, 6) if one]
         claim.release(late)
         assert claim.claim(name) is None
         claim.release(heir)

@@ -6,7 +6,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from book.lab.status import status_line
-from book.lab.words import command, drawn, say
+from book.lab.words import command, drawn, origin, say
 
 __all__ = ["NOT_RUN", "command", "drawn", "provenance", "say", "status"]
 
@@ -25,10 +25,6 @@ def provenance(rows: pd.DataFrame) -> Markdown:
     if rows.empty:
         return Markdown(NOT_RUN)
     once = rows.drop_duplicates("key")
-    dates = sorted({str(date)[:10] for date in once["date"]})
-    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    commits = ", ".join(sorted({f"`{str(commit)[:8]}`" for commit in once["commit"]}))
-    devices = ", ".join(sorted(set(once["device"])))
-    notes = "; ".join(sorted({note for note in once["data_note"] if note}))
-    text = f"*{len(once)} records ({devices}), {span}, commit {commits}.*"
-    return Markdown(f"{text} *Data: {notes}.*" if notes else text)
+    made = origin(once)
+    text = f"{len(once)} records ({made.devices}), {made.span}, commit {made.commits}."
+    return made.under(text)

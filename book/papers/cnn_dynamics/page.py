@@ -9,6 +9,7 @@ from book.lab import ledger
 from book.lab.claims import papers_root
 from book.lab.evidence import Results
 from book.lab.status import status_line
+from book.lab.words import origin
 from book.papers.cnn_dynamics import evidence
 
 __all__ = ["NAMES", "NOT_RUN", "cost", "paper_table", "provenance", "status", "stored"]
@@ -66,11 +67,8 @@ def provenance(rows: pd.DataFrame) -> Markdown:
     """Which networks, when and where, from the rows themselves."""
     if rows.empty:
         return Markdown(NOT_RUN)
-    dates = sorted({str(date)[:10] for date in rows["date"]})
-    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    notes = "; ".join(sorted({note for note in rows["data_note"] if note}))
-    text = f"*{described(rows)}; {span}, {', '.join(sorted(set(rows['device'])))}.*"
-    return Markdown(f"{text} *Data: {notes}.*" if notes else text)
+    made = origin(rows)
+    return made.under(f"{described(rows)}; {made.span}, {made.devices}.")
 
 
 def cost(section: str, network: str = "lenet", networks: int = 120, epochs: int = 50) -> Markdown:

@@ -7,6 +7,7 @@ from IPython.display import Markdown
 
 from book.lab.evidence import Results
 from book.lab.status import status_line
+from book.lab.words import origin
 from book.papers.community_modularity.settings import DATA_WORDS, NETWORK_WORDS
 
 __all__ = ["NOT_RUN", "network_name", "provenance", "status"]
@@ -40,11 +41,8 @@ def provenance(rows: pd.DataFrame) -> Markdown:
     """Which networks, when and where, from the rows themselves."""
     if rows.empty:
         return Markdown(NOT_RUN)
-    dates = sorted({str(date)[:10] for date in rows["date"]})
-    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    notes = "; ".join(sorted({note for note in rows["data_note"] if note}))
-    text = f"*{_evidence(rows)}; {span}, {', '.join(sorted(set(rows['device'])))}.*"
-    return Markdown(f"{text} *Data: {notes}.*" if notes else text)
+    made = origin(rows)
+    return made.under(f"{_evidence(rows)}; {made.span}, {made.devices}.")
 
 
 def _evidence(rows: pd.DataFrame) -> str:

@@ -11,7 +11,7 @@ from pandas.io.formats.style import Styler
 from book.lab.evidence import Results
 from book.lab.show import MISSING
 from book.lab.status import status_line
-from book.lab.words import command, drawn, say
+from book.lab.words import command, drawn, origin, say
 from book.papers.detecting_modularity import settings
 from book.papers.detecting_modularity.conditions import PARTITIONINGS, cell, combined, printed
 from modgraph_lib.datasets.names import data_name
@@ -44,14 +44,12 @@ def provenance(rows: pd.DataFrame) -> Markdown:
     """Who ran what and when, from the rows themselves."""
     if rows.empty:
         return Markdown(NOT_RUN)
-    dates = sorted({str(date)[:10] for date in rows["date"]})
-    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    made = origin(rows)
     hours = rows.drop_duplicates("key")["seconds"].sum() / 3600
-    commits = ", ".join(sorted({f"`{str(commit)[:8]}`" for commit in rows["commit"]}))
-    notes = "; ".join(sorted({note for note in rows["data_note"] if note}))
-    devices = ", ".join(sorted(set(rows["device"])))
-    text = f"*{_evidence(rows)}; {hours:.1f} hours of work ({devices}), {span}, commit {commits}.*"
-    return Markdown(f"{text} *Data: {notes}.*" if notes else text)
+    return made.under(
+        f"{_evidence(rows)}; {hours:.1f} hours of work ({made.devices}), {made.span}, "
+        f"commit {made.commits}."
+    )
 
 
 def _evidence(rows: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 __all__ = ["ARCHITECTURES", "CLUSTERS", "CONTROLS", "L2", "PARTITIONS", "READINGS", "Setting"]
 
 READINGS = ("described", "published")
-CLUSTERS, CONTROLS, RESPONSES, NETWORKS = 16, 19, 5000, 5
+CLUSTERS, CONTROLS, NETWORKS = 16, 19, 5
 L2 = 5e-4
 TEST_IMAGES = 10_000
 CRITICAL = 0.025  # the printed critical value, at which single p-values are called significant

@@ -10,6 +10,7 @@ from IPython.display import Markdown
 from book.lab import ledger
 from book.lab.show import NOT_RUN
 from book.lab.status import status_line
+from book.lab.words import origin
 from book.papers.ncut import beside, readings
 from modgraph_lib.datasets.names import data_name
 from modgraph_lib.plots import style
@@ -51,13 +52,9 @@ def provenance(rows: pd.DataFrame) -> Markdown:
     if rows.empty:
         return Markdown(NOT_RUN)
     networks = len(rows.drop_duplicates(NETWORK))
-    notes = "; ".join(sorted({note for note in rows["data_note"] if note}))
-    dates = sorted({str(date)[:10] for date in rows["date"]})
-    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    commits = ", ".join(sorted({f"`{str(commit)[:8]}`" for commit in rows["commit"]}))
+    made = origin(rows)
     number = "1 network" if networks == 1 else f"{networks} networks"
-    text = f"*{number}, {_work(rows)}, {span}, commit {commits}.*"
-    return Markdown(f"{text} *Data: {notes}.*" if notes else text)
+    return made.under(f"{number}, {_work(rows)}, {made.span}, commit {made.commits}.")
 
 
 def differences(*names: str, rows: pd.DataFrame | None = None) -> Markdown:

@@ -10,7 +10,7 @@ from book.lab import ledger
 from book.lab.claims import PAPERS
 from book.lab.evidence import Results
 from book.lab.show import MISSING, styled
-from book.lab.words import library_digest, rows_digest, say
+from book.lab.words import library_digest, origin, rows_digest, say
 from book.papers.clusterability.s04_imagenet.experiment import READINGS
 from book.papers.clusterability.s04_imagenet.measures import NAMES, imagenet_rows
 
@@ -205,12 +205,10 @@ def provenance(results: Results) -> Markdown:
     rows = table[table["network"].isin(NAMES) & (table["n_init"] >= 100)]
     if rows.empty:
         return Markdown(f"*{NOT_RUN.capitalize()} at the paper's scale.*")
-    dates = sorted({str(date)[:10] for date in rows["date"]})
-    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    commits = ", ".join(sorted({f"`{str(commit)[:8]}`" for commit in rows["commit"]}))
+    made = origin(rows)
     return Markdown(
         f"*{len(rows)} rows, {rows['seconds'].sum() / 3600:.1f} hours of work "
-        f"({', '.join(sorted(set(rows['device'])))}), {span}, commit {commits}.*"
+        f"({made.devices}), {made.span}, commit {made.commits}.*"
     )
 
 

@@ -13,7 +13,7 @@ from book.lab import ledger
 from book.lab.printed import paper_table
 from book.papers.detecting_modularity import settings
 from book.papers.detecting_modularity.conditions import COLUMNS, PARTITIONINGS, printed
-from book.papers.detecting_modularity.page import PROXIES, WORDS
+from book.papers.detecting_modularity.page import PROXIES
 from modgraph_lib import proxies
 
 __all__ = ["answer", "by_k", "evidence", "not_run", "printed_matrix", "printed_over_k"]
@@ -122,11 +122,3 @@ def not_run() -> Styler:
         rows = rows.iloc[1:]
     styled = rows.style.set_uuid("dm05-needs").hide(axis="index")
     return styled.set_properties(**{"text-align": "left"})
-
-
-def readings_run() -> str:
-    """Which readings of the small CNN have rows, in words."""
-    found = evidence()
-    if found.empty:
-        return "none"
-    return ", ".join(WORDS[str(name)] for name in dict.fromkeys(found["reading"]))

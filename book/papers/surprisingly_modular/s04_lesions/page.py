@@ -15,6 +15,7 @@ from book.lab.claims import criteria_of
 from book.lab.criteria import MET, NOT_MET, Criterion, judge
 from book.lab.evidence import Results
 from book.lab.show import MISSING, NOT_RUN, styled
+from book.lab.words import origin
 from book.papers.surprisingly_modular.s04_lesions.measures import lesion_pairs, lesion_rows
 
 __all__ = [
@@ -285,16 +286,12 @@ def lesion_provenance(rows: pd.DataFrame) -> Markdown:
     if rows.empty:
         return Markdown(NOT_RUN)
     runs = rows.drop_duplicates("key")
-    dates = sorted({str(date)[:10] for date in runs["date"]})
-    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    commits = ", ".join(sorted({f"`{str(commit)[:8]}`" for commit in runs["commit"]}))
-    devices = ", ".join(sorted(set(runs["device"])))
-    text = (
+    made = origin(runs)
+    return Markdown(
         f"*{len(runs)} networks, {runs['images'].iloc[0]:,} test images each, "
-        f"{runs['seconds'].sum() / 60:.0f} minutes of lesions ({devices}), {span}, "
-        f"commit {commits}.*"
+        f"{runs['seconds'].sum() / 60:.0f} minutes of lesions ({made.devices}), {made.span}, "
+        f"commit {made.commits}.*"
     )
-    return Markdown(text)
 
 
 def _bounds(criterion: Criterion) -> str:

@@ -65,6 +65,13 @@ def read(html):
 
 
 @pytest.mark.parametrize("name", PAGES)
+def test_no_table_is_left_as_text(html, name):
+    """Outputs of cells are read as CommonMark, which has no tables."""
+    text = re.sub(r"<(pre|script|style)\b.*?</\1>", "", (html / name).read_text("utf8"), flags=re.S)
+    assert not re.search(r"\|\s?:?(---|\N{EM DASH})", text)
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_every_image_is_described(read, name):
     bare = [found["src"] for found, _, _ in read(name).images if not found.get("alt", "").strip()]
     assert not bare, f"images without alternative text: {bare}"

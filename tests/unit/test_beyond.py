@@ -51,18 +51,21 @@ def test_a_row_per_network_and_instrument(planted_rows):
 
 
 def test_pages_say_what_the_rows_hold(planted_rows):
-    text = page.answer(planted_rows).data
+    assert "2 networks with" in page.answer(planted_rows).data
+    seen = page.answer_table(planted_rows).data
     own = planted_rows[(planted_rows["leak"] == 0.3) & (planted_rows["inputs"] == "separate")]
     blind = own[own["instrument"] == "ncut_2"]
-    assert f"| n-cut, k = 2 | {blind['ari'].mean():.2f} |" in text and "2 networks with" in text
-    assert f"| {blind['depth'].mean():.2f} | 0 of 2 |" in text
+    assert seen.loc["n-cut, k = 2", "agreement"] == f"{blind['ari'].mean():.2f}"
+    facts = seen.loc["n-cut, k = 2", ["is depth", "significant"]].tolist()
+    assert facts == [f"{blind['depth'].mean():.2f}", "0 of 2"]
     table = page.instruments_table(planted_rows).data
     assert list(table.index) == list(experiment.INSTRUMENTS.values())
     assert table.loc["layered Q, up to 12", ("nothing planted", "untrained")] == "–"
     assert list(page.here(planted_rows).data.columns) == ["leak 0", "leak 0.3", "untrained"]
     assert len(pictures.power(page.curves(planted_rows)).axes) == 2
     empty = planted_rows[:0]
-    for said in (page.answer(empty), page.instruments_table(empty), chapter.provenance(empty)):
+    tables = (page.answer_table(empty), page.instruments_table(empty))
+    for said in (page.answer(empty), *tables, chapter.provenance(empty)):
         assert said.data == chapter.NOT_RUN
 
 

@@ -17,7 +17,19 @@ from book.papers.beyond.s01_calibration.experiment import FIRST_SEED, INSTRUMENT
 from book.papers.beyond.s01_calibration.measures import LEVEL, asked_for
 from modgraph_lib.datasets.names import data_name
 
-__all__ = ["answer", "curves", "evidence", "here", "instruments_table", "reread", "reread_rows"]
+__all__ = [
+    "answer",
+    "answer_table",
+    "curves",
+    "evidence",
+    "here",
+    "instruments_table",
+    "reread",
+    "reread_rows",
+]
+
+LEAK = 0.3  # of the networks that the answer speaks of
+SEEN = {"ari": "agreement", "homogeneity": "keeps to a module", "depth": "is depth"}
 
 
 def evidence(results: Results | None = None) -> pd.DataFrame:
@@ -44,32 +56,34 @@ def curves(rows: pd.DataFrame, quantity: str = "ari") -> pd.DataFrame:
 
 
 def answer(rows: pd.DataFrame | None = None) -> Markdown:
-    """The page's answer in numbers, from the rows of the whole experiment."""
-    rows = evidence() if rows is None else rows
-    own = rows[(rows["leak"] == 0.3) & (rows["inputs"] == "separate") & rows["trained"]]
+    """The page's answer in words, from the rows of the whole experiment."""
+    own = _at_leak(evidence() if rows is None else rows)
     if own.empty:
         return Markdown(NOT_RUN)
-    lines = ["| instrument | agreement | keeps to a module | is depth | significant |"]
-    lines.append("|:---|---:|---:|---:|---:|")
+    return Markdown(
+        f"{own['key'].nunique()} networks with two modules, each weight between them multiplied by "
+        f"{LEAK}. For two clusters theory puts the limit of spectral clustering at a leak of "
+        f"{own['limit'].mean():.2f} in these networks; four and twelve clusters have none."
+    )
+
+
+def answer_table(rows: pd.DataFrame) -> Styler | Markdown:
+    """What every instrument makes of the networks of ``answer``."""
+    own = _at_leak(rows)
+    if own.empty:
+        return Markdown(NOT_RUN)
+    lines = {}
     for name, words in INSTRUMENTS.items():
         one = own[own["instrument"] == name]
         tested = one["p"].dropna()
         hits = f"{int((tested <= LEVEL + 1e-4).sum())} of {len(tested)}" if len(tested) else MISSING
-        lines.append(
-            f"| {words} | {one['ari'].mean():.2f} | {one['homogeneity'].mean():.2f} | "
-            f"{one['depth'].mean():.2f} | {hits} |"
-        )
-    count = own["key"].nunique()
-    limit = own["limit"].mean()
-    return Markdown(
-        f"{count} networks with two modules, each weight between them multiplied by 0.3. How far "
-        "each instrument's clusters agree with the modules (adjusted Rand index: 1 at best, 0 by "
-        "chance), whether each of them keeps to one module (1 at best), how much of them is depth "
-        "(0 to 1), and how many networks its shuffle test calls significant at 5%:\n\n"
-        + "\n".join(lines)
-        + f"\n\nFor two clusters theory puts the limit of spectral clustering at a leak of "
-        f"{limit:.2f} in these networks; four and twelve clusters have none."
-    )
+        means = {heading: f"{one[column].mean():.2f}" for column, heading in SEEN.items()}
+        lines[words] = {**means, "significant": hits}
+    return pd.DataFrame(lines).T.style.set_uuid("cal01-answer")
+
+
+def _at_leak(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["leak"] == LEAK) & (rows["inputs"] == "separate") & rows["trained"]]
 
 
 def here(rows: pd.DataFrame) -> Styler:

@@ -25,6 +25,7 @@ __all__ = ["TraceWarning", "disagreements"]
 OPERATIONS_SHOWN = 8
 DRAWS = 8  # single channels looked at where a norm is in doubt
 NARROW = 4  # below this many channels a norm's statistics weigh as much as the channel itself
+FAINT = 0.05  # of the strongest influence: what is left of a gate that a later norm takes away
 CLEARLY = 3.0  # how much more a channel weighs in gradients than the trace says to be a mistake
 CONSTANT = 1e-3  # spread of factors that are one constant
 # Operations whose slope is one number, or zero.
@@ -134,9 +135,11 @@ class Reading:
         layers = {number: self.recorder.layers[number] for number in self.norms & {*self.leaves}}
         doubted = {number for number, layer in layers.items() if self._joined(layer)}
         joined, others = np.zeros((2, len(self.recorder.layers)))
+        strongest = 0.0
         for draw in range(DRAWS if self.size >= NARROW else 0):
             column = torch.randint(self.size, (1,), generator=generator)
             _, sizes, _ = self._gradients(column, generator)
+            strongest += max(float(size.max()) for size in sizes.values())
             for number in doubted:
                 on, alive = self._on(number, column), sizes[number] > 0
                 if (on & alive).any() and (~on & alive).sum() >= NARROW - 1:
@@ -144,11 +147,18 @@ class Reading:
                     others[number] += sizes[number][~on & alive].mean()
             if draw % 2:  # two draws are enough where nothing is doubtful
                 doubted = {number for number in doubted if others[number] > joined[number]}
+                doubted -= {n for n in doubted if self._gates(n) and others[n] < FAINT * strongest}
             if not doubted:
                 break
         what = "channels that were taken for the statistics of a norm and weigh more than its own"
         return [self._message(layers[number], what) for number in sorted(doubted)
                 if others[number] > joined[number]]  # fmt: skip
+
+    def _gates(self, number: int) -> bool:
+        """Whether the layer has one value for all positions: a scale that a later norm over
+        positions divides out again, so that only its share in statistics is left."""
+        leaf = self.leaves[number][0]
+        return leaf.numel() // self.recorder.layers[number].size < self.value.numel() // self.size
 
     def _blurred(self, generator: torch.Generator) -> list[str]:
         """Layers joined channel by channel to all inputs, where gradients are one to one."""

@@ -14,12 +14,13 @@ import json
 import statistics
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import pandas as pd
 
 import modgraph_lib
-from book.scripts import shared_cache
+from book.scripts import pictures, shared_cache
 from book.scripts.reading import Opening
 
 PUBLIC = modgraph_lib.FACE
@@ -94,11 +95,18 @@ def openings() -> dict[str, Opening]:
     return {name: Opening(**entry) for name, entry in found.items()}
 
 
-def figure_of(notebook: nbformat.NotebookNode, name: str) -> tuple[str, bytes, str, str] | None:
-    """A figure of an executed section: kind ("png" or "svg"), content, caption, description.
+class Figure(NamedTuple):
+    """A figure of an executed section; ``width`` is that at which it is shown, "" for its own."""
 
-    None where it was not drawn for want of rows.
-    """
+    kind: str
+    content: bytes
+    caption: str
+    alt: str
+    width: str
+
+
+def figure_of(notebook: nbformat.NotebookNode, name: str) -> Figure | None:
+    """A figure of an executed section, as "png" or "svg"; None where there were no rows for it."""
     for cell in notebook.cells:
         said = cell.metadata.get("mystnb", {})
         if said.get("figure", {}).get("name") != name:
@@ -106,8 +114,10 @@ def figure_of(notebook: nbformat.NotebookNode, name: str) -> tuple[str, bytes, s
         for output in cell.get("outputs", ()):
             for kind, mime in (("svg", "image/svg+xml"), ("png", "image/png")):
                 if text := output.get("data", {}).get(mime):
-                    content = text.encode() if kind == "svg" else base64.b64decode(text)
-                    return kind, content, said["figure"]["caption"], said["image"]["alt"]
+                    png = kind == "png"
+                    content = pictures.light(base64.b64decode(text)) if png else text.encode()
+                    caption, alt = said["figure"]["caption"], said["image"]["alt"]
+                    return Figure(kind, content, caption, alt, pictures.width(output))
     return None
 
 

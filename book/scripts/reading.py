@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 from book.lab.claims import PAPERS
+from book.scripts import pictures
 from book.scripts.sections import MARKER
 
 __all__ = ["Opening", "arranged", "for_download", "for_readers", "is_progress"]
@@ -56,6 +57,10 @@ def for_readers(notebook: NotebookNode) -> NotebookNode:
         lines = cell.source.splitlines()
         cell.source = "\n".join(line for line in lines if line.strip() != MARKER)
         cell.outputs = [one for one in cell.outputs if not (is_progress(one) or is_widget(one))]
+        for output in cell.outputs:
+            pictures.lighten(output)
+            if width := pictures.width(output):
+                cell.metadata.setdefault("mystnb", {}).setdefault("image", {})["width"] = width
         if any("text/markdown" in output.get("data", ()) for output in cell.outputs):
             for part in ("figure", "image"):
                 cell.metadata.get("mystnb", {}).pop(part, None)

@@ -1,12 +1,17 @@
 """A page is arranged from a notebook; what archive, PDF and plain Sphinx make of pages."""
 
+import base64
+import io
 import tarfile
 
+import numpy as np
 import pytest
 import yaml
+from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
-from book.scripts import dist, pdf, plain, reading, render
+from book.scripts import dist, pdf, pictures, plain, reading, render
 
 STATUS = (
     "**Paper:** Clusterability in Neural Networks<br>\n**Verdicts so far:** 2<br>\n**Cost:** 1 s"
@@ -18,9 +23,23 @@ def code(source, text="", **metadata):
     return new_code_cell(source, outputs=outputs, metadata=metadata)
 
 
+def drawing():
+    """A chart with some hundred colours, at two dots to a pixel."""
+    figure = Figure((0.8, 0.4), dpi=200)
+    figure.subplots().scatter(range(9), range(9), c=range(9), s=90)
+    stream = io.BytesIO()
+    figure.savefig(stream)
+    return stream.getvalue()
+
+
+def encoded(png):
+    return base64.b64encode(png).decode()
+
+
 def notebook():
     figure = {"figure": {"name": "fig-a", "caption": "Ours."}, "image": {"alt": "Dots."}}
-    drawn = new_output("display_data", data={"image/png": "AAAA"})
+    size = {"image/png": {"width": 80, "height": 40}}
+    drawn = new_output("display_data", data={"image/png": encoded(drawing())}, metadata=size)
     return new_notebook(
         cells=[
             new_markdown_cell("# Title"),
@@ -119,6 +138,21 @@ def test_a_page_without_an_article_is_named(tmp_path):
     (tmp_path / "one.html").write_text("<html><head></head></html>")
     with pytest.raises(ValueError, match=r"one\.html has no article"):
         pdf.whole(tmp_path, ["one"])
+
+
+def test_pictures_get_lighter_and_look_the_same():
+    whole = drawing()
+    light = pictures.light(whole)
+    assert len(light) < 0.75 * len(whole)
+    one, two = (np.asarray(Image.open(io.BytesIO(p)).convert("RGB"), float) for p in (whole, light))
+    assert one.shape == two.shape and np.abs(one - two).mean() < 0.5
+    assert len(pictures.light(light)) <= len(light)
+
+
+def test_pictures_are_shown_at_the_size_they_were_drawn_for():
+    cells = [cell for cell in reading.for_readers(notebook()).cells if cell.get("outputs")]
+    assert cells[-1].metadata["mystnb"]["image"] == {"alt": "Dots.", "width": "80px"}
+    assert pictures.width(new_output("display_data", data={"image/png": ""})) == ""
 
 
 def test_the_pdf_is_linked_once_it_is_there(tmp_path):

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
+from book.lab import words
 from book.scripts import dist, pdf, pictures, plain, reading, render
 
 STATUS = (
@@ -195,3 +196,11 @@ def test_sphinx_alone_builds_from_the_same_configuration(tmp_path, monkeypatch):
     assert "Figure 1.1" in (html / "one.html").read_text("utf8")
     assert 'property="og:title" content="One"' in (html / "one.html").read_text("utf8")
     assert "one.html" in (html / "index.html").read_text("utf8")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(3, "1 minute"), (100, "2 minutes"), (3540, "59 minutes"), (3600, "1.0 hours")],
+)
+def test_work_is_never_told_as_nothing(seconds, said):
+    assert words.work(seconds) == f"{said} of work"

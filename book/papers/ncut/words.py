@@ -10,7 +10,7 @@ from IPython.display import Markdown
 from book.lab import ledger
 from book.lab.show import NOT_RUN
 from book.lab.status import status_line
-from book.lab.words import origin
+from book.lab.words import origin, work
 from book.papers.ncut import beside, readings
 from modgraph_lib.datasets.names import data_name
 from modgraph_lib.plots import style
@@ -129,7 +129,7 @@ def _work(rows: pd.DataFrame) -> str:
     clustering = rows.drop_duplicates("key")["seconds"].sum()
     training = rows.drop_duplicates(NETWORK)["train_seconds"].sum()
     devices = ", ".join(sorted(set(rows["device"])))
-    return f"{(clustering + training) / 3600:.1f} hours of work ({devices})"
+    return f"{work(clustering + training)} ({devices})"
 
 
 def _evidence(rows: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ from book.lab import ledger
 from book.lab.claims import PAPERS
 from book.lab.evidence import Results
 from book.lab.show import MISSING, styled
-from book.lab.words import library_digest, origin, rows_digest, say
+from book.lab.words import library_digest, origin, rows_digest, say, work
 from book.papers.clusterability.s04_imagenet.experiment import READINGS
 from book.papers.clusterability.s04_imagenet.measures import NAMES, imagenet_rows
 
@@ -207,7 +207,7 @@ def provenance(results: Results) -> Markdown:
         return Markdown(f"*{NOT_RUN.capitalize()} at the paper's scale.*")
     made = origin(rows)
     return Markdown(
-        f"*{len(rows)} rows, {rows['seconds'].sum() / 3600:.1f} hours of work "
+        f"*{len(rows)} rows, {work(rows['seconds'].sum())} "
         f"({made.devices}), {made.span}, commit {made.commits}.*"
     )
 

@@ -28,7 +28,7 @@ def status_line(
         evidence, cost: the same in words, and what the page takes to run.
         results: as for ``ledger.verdicts``; None reads the store.
     """
-    said = "the question of this page is ours; no claim rests on it"
+    said = "none; the question of this page is ours, and no claim rests on it"
     if section in set(ledger.load_claims()["section"]):
         results = ledger.load_results() if results is None else results
         totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]

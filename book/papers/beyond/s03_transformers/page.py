@@ -281,9 +281,9 @@ def milder_said(results: Results | None = None) -> Markdown:
     milder = ProxyTest(np.array(row["true"]), np.array(row["random"])).percentiles("count") >= 0.95
     weak = joined < WEAK
     return Markdown(
-        f"Of {len(milder)} sub-clusters {int(milder.sum())} are milder than 95% of their random "
+        f"Of {len(milder)} sub-clusters, {int(milder.sum())} are milder than 95% of their random "
         f"sets. {int((milder & weak).sum())} of these belong to clusters of weakly joined "
-        f"components (strength below {WEAK:g}), which have {int(weak.sum())} of all sub-clusters."
+        f"components (strength below {WEAK:g}), which contain {int(weak.sum())} of all."
     )
 
 

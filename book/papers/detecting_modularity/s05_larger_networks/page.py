@@ -48,7 +48,7 @@ def answer() -> Markdown:
         f"Of the paper's larger networks, {seeds} are run here at its size. Its own tables say "
         f"that the answer depends on the network. Of the small CNN's four partitions, {hits} have "
         f"a significant visualisation score. Of {matrix.groupby('proxy')['p'].count().iloc[0]} "
-        "conditions "
+        "conditions, "
         + ", ".join(
             f"{int((own['p'] <= settings.CRITICAL).sum())} are significant for "
             f"{PROXIES[str(proxy)]}"

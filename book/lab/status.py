@@ -46,7 +46,7 @@ def status_line(
         f"""
         **Paper:** {paper}<br>
         **Verdicts so far:** {said}<br>
-        **Evidence at hand:** {evidence}<br>
+        **Evidence so far:** {evidence}<br>
         **Cost:** {cost}<br>
         **Digests:** library `{library_digest()}` (version {modgraph_lib.__version__}),
         rows and their data `{digest}`

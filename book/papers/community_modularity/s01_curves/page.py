@@ -238,7 +238,7 @@ def status() -> Markdown:
         f"""
         **Paper:** {PAPERS["community_modularity"]}<br>
         **Verdicts so far:** {said}, of {totals["total"]} claims<br>
-        **Evidence at hand:** {_evidence(found)}<br>
+        **Evidence so far:** {_evidence(found)}<br>
         **Cost:** this page half a minute on 2 cores; the paper's nine networks need a GPU<br>
         **Digests:** library `{library_digest()}`,
         rows `{rows_digest(found) if len(found) else NOT_RUN}`

@@ -83,7 +83,7 @@ def differences(*names: str, rows: pd.DataFrame | None = None) -> Markdown:
             "compare this with."
         )
     if few:
-        text += f" ({few} cells have fewer than {readings.FEWEST} networks and no spread)"
+        text += f" (cells of fewer than {readings.FEWEST} networks, without a spread: {few})"
     if far.empty:
         return Markdown(f"{text}. No cell is off by more than 2 SD over networks.")
     listed = "; ".join(

@@ -164,5 +164,6 @@ def _line(claim: Any, root: str, *, grade: bool = False) -> str:
     name = f'<a href="{root}{claim.evidence}">{claim.id}</a>' if claim.evidence else claim.id
     words = f" ({GRADE_WORDS[grade_of(claim.scale)]})" if grade_of(claim.scale) else ""
     verdict = f"{mark(claim.verdict)}{words}: " if grade else ""
-    needs = f" <small>({claim.verdict})</small>" if not grade and "(" in claim.verdict else ""
+    _, bracket, why = claim.verdict.partition("(")
+    needs = f" <small>({why}</small>" if bracket and not grade else ""
     return f"<li>{name} {verdict}{claim.claim}{needs}</li>"

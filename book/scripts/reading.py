@@ -26,10 +26,9 @@ PAPER = re.compile(r"^\*\*Paper:\*\* (.+?)<br>")
 LONG = 24  # rows of a table that is folded among the evidence
 AT_THE_END = "How this page was made"
 NEEDS = (
-    "*Needs Python 3.11 or later with the book's packages "
-    "(`pip install -c constraints.txt -e '.[all]' -e ./book` in the book's source, which "
-    "“How to re-run it” tells how to get). The defaults below take about a minute on a laptop and "
-    "download nothing.*"
+    "*Needs Python 3.11 or later with the book's packages (`pip install -c constraints.txt -e "
+    "'.[all]' -e ./book` in the book's source; “How to re-run it” says where to get it). The "
+    "defaults below take about a minute on a laptop and download nothing.*"
 )
 
 
@@ -179,7 +178,7 @@ def opened(cells: list[NotebookNode], opening: Opening) -> list[NotebookNode]:
     answer = [new_markdown_cell(f"**The answer.** {opening.says}")]
     if figure:
         see = new_markdown_cell(f"**What to see.** {opening.see}")
-        there = new_markdown_cell(f"{{numref}}`{opening.figure}` stands at the top of this page.")
+        there = new_markdown_cell(f"{{numref}}`{opening.figure}` is at the top of this page.")
         rest.insert(cells.index(figure[0]), there)
         answer += [figure[0], see]
     return [*rest[:where], *answer, *rest[where:]]

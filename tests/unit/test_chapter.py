@@ -103,7 +103,7 @@ def test_cells_of_one_or_two_networks_are_told_apart(ten):
     ten["k"] = 12  # the second paper prints no spread over networks
     said = chapter.differences("clusterability/table_a5").data
     assert "2 of 8 cells have been run" in said
-    assert "(1 of fewer than 3 networks, without a spread)" in said
+    assert "(cells of fewer than 3 networks, without a spread: 1)" in said
     assert "no regulariser" in said.split("2 SD")[1]
     assert "L1" not in said.split("2 SD")[1]
 

@@ -250,7 +250,7 @@ def test_tables_beside_the_paper():
     assert list(random.columns) == ["paper", "bias kept", "activation zero"]
     assert random.loc["layer 1", "bias kept"] == pytest.approx(0.2)
     assert random.loc["layer 4", "paper"] == pytest.approx(0.3, abs=0.02)
-    assert "Nearer to the printed numbers" in tables.which_definition(results).data
+    assert "is nearer to the printed numbers" in tables.which_definition(results).data
     readings = tables.claims_by_kind(results, name="t").data
     assert readings.shape[0] >= 7
     assert len(tables.submodules_listed(tables.printed_submodules(), name="t").data) == 24

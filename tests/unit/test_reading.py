@@ -84,7 +84,7 @@ def test_answer_and_figure_open_the_page_and_are_missed_where_they_stood():
     sources = [cell.source for cell in page.cells]
     assert sources[2:5] == ["**The answer.** Yes.", "draw()", "**What to see.** Dots."]
     assert page.cells[3].metadata["tags"] == ["remove-input"]
-    assert "{numref}`fig-a` stands at the top of this page." in sources
+    assert "{numref}`fig-a` is at the top of this page." in sources
     assert sources.count("draw()") == 1
 
 

@@ -53,7 +53,7 @@ def provenance(rows: pd.DataFrame) -> Markdown:
 
 def _evidence(rows: pd.DataFrame) -> str:
     if rows.empty:
-        return "the paper's scale is not run yet; digits only"
+        return "only digits so far; the paper's scale has not been run yet"
     found = rows.drop_duplicates(NETWORK)
     groups = found.groupby(["architecture", "data", "reading"], sort=False)
     said = [

@@ -46,10 +46,10 @@ def status() -> Markdown:
         f"""
         **Paper:** {PAPERS["clusterability"]}<br>
         **Verdicts so far:** {said}, of {totals["total"]} claims<br>
-        **Evidence at hand:** {len(trained)} of {len(NAMES)} networks with ImageNet weights,
+        **Evidence so far:** {len(trained)} of {len(NAMES)} networks with ImageNet weights,
         {len(untrained)} with random weights<br>
         **Cost:** this page about half a minute on 2 cores; paper scale {minutes:.0f} minutes of
-        one core for the rows at hand<br>
+        one core for the rows so far<br>
         **Digests:** library `{library_digest()}`,
         rows `{rows_digest(rows) if len(rows) else NOT_RUN}`
         """

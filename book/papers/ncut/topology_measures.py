@@ -26,60 +26,6 @@ NORMAL_SKEWNESS, NORMAL_KURTOSIS = 6.0, 24.0
 
 
 @measurement
-def topology_gain(
-    results: Results,
-    *,
-    data: str,
-    k: int,
-    runs: int,
-    regularizers: tuple[str, ...],
-    stages: tuple[str, ...] = ("pruned",),
-) -> list[Part]:
-    """Mean n-cut of a network's full shuffles minus that of its topology-preserving ones.
-
-    Spread: standard error over networks, paired.
-    """
-    parts = []
-    for stage in stages:
-        for regularizer in regularizers:
-            full, kept = both_shuffles(
-                results, data=data, regularizer=regularizer, stage=stage, k=k, runs=runs
-            )
-            gain = full.assign(gain=full["shuffle_mean"] - kept["shuffle_mean"])
-            parts.append(
-                part(
-                    f"all minus non-zero shuffles, {label(regularizer=regularizer, stage=stage)}",
-                    [gain, kept],
-                    rows_mean(gain, "gain"),
-                    lambda gain=gain: standard_error(gain["gain"]),
-                    spread_is="se",
-                    fewest=2,
-                )
-            )
-    return parts
-
-
-@measurement
-def below_its_topology(
-    results: Results,
-    *,
-    data: str,
-    k: int,
-    runs: int,
-    regularizers: tuple[str, ...],
-    level: float = 0.05,
-) -> list[Part]:
-    """Pruned networks with p <= ``level`` against shuffles of their own non-zero weights."""
-    parts = []
-    for regularizer in regularizers:
-        where = {"data": data, "regularizer": regularizer, "stage": "pruned", "k": k, "runs": runs}
-        rows = cell(results, method="layer_nonzero", **where)
-        name = f"p at most {level:g}, {label(regularizer=regularizer)}"
-        parts.append(part(name, [rows], lambda rows=rows: (rows["p_value"] <= level).sum()))
-    return parts
-
-
-@measurement
 def mean_cohens_d(
     results: Results,
     *,

@@ -42,6 +42,14 @@ INITIAL_COLUMNS = ["seed", "k", "ncut", "width", "inputs"]
 NAMES = {name: data_name(name) for name in ("mnist", "fashion_mnist", "cifar10_grey")}
 
 
+# fmt: off
+WORDS = {
+    "none": "no regulariser", "l1": "L1", "l2": "L2", "dropout+l2": "dropout + L2",
+    "ncut": "n-cut", "z_score": "z-score",
+}
+# fmt: on
+
+
 @remembered
 def cell(
     results: Results,
@@ -106,8 +114,7 @@ def initial(results: Results, *, k: int, runs: int) -> pd.DataFrame:
 
 def word(value: str) -> str:
     """A value of a cell as the names of parts have it."""
-    words = {"none": "no regulariser", "l1": "L1", "l2": "L2", "dropout+l2": "dropout + L2"}
-    return words.get(value) or data_name(value)
+    return WORDS.get(value) or data_name(value)
 
 
 def label(*, data: str = "", regularizer: str = "", stage: str = "") -> str:

@@ -12,8 +12,8 @@ their rows, for instance::
         default: {stages: [unpruned, pruned]}
         part: none minus {regularizer}, {stage}
 
-- ``mean``, ``min``, ``max``, ``sd``, ``count`` or ``share``: a pandas expression of columns. Of
-  several each gives a part; ``{statistic}`` is then a word for its name.
+- ``mean``, ``min``, ``max``, ``sd``, ``count``, ``share`` or ``share_above_zero``: a pandas
+  expression of columns. Of several each gives a part; its name may have the ``{statistic}``.
 - ``each``: one part for every value; ``pool``: their rows all in one part. Arguments of the
   function, the first the outermost, each with its values or the claim's argument that lists them;
   a list of such tables runs through one after the other.
@@ -38,7 +38,7 @@ import inspect
 import itertools
 import math
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,13 +52,14 @@ from book.lab.evidence import Results, part, standard_error
 
 __all__ = ["Loader", "Quantity", "load"]
 
-STATISTICS = {
+STATISTICS: dict[str, Callable[[pd.Series], float]] = {
     "mean": pd.Series.mean,
     "min": pd.Series.min,
     "max": pd.Series.max,
     "sd": pd.Series.std,
     "count": pd.Series.sum,
     "share": pd.Series.mean,
+    "share_above_zero": lambda numbers: (numbers > 0).mean(),
 }
 WORDS = {"min": "lowest", "max": "highest"}
 SPREADS = ("sd", "se", "none")

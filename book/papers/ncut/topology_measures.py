@@ -14,7 +14,6 @@ from scipy import signal, stats
 from book.lab.criteria import Part
 from book.lab.evidence import Results, measurement, part, standard_error
 from book.papers.ncut.cells import cell, label
-from book.papers.ncut.measures import rows_mean
 from modgraph_lib import statistics
 
 __all__ = ["both_shuffles", "cohens_d", "modes", "right_tailed"]
@@ -52,7 +51,7 @@ def mean_cohens_d(
                     f"{'minus ' if sign < 0 else ''}d, "
                     + label(data=data, regularizer=regularizer, stage=stage),
                     [frame, kept],
-                    rows_mean(frame, "d"),
+                    frame["d"].mean,
                     lambda frame=frame: standard_error(frame["d"]),
                     spread_is="se",
                     fewest=2,

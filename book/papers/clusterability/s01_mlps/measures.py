@@ -1,7 +1,4 @@
-"""Measurements for claims of "Clusterability in Neural Networks" alone.
-
-Those it shares with its predecessor are in ``networks`` and ``identities``.
-"""
+"""Measurements for claims of "Clusterability in Neural Networks" alone."""
 
 from __future__ import annotations
 

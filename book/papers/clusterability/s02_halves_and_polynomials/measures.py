@@ -43,8 +43,8 @@ def mixture_between(
         low, high = (label(data=name) for name in _parts(mixture))
         where = _where(mixture, regularizer)
         parts += [
-            mean_gap(f"mixture minus {low}, {where}", mixed, first, relative=False),
-            mean_gap(f"{high} minus mixture, {where}", second, mixed, relative=False),
+            mean_gap(f"mixture minus {low}, {where}", mixed, first),
+            mean_gap(f"{high} minus mixture, {where}", second, mixed),
         ]
     return parts
 
@@ -59,7 +59,7 @@ def mixture_below_both(
         *singles, mixed = _mixture(results, mixture, regularizer, k, runs)
         where = _where(mixture, regularizer)
         parts += [
-            mean_gap(f"{label(data=name)} minus mixture, {where}", single, mixed, relative=False)
+            mean_gap(f"{label(data=name)} minus mixture, {where}", single, mixed)
             for name, single in zip(_parts(mixture), singles, strict=True)
         ]
     return parts

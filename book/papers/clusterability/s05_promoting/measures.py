@@ -91,7 +91,7 @@ def tags_gap_growth(
     """The lowering of n-cut by clusterable initialisation: after pruning minus before."""
     before, after = (_pair(results, data, architecture, stage, k, runs) for stage in BOTH)
     cells = [*before, *after]
-    gaps = [mean_gap("", *pair, relative=False) for pair in (before, after)]
+    gaps = [mean_gap("", *pair) for pair in (before, after)]
     return [
         part(
             "gap pruned minus gap unpruned",

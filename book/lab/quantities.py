@@ -130,7 +130,7 @@ class Quantity:
         for name, parameter in _parameters(self.function).items():
             if name not in self.of:
                 (needed if parameter.default is parameter.empty else optional).add(name)
-        told = {name for name, _ in swept} | {"runs", "statistic"}
+        told = {name for name, _ in swept} - listed | {"runs", "statistic"}
         keyword = functools.partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
         return inspect.Signature(
             [

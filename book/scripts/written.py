@@ -35,6 +35,8 @@ RENAMED = {
     ("CL-73", "cnn_pruning_gap"): "stack_pruning_gap",
     ("CL-74", "cnn_significant"): "stack_significant",
     ("CL-76", "cnn_highest_ncut"): "stack_highest_ncut",
+    ("CAL-9", "planted_significant"): "untrained_significant",
+    ("CAL-10", "planted_significant"): "untrained_significant",
 }
 
 # claim -> digest of its tests, and since when they read like that

@@ -21,12 +21,16 @@ from book.scripts.render import toc_files
 from book.scripts.sections import BUILD, ROOT
 
 NAME, WHOLE = "modgraph-book.pdf", "whole-book.html"
+OFFERS = "book/how_to_rerun"  # the page that links to it ...
+PLACE = re.compile(r'(<span id="whole-book-as-pdf">).*?(</span>)', re.DOTALL)  # ... here
 ARTICLE = re.compile(r"<article[^>]*>(.*?)</article>", re.DOTALL)
 SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL)
 ADDRESS = re.compile(r'\b(href|src)="([^"]*)"')
 STYLE = """<style>
+@page {size: A4; margin: 16mm}
 .book-page {break-before: page} .mg-explorer figure:nth-of-type(n+2) {display: none}
-body {padding: 0} main {max-width: 46rem; margin: auto}
+body {padding: 0} main {max-width: 46rem; margin: auto} pre {white-space: pre-wrap}
+details.admonition.hide {display: none}
 </style>"""
 
 
@@ -74,6 +78,22 @@ def _moved(found: re.Match, page: str, pages: Sequence[str]) -> str:
     return f'{kind}="{target}{query}"'
 
 
+def offer(html: Path) -> None:
+    """Put the link to the PDF where the page on re-running has a place for it.
+
+    Raises:
+        ValueError: the page has no such place.
+    """
+    page = html / f"{OFFERS}.html"
+    text = page.read_text("utf8")
+    size = (html / NAME).stat().st_size / 1e6
+    link = f' It is here: <a href="../{NAME}">{NAME}</a> ({size:.0f} MB).'
+    text, done = PLACE.subn(lambda found: found[1] + link + found[2], text)
+    if not done:
+        raise ValueError(f"{page} has no place for the link to the PDF")
+    page.write_text(text, "utf8")
+
+
 def main() -> int:
     """Command line; returns the exit status."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), "")
@@ -87,7 +107,7 @@ def main() -> int:
     try:
         subprocess.run(
             [chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer",
-             "--virtual-time-budget=120000", f"--print-to-pdf={target}", page.as_uri()],
+             "--generate-pdf-document-outline", "--virtual-time-budget=120000", f"--print-to-pdf={target}", page.as_uri()],
             check=True, capture_output=True, timeout=600,
         )  # fmt: skip
     except subprocess.SubprocessError as error:
@@ -95,6 +115,7 @@ def main() -> int:
         return 1
     finally:
         page.unlink()
+    offer(html)
     print(f"book: {target} ({target.stat().st_size / 1e6:.1f} MB)")
     return 0
 

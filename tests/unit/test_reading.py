@@ -121,6 +121,20 @@ def test_a_page_without_an_article_is_named(tmp_path):
         pdf.whole(tmp_path, ["one"])
 
 
+def test_the_pdf_is_linked_once_it_is_there(tmp_path):
+    page = tmp_path / "book" / "how_to_rerun.html"
+    page.parent.mkdir()
+    page.write_text('<p>Printed.<span id="whole-book-as-pdf"></span></p>')
+    (tmp_path / pdf.NAME).write_bytes(bytes(2_000_000))
+    pdf.offer(tmp_path)
+    pdf.offer(tmp_path)  # printing twice links once
+    assert page.read_text().count('<a href="../modgraph-book.pdf">') == 1
+    assert "2 MB" in page.read_text()
+    page.write_text("<p>Printed.</p>")
+    with pytest.raises(ValueError, match="has no place for the link"):
+        pdf.offer(tmp_path)
+
+
 def test_sphinx_alone_builds_from_the_same_configuration(tmp_path, monkeypatch):
     """Two pages with a numbered figure, in a process without Jupyter Book's own command."""
     monkeypatch.setenv("MODGRAPH_PLAIN", "1")

@@ -38,7 +38,7 @@ import inspect
 import itertools
 import math
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,6 @@ STATISTICS: dict[str, Callable[[pd.Series], float]] = {
     "share_above_zero": lambda numbers: (numbers > 0).mean(),
 }
 WORDS = {"min": "lowest", "max": "highest"}
-SPREADS = ("sd", "se", "none")
 KEYS = (*STATISTICS, "each", "pool", "of", "minus", "paired", "spread", "default", "part")
 
 PLACE = re.compile(r"\{(\w+)(?::[^{}]*)?\}")  # {name}, or {name:g} with a format
@@ -96,8 +95,8 @@ class Quantity:
     function: str
     statistics: Mapping[str, str]
     part: str
-    each: Any = field(default_factory=dict)
-    pool: Any = field(default_factory=dict)
+    each: Sequence[Arguments] = ({},)
+    pool: Sequence[Arguments] = ({},)
     of: Arguments = field(default_factory=dict)
     minus: Arguments = field(default_factory=dict)
     paired: bool = False
@@ -120,9 +119,7 @@ class Quantity:
     @property
     def __signature__(self) -> inspect.Signature:
         """What a claim has to give, and what it may: as a function under ``@measurement`` says."""
-        swept = [
-            item for sweep in (self.each, self.pool) for t in _tables(sweep) for item in t.items()
-        ]
+        swept = [item for table in (*self.each, *self.pool) for item in table.items()]
         listed = {values for _, values in swept if isinstance(values, str)}
         texts = (self.part, *self.statistics.values(), *self.of.values(), *self.minus.values())
         needed = listed.union(*map(_fields, texts))
@@ -224,22 +221,27 @@ def _checked(name: str, function: str, given: Mapping[str, Any]) -> Quantity:
             ast.parse(PLACE.sub("x", expression), mode="eval")
         except SyntaxError:
             raise ValueError(f"{name}: {statistic}: {expression!r} is no expression") from None
-    if given.get("spread", "sd") not in SPREADS:
-        raise ValueError(f"{name}: spread is one of {', '.join(SPREADS)}, not {given['spread']!r}")
-    if given.get("paired") and ("minus" not in given or "pool" in given):
-        raise ValueError(f"{name}: paired needs a minus, and no pool")
+    spreads = ("none", "se") if "minus" in given else ("none", "se", "sd")
+    if given.get("spread", "se") not in spreads:
+        raise ValueError(f"{name}: spread is one of {', '.join(spreads)}, not {given['spread']!r}")
+    if "spread" in given and "mean" not in given:
+        raise ValueError(f"{name}: spread is that of a mean")
+    if ("minus" in given and "pool" in given) or ("paired" in given and "minus" not in given):
+        raise ValueError(f"{name}: a pool has no minus, and paired needs one")
     rest = {key: value for key, value in given.items() if key not in STATISTICS}
+    for key in ("each", "pool"):
+        tables = rest.get(key, {})
+        rest[key] = tables if isinstance(tables, list) else [tables]
     return Quantity(name, function, statistics, **rest)
 
 
-def _tables(sweep: Any) -> list[Arguments]:
-    return sweep if isinstance(sweep, list) else [sweep]
-
-
-def _grid(sweep: Any, given: Arguments) -> Iterator[Arguments]:
+def _grid(tables: Sequence[Arguments], given: Arguments) -> Iterator[Arguments]:
     """Every combination of values; one without any where there is nothing to run through."""
-    for table in _tables(sweep):
+    for table in tables:
         lists = [given[values] if isinstance(values, str) else values for values in table.values()]
+        for name, values in zip(table.values(), lists, strict=True):
+            if not isinstance(values, list | tuple):
+                raise ValueError(f"{name} is a list of values, not {values!r}")
         for values in itertools.product(*lists):
             yield dict(zip(table, values, strict=True))
 

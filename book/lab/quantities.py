@@ -22,7 +22,7 @@ their rows, for instance::
   seeds that both have.
 - ``spread``: "sd", "se" or "none" where it is not the usual one. A mean has a standard deviation,
   a difference of means its standard error, anything else none.
-- ``default``: the claim's arguments that need not be given.
+- ``default``: the claim's arguments that need not be given; ``runs`` is the claim's.
 - ``part``: the part's name. A module with such a function may have a ``word(value)`` for it.
 
 In a text ``{name}`` stands for an argument. A claim uses a quantity as it does a function under
@@ -109,7 +109,8 @@ class Quantity:
         Raises:
             ValueError: an expression names what is no column of the rows.
         """
-        given = {**self.default, **arguments, "runs": runs}
+        told = {**arguments, "runs": runs}
+        given = {name: _filled(value, told) for name, value in self.default.items()} | told
         return [
             self._part(results, {**given, **one}, statistic)
             for one in _grid(self.each, given)

@@ -141,13 +141,14 @@ def test_tables_of_values_come_one_after_the_other(quantity):
 
 def test_texts_hold_arguments(quantity):
     found = quantity(
-        "count: 'score > {least}', each: {letter: [a, b]}, default: {least: 1.5}, "
-        "of: {kind: '{letter}', shift: '{from}'}",
-        part="{from:03d}",
+        "count: 'score > {least}', each: {letter: [a, b]}, default: {least: 1.5, first: '{runs}'}, "
+        "of: {kind: '{letter}', shift: '{first}'}",
+        part="{first:03d}",
     )
-    parts = found(ROWS, runs=3, **{"from": 4})
-    assert [(part.name, part.observed) for part in parts] == [("004", 2), ("004", 3)]
-    assert found(ROWS, runs=3, least=5, **{"from": 4})[1].observed == 1
+    parts = found(ROWS, runs=3)
+    assert [(part.name, part.observed) for part in parts] == [("003", 2), ("003", 3)]
+    assert found(ROWS, runs=3, least=5)[1].observed == 1
+    assert found(ROWS, runs=3, first=7)[0].name == "007"
 
 
 def test_what_a_claim_has_to_give_is_in_the_signature(quantity):

@@ -96,8 +96,9 @@ def paper_markdown(paper: str, frame: pd.DataFrame, *, figure: str = "", root: s
         " ".join(said(one["says"], frame) for one in shown),
         figure,
         "## Does its abstract hold?",
-        "What the abstract states, in our words, and the claims of the paper that make it "
-        "checkable. The verdict on a sentence follows from those claims that could be decided.",
+        "Below is what the abstract states, in our words, with the claims of the paper that make "
+        "it checkable. The verdict on a sentence follows from those of its claims that could be "
+        "decided.",
         *(_state(state, frame, root) for state in entry["states"]),
         "## All claims, by verdict and grade",
         f"{len(of_paper)} claims: {told}. [Their tests and numbers]({root}book/scorecard.md).",
@@ -163,5 +164,6 @@ def _line(claim: Any, root: str, *, grade: bool = False) -> str:
     name = f'<a href="{root}{claim.evidence}">{claim.id}</a>' if claim.evidence else claim.id
     words = f" ({GRADE_WORDS[grade_of(claim.scale)]})" if grade_of(claim.scale) else ""
     verdict = f"{mark(claim.verdict)}{words}: " if grade else ""
-    needs = f" <small>({claim.verdict})</small>" if not grade and "(" in claim.verdict else ""
+    _, bracket, why = claim.verdict.partition("(")
+    needs = f" <small>({why}</small>" if bracket and not grade else ""
     return f"<li>{name} {verdict}{claim.claim}{needs}</li>"

@@ -42,8 +42,8 @@ ANSWERS = {
 }
 OUTCOMES = {MET: "✓", UNCLEAR: "?", NOT_MET: "✗"}
 WRITTEN = {
-    "before": "This test was committed before the first of its rows.",
-    "after": "This test, as it reads now, was committed after the first of its rows.",
+    "before": "This test was committed before the first of its rows was made.",
+    "after": "This test, in its present form, was committed after the first of its rows was made.",
 }
 
 
@@ -89,7 +89,7 @@ def _number(claim: Any) -> str:
     if not parts:
         return ""
     if len(parts) == 1:
-        told = f"{_text(claim.observed)}; asked: {parts[0]['asked']}{p_of(parts[0])}"
+        told = f"{_text(claim.observed)}; required: {parts[0]['asked']}{p_of(parts[0])}"
         return f'<span class="mg-number">{told}</span>'
     met = sum(part["outcome"] == MET for part in parts)
     return f'<span class="mg-number">{met} of {len(parts)} parts met</span>'
@@ -111,15 +111,15 @@ def _behind(claim: Any, link: str, own: bool) -> str:
     if claim.criterion_text:
         met = "Yes, if" if own else "Met if"
         pieces.append(f"<strong>{met}</strong> {_lower(claim.criterion_text)}")
-        pieces.append(f"<strong>Why so:</strong> {_text(claim.reason)}")
+        pieces.append(f"<strong>Why this test:</strong> {_text(claim.reason)}")
     elif claim.reason:
         pieces.append(_text(claim.reason))
     parts = [part for part in claim.parts if part["outcome"] in OUTCOMES]
     if parts:
         shown = claim.observed.split("; ")
         lines = [
-            f"<li>{OUTCOMES[part['outcome']]} {_text(said)}; "
-            f"asked: {part['asked']}{p_of(part)}</li>"
+            f"<li>{OUTCOMES[part['outcome']]} {_text(said)}; required: "
+            f"{part['asked']}{p_of(part)}</li>"
             for part, said in zip(parts, shown, strict=False)
         ]
         pieces.append(f"<strong>Measured:</strong><ul>{''.join(lines)}</ul>")
@@ -127,7 +127,7 @@ def _behind(claim: Any, link: str, own: bool) -> str:
         pieces.append(f"<strong>Evidence:</strong> {_text(claim.scale)}.")
     if claim.released:
         pieces.append(
-            "<strong>By what the released code did,</strong> where it departs from the text: "
+            "<strong>By the released code,</strong> where it departs from the text: "
             f"{mark(claim.released)}."
         )
     if claim.explanation:

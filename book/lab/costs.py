@@ -35,7 +35,7 @@ class Costs:
 
     @classmethod
     def known(cls, *, train: bool) -> Costs:
-        """What records and cache say now; ``train``: as if there were no networks."""
+        """What records and networks say now; ``train``: as if there were no networks."""
         found: dict[str, float] = {}
         for experiment in registry.experiments():
             try:
@@ -54,7 +54,7 @@ class Costs:
 
     def of(self, experiment: Experiment, record: dict) -> tuple[float, str]:
         """Seconds that a record should take, or why it cannot be computed here."""
-        config, own = record["config"], record["provenance"]["seconds"]
+        config, own = record["config"], experiment.share * record["provenance"]["seconds"]
         if not experiment.recomputes:
             return 0.0, "no way to compute it anew"
         if config.get("weights") == "imagenet":
@@ -87,9 +87,10 @@ class Costs:
 
 
 def _networks() -> frozenset[str]:
-    """Of which configurations the cache has trained networks; files are checked when used."""
+    """Of which configurations there are trained networks; files are checked when used."""
     found = set()
-    for path in (cache.cache_root() / "networks").glob("*.safetensors"):
+    cached = (cache.cache_root() / "networks").glob("*.safetensors")
+    for path in (*cached, *store.shipped_networks()):
         damaged = suppress(SafetensorError, OSError, KeyError, TypeError, ValueError)
         with damaged, safe_open(path, "pt") as file:
             found.add(_key(json.loads(file.metadata()["facts"])["config"]))

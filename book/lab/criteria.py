@@ -140,7 +140,7 @@ def asked(criterion: Criterion) -> str:
         "below": f"below {high}",
         "count": f"{low} of {criterion.runs}{slack}",
         "count_at_least": f"at least {low} of {criterion.runs}",
-        "occurs": "one at least",
+        "occurs": "at least one",
         "near_zero": f"within {high} of zero{BY_T}",
         "ordered": f"above zero{BY_T}",
         "not_ordered": f"not below zero{BY_T}",

@@ -34,7 +34,8 @@ class Experiment:
         schema: version of what a result holds; a part of every key.
         key: ``key(config, root)``: the facts a record is found by.
         recompute: config -> its result anew, for ``verify``; None for ``measure``.
-        in_part: ``recompute`` does a small part, whatever the record itself took.
+        in_part: ``recompute`` does a small part that needs no trained network.
+        share: of the seconds that a record's measuring took, what ``recompute`` takes.
         compare: (stored result, new result) -> outcome and a line of detail.
         keep: which local records are worth committing; a quick run's are not.
     """
@@ -47,6 +48,7 @@ class Experiment:
     key: Callable[[Any, str | None], Mapping[str, Any]] = sweep.key_config
     recompute: Callable[[Any], Record] | None = None
     in_part: bool = False
+    share: float = 1.0
     compare: Callable[[Record, Record], tuple[str, str]] = compare.results
     keep: Callable[[Record], bool] = lambda record: True
 

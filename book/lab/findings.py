@@ -92,14 +92,14 @@ def markdown(frame: pd.DataFrame, *, root: str = "../") -> str:
         [
             "# What we found",
             STYLE,
-            "Every number below is read from the result rows when this page is built. Behind each "
-            "sentence stand the claims it rests on, with their verdicts and the grade of their "
-            "evidence; each leads to where it was measured.",
+            "Every number below is read from the result rows when this page is built. Under each "
+            "sentence you find the claims that it rests on, with their verdicts and the grade of "
+            "their evidence. Each claim links to the place where it was measured.",
             *lines,
-            "## Counted",
-            "Some statements weigh more than others: those that a paper's abstract rests on are "
-            "counted beside all of them. Each paper's page says whether its abstract holds; the "
-            "[scorecard](scorecard.md) has every claim.",
+            "## The counts",
+            "Some statements matter more than others. The table counts those that a paper's "
+            "abstract rests on, and beside them all statements. Each paper's page says whether "
+            "its abstract holds. The [scorecard](scorecard.md) has every claim.",
             "```{include} counts.md\n```",
             *(f"- [{title}]({root}papers/{paper}.md)" for paper, title in PAPERS.items()),
         ]

@@ -151,7 +151,8 @@ class Quantity:
         @functools.cache
         def groups() -> list[pd.Series]:
             """The numbers of each group of networks; their differences where paired."""
-            found = [pd.concat([self._values(rows, expression) for rows in first])]
+            pool = [self._values(rows, expression) for rows in first]
+            found = [pd.concat(pool) if self.pool[0] else pool[0]]
             found += [self._values(rows, expression) for rows in second]
             return [found[0] - found[1]] if self.paired else found
 

@@ -96,10 +96,11 @@ def scorecard_markdown(
     decided = (frame["written"] != "").sum()
     pieces = [
         "# Scorecard",
-        f"{len(frame)} statements of the five papers. Each is tested by one sentence, and each "
-        "verdict is computed from the committed result rows by [these rules](claim-rules). "
-        f"Of the {decided} verdicts that rest on rows, {after} come from a test that, as it reads "
-        "now, was committed after its first row; each claim says which it is.",
+        f"This page lists {len(frame)} statements of the five papers. One sentence says how each "
+        "is tested, and each verdict is computed from the committed result rows by [these "
+        f"rules](claim-rules). {decided} verdicts rest on rows. The tests of {after} of them, in "
+        "their present form, were committed after their first row was made. Each claim says "
+        "whether its test was.",
         STYLE,
         by_chance(frame),
         _summary_markdown(summary(frame)),
@@ -124,10 +125,10 @@ def by_chance(frame: pd.DataFrame) -> str:
     known = [part for part in parts if part["outcome"] in OUTCOMES and part["spread"] > 0]
     met = sum(part["outcome"] == MET for part in known)
     return (
-        f"{len(known)} parts of these claims compare means, and ask for a difference beyond noise "
-        f"(two standard errors, or what t asks for at 95% where networks are few). {met} show one. "
-        f"Were there no difference behind any of them, about {0.025 * len(known):.0f} would be "
-        "expected to show one by chance."
+        f"{len(known)} parts of these claims compare means and require a difference beyond noise "
+        f"(two standard errors, or as many as t requires at 95% where networks are few). {met} "
+        "show such a difference. If none of them had a real difference, about "
+        f"{0.025 * len(known):.0f} would be expected to show one by chance."
     )
 
 

@@ -28,7 +28,7 @@ def status_line(
         evidence, cost: the same in words, and what the page takes to run.
         results: as for ``ledger.verdicts``; None reads the store.
     """
-    said = "the question of this page is ours; no claim rests on it"
+    said = "none; the question of this page is ours, and no claim rests on it"
     if section in set(ledger.load_claims()["section"]):
         results = ledger.load_results() if results is None else results
         totals = ledger.summary(ledger.verdicts(results, section=section)).loc["all"]
@@ -46,7 +46,7 @@ def status_line(
         f"""
         **Paper:** {paper}<br>
         **Verdicts so far:** {said}<br>
-        **Evidence at hand:** {evidence}<br>
+        **Evidence so far:** {evidence}<br>
         **Cost:** {cost}<br>
         **Digests:** library `{library_digest()}` (version {modgraph_lib.__version__}),
         rows and their data `{digest}`

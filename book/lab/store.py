@@ -35,6 +35,11 @@ def results_root() -> Path:
     return Path(os.environ.get("MODGRAPH_RESULTS") or REPOSITORY / "data" / "results")
 
 
+def shipped_networks() -> list[Path]:
+    """Trained networks that lie beside the committed records, so that these can be checked."""
+    return sorted(results_root().with_name("networks").glob("*.safetensors"))
+
+
 def check_writable() -> None:
     """OSError now, which names the folder, where committed records could not be written."""
     probe = results_root() / f".probe-{os.getpid()}"

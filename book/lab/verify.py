@@ -2,7 +2,8 @@
 
 Every row is held against its digest and its key. Then files take turns: of each a row is drawn
 that the time left allows, and computed with nothing of its result at hand; weights come from the
-cache where the network of that configuration is there, whole by its digest, else it is trained.
+cache or from ``data/networks`` where the network of that configuration is there, whole by its
+digest, else it is trained.
 
 Training is chaotic in the last bits, so another processor gives another network of the same kind:
 identical numbers are expected on the machine that made a record, agreement within stated
@@ -214,13 +215,15 @@ def _empty_cache() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _cache_of_networks(train: bool) -> Iterator[None]:
-    """A cache that holds no record, and the trained networks of the real one unless ``train``."""
-    networks = cache.cache_root() / "networks"
+    """A cache that holds no record, and the trained networks there are unless ``train``."""
+    own = (cache.cache_root() / "networks").glob("*.safetensors")
+    # Of a network that is both shipped and in the cache, the cache's.
+    found = {} if train else {path.name: path for path in (*store.shipped_networks(), *own)}
     with _empty_cache() as folder:
         (folder / "networks").mkdir()
-        for path in () if train else networks.glob("*.safetensors"):
+        for name, path in found.items():
             # A link, which is replaced and never followed where a network is written.
-            (folder / "networks" / path.name).symlink_to(path.resolve())
+            (folder / "networks" / name).symlink_to(path.resolve())
         yield
 
 

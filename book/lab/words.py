@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 import modgraph_lib
 from book.lab.show import NOT_RUN
 
-__all__ = ["Origin", "command", "drawn", "library_digest", "origin", "rows_digest", "say"]
+__all__ = ["Origin", "command", "drawn", "library_digest", "origin", "rows_digest", "say", "work"]
 
 
 def say(text: str) -> Markdown:
@@ -58,6 +58,18 @@ def origin(rows: pd.DataFrame) -> Origin:
         commits=", ".join(commits),
         notes="; ".join(sorted({note for note in rows.get("data_note", ()) if note})),
     )
+
+
+def work(seconds: float) -> str:
+    """So many hours of work; minutes where an hour would be rounded away.
+
+    >>> work(100), work(2000), work(9000)
+    ('2 minutes of work', '33 minutes of work', '2.5 hours of work')
+    """
+    if seconds < 3600:
+        minutes = max(1, round(seconds / 60))
+        return f"{minutes} minute{'s' * (minutes > 1)} of work"
+    return f"{seconds / 3600:.1f} hours of work"
 
 
 def command(section: str, scale: str = "paper", extra: str = "") -> Markdown:

@@ -94,6 +94,8 @@ def run_notebook(source: Path, output: Path, *, cwd: Path, timeout: int) -> nbfo
             log_output=False,
             execution_timeout=timeout,
             config=config,
+            # Two dots to a pixel, for sharp screens; the size to show it at goes with the picture.
+            extra_arguments=["--InlineBackend.figure_formats={'retina'}"],
         )
 
 

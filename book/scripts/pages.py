@@ -14,12 +14,13 @@ import json
 import statistics
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import pandas as pd
 
 import modgraph_lib
-from book.scripts import shared_cache
+from book.scripts import pictures, shared_cache
 from book.scripts.reading import Opening
 
 PUBLIC = modgraph_lib.FACE
@@ -94,11 +95,18 @@ def openings() -> dict[str, Opening]:
     return {name: Opening(**entry) for name, entry in found.items()}
 
 
-def figure_of(notebook: nbformat.NotebookNode, name: str) -> tuple[str, bytes, str, str] | None:
-    """A figure of an executed section: kind ("png" or "svg"), content, caption, description.
+class Figure(NamedTuple):
+    """A figure of an executed section; ``width`` is that at which it is shown, "" for its own."""
 
-    None where it was not drawn for want of rows.
-    """
+    kind: str
+    content: bytes
+    caption: str
+    alt: str
+    width: str
+
+
+def figure_of(notebook: nbformat.NotebookNode, name: str) -> Figure | None:
+    """A figure of an executed section, as "png" or "svg"; None where there were no rows for it."""
     for cell in notebook.cells:
         said = cell.metadata.get("mystnb", {})
         if said.get("figure", {}).get("name") != name:
@@ -106,8 +114,10 @@ def figure_of(notebook: nbformat.NotebookNode, name: str) -> tuple[str, bytes, s
         for output in cell.get("outputs", ()):
             for kind, mime in (("svg", "image/svg+xml"), ("png", "image/png")):
                 if text := output.get("data", {}).get(mime):
-                    content = text.encode() if kind == "svg" else base64.b64decode(text)
-                    return kind, content, said["figure"]["caption"], said["image"]["alt"]
+                    png = kind == "png"
+                    content = pictures.light(base64.b64decode(text)) if png else text.encode()
+                    caption, alt = said["figure"]["caption"], said["image"]["alt"]
+                    return Figure(kind, content, caption, alt, pictures.width(output))
     return None
 
 
@@ -115,9 +125,9 @@ def api() -> str:
     """API reference from the docstrings of every public name."""
     parts = [
         "# API reference",
-        "The names below are the library's public face; everything else may change without "
-        "notice. All of them take ordinary PyTorch modules or NumPy arrays. Import what you "
-        "need: `from modgraph_lib import graphs, clustering`.",
+        "The names below are the library's public interface; everything else may change without "
+        "notice. All of them take ordinary PyTorch modules or NumPy arrays. Import what you need: "
+        "`from modgraph_lib import graphs, clustering`.",
     ]
     for short, names in PUBLIC.items():
         full = f"modgraph_lib.{short}"
@@ -147,22 +157,23 @@ def run_times(executed: Mapping[str, nbformat.NotebookNode], results: Path) -> s
     """
     parts = [
         "# Run times and versions",
-        "Nothing on this page is typed by hand: it is drawn from the runs themselves.",
+        "Nothing on this page is typed by hand. All of it comes from the runs themselves.",
         "## This build",
         "Every section of the book was executed at the quick scale before this page was "
-        "rendered. Sections whose notebook, library and data had not changed since an earlier "
-        "build were taken over from it; the date says when each really ran.",
+        "rendered. A section whose notebook, library and data had not changed since an earlier "
+        "build was taken over from that build. The date says when each section really ran.",
         build_table(executed),
         *environment_tables(executed),
         "## Measured against peers",
         bench_table(results / "bench.json"),
         "## The committed rows",
-        "What the tables of the book rest on: the rows in `data/results`, each with its own "
-        "provenance. Seconds are the sum over rows of what each took where it ran; networks "
-        "trained side by side share that time between them. Uncommitted: rows whose code had "
-        "changes that were not committed as it ran; `make verify` recomputes these first.",
+        "The tables of the book rest on the rows in `data/results`. Each row has its own "
+        "provenance. The seconds are a sum over the rows: each counts the time that it took on the "
+        "machine where it ran, and networks that were trained side by side share their time. "
+        '"Uncommitted" counts rows whose code had changes that were not committed when it ran; '
+        "`make verify` recomputes these first.",
         records_table(results),
-        "## A cache that many share",
+        "## A cache that many runs share",
         shared_cache.text(results),
     ]
     return "\n\n".join(parts) + "\n"
@@ -248,8 +259,9 @@ def bench_table(path: Path) -> str:
         "medians over the repeats",
     ]
     intro = (
-        "Each line pairs ours with what one would otherwise write, in turn, on one machine "
-        "(`make bench`). The ratio is the peer's seconds over ours: above 1, ours is faster."
+        "Each line compares our code with the code that one would otherwise write. Both ran in "
+        "turn on one machine (`make bench`). The ratio is the peer's seconds divided by ours: "
+        "above 1, ours is faster."
     )
     return "\n\n".join([intro, table(columns, rows), "; ".join(filter(None, facts)) + "."])
 

@@ -107,7 +107,8 @@ def main() -> int:
     try:
         subprocess.run(
             [chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer",
-             "--generate-pdf-document-outline", "--virtual-time-budget=120000", f"--print-to-pdf={target}", page.as_uri()],
+             "--generate-pdf-document-outline", "--virtual-time-budget=120000",
+             f"--print-to-pdf={target}", page.as_uri()],
             check=True, capture_output=True, timeout=600,
         )  # fmt: skip
     except subprocess.SubprocessError as error:

@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 from book.lab.claims import PAPERS
+from book.scripts import pictures
 from book.scripts.sections import MARKER
 
 __all__ = ["Opening", "arranged", "for_download", "for_readers", "is_progress"]
@@ -25,10 +26,9 @@ PAPER = re.compile(r"^\*\*Paper:\*\* (.+?)<br>")
 LONG = 24  # rows of a table that is folded among the evidence
 AT_THE_END = "How this page was made"
 NEEDS = (
-    "*Needs Python 3.11 or later with the book's packages "
-    "(`pip install -c constraints.txt -e '.[all]' -e ./book` in the book's source, which "
-    "“How to re-run it” tells how to get). The defaults below take about a minute on a laptop and "
-    "download nothing.*"
+    "*Needs Python 3.11 or later with the book's packages (`pip install -c constraints.txt -e "
+    "'.[all]' -e ./book` in the book's source; “How to re-run it” says where to get it). The "
+    "defaults below take about a minute on a laptop and download nothing.*"
 )
 
 
@@ -56,6 +56,10 @@ def for_readers(notebook: NotebookNode) -> NotebookNode:
         lines = cell.source.splitlines()
         cell.source = "\n".join(line for line in lines if line.strip() != MARKER)
         cell.outputs = [one for one in cell.outputs if not (is_progress(one) or is_widget(one))]
+        for output in cell.outputs:
+            pictures.lighten(output)
+            if width := pictures.width(output):
+                cell.metadata.setdefault("mystnb", {}).setdefault("image", {})["width"] = width
         if any("text/markdown" in output.get("data", ()) for output in cell.outputs):
             for part in ("figure", "image"):
                 cell.metadata.get("mystnb", {}).pop(part, None)
@@ -174,7 +178,7 @@ def opened(cells: list[NotebookNode], opening: Opening) -> list[NotebookNode]:
     answer = [new_markdown_cell(f"**The answer.** {opening.says}")]
     if figure:
         see = new_markdown_cell(f"**What to see.** {opening.see}")
-        there = new_markdown_cell(f"{{numref}}`{opening.figure}` stands at the top of this page.")
+        there = new_markdown_cell(f"{{numref}}`{opening.figure}` is at the top of this page.")
         rest.insert(cells.index(figure[0]), there)
         answer += [figure[0], see]
     return [*rest[:where], *answer, *rest[where:]]

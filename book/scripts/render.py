@@ -93,11 +93,11 @@ def stage_papers(source: Path, executed: dict[str, nbformat.NotebookNode]) -> No
         chosen, text = entry["figure"], ""
         notebook = executed.get(chosen["section"])
         if notebook and (found := pages.figure_of(notebook, chosen["name"])):
-            kind, content, caption, alt = found
-            (folder / f"{name}.{kind}").write_bytes(content)
+            (folder / f"{name}.{found.kind}").write_bytes(found.content)
+            width = f":width: {found.width}\n" if found.width else ""
             text = (
-                f"```{{figure}} {name}.{kind}\n:name: fig-paper-{name}\n"
-                f":alt: {' '.join(alt.split())}\n\n{caption.strip()}\n"
+                f"```{{figure}} {name}.{found.kind}\n:name: fig-paper-{name}\n{width}"
+                f":alt: {' '.join(found.alt.split())}\n\n{found.caption.strip()}\n"
                 f"From [its section](../notebooks/{chosen['section']}.ipynb).\n```"
             )
         (folder / f"{name}.md").write_text(pages.paper(name, text), "utf8")

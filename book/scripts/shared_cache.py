@@ -42,16 +42,16 @@ def text(results: Path) -> str:
             )
     return "\n".join(
         [
-            f"{MANY:,} configurations ask the cache for {MANY:,} claims, looks, records and "
-            f"networks. On the disk where this was measured ({found['provenance']['date'][:10]}, "
-            f"medians of {found['times']}): {parts}, in all {1000 * one:.0f} ms a configuration. "
-            "If the file system did one thing after another, it would be full from the number of "
-            "workers in the last column; below it, workers wait for their own work alone. A "
-            "network file system answers more slowly: measure yours with "
-            "`python -m tests.benchmarks.store`, and divide.",
+            f"{MANY:,} configurations make {MANY:,} claims, look-ups, records and networks in the "
+            f"cache. On the disk where this was measured ({found['provenance']['date'][:10]}, "
+            f"medians of {found['times']}) they took {parts}: in all {1000 * one:.0f} ms per "
+            "configuration. If the file system did one thing after another, it would be busy all "
+            "the time from the number of workers in the last column on. With fewer workers, none "
+            "has to wait for the cache. A network file system answers more slowly: measure yours "
+            "with `python -m tests.benchmarks.store`, and divide.",
             "",
             f"| a configuration | seconds (median of our rows) | days of one core for {MANY:,} "
-            "| of the cache | workers until the cache is the limit |",
+            "| time in the cache | workers at which the cache becomes the limit |",
             "|---|---:|---:|---:|---:|",
             *rows,
         ]

@@ -57,6 +57,12 @@ def test_phone_needs_no_sideways_scrolling(browser, page):
     browser.open(page, size=PHONE)
     wide, window = browser.script("return [document.documentElement.scrollWidth, innerWidth]")
     assert wide <= window
+    small = browser.script(  # letters of 8.5 pt, drawn for 100 dots an inch
+        "return [...document.querySelectorAll('article figure img')].filter(e => e.offsetParent)"
+        ".map(e => 11.8 * e.clientWidth / (Number(e.style.width.replace('px', '')) || 720))"
+        ".filter(size => size < 11)"
+    )
+    assert small == []
     browser.screenshot(f"{name_of(page)}-phone")
 
 

@@ -295,7 +295,8 @@ class TestRender:
     def test_a_figure_that_was_not_drawn_has_no_caption(self):
         prompt = {"code_prompt_show": "Show"}
         caption = {"mystnb": {"figure": {"name": "fig-a", "caption": "Ours."}, **prompt}}
-        kinds = ({"text/markdown": "*Not run yet.*", "text/plain": "..."}, {"image/png": ""})
+        drawn = {"image/svg+xml": "<svg/>"}
+        kinds = ({"text/markdown": "*Not run yet.*", "text/plain": "..."}, drawn)
         cells = [
             new_code_cell("f()", outputs=[new_output("execute_result", data=kind)],
                           metadata=copy.deepcopy(caption))

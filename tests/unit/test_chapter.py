@@ -74,7 +74,7 @@ def test_everything_can_be_shown_before_anything_is_run(nothing):
 def test_rows_at_the_papers_settings_are_found_and_told(ten):
     rows = rows_of()
     assert len(rows) == 10
-    assert "10 networks, 0.2 hours of work (cpu), 2026-01-02" in chapter.provenance(rows).data
+    assert "10 networks, 15 minutes of work (cpu), 2026-01-02" in chapter.provenance(rows).data
     html = chapter.beside("surprisingly_modular/table_1").to_html()
     assert "1.945 ± 0.030" in html and "10 of 10" in html
     assert "1 of 6 cells have been run" in chapter.differences("surprisingly_modular/table_1").data
@@ -103,7 +103,7 @@ def test_cells_of_one_or_two_networks_are_told_apart(ten):
     ten["k"] = 12  # the second paper prints no spread over networks
     said = chapter.differences("clusterability/table_a5").data
     assert "2 of 8 cells have been run" in said
-    assert "(1 of fewer than 3 networks, without a spread)" in said
+    assert "(cells of fewer than 3 networks, without a spread: 1)" in said
     assert "no regulariser" in said.split("2 SD")[1]
     assert "L1" not in said.split("2 SD")[1]
 

@@ -133,7 +133,7 @@ def test_without_rows_everything_says_so():
     assert differences.patterns(pd.DataFrame(), name="t").data == community.NOT_RUN
     assert differences.heat_maps(pd.DataFrame()).data == community.NOT_RUN
     text = community.status("community_modularity/03_training", epochs.stored_rows({}), {}).data
-    assert "nothing beyond digits" in text and "2 not run yet" in text
+    assert "only digits have been run" in text and "2 not run yet" in text
 
 
 def test_status_names_the_networks(watched):

@@ -104,7 +104,7 @@ def test_looks_are_stored_and_found_again():
     experiment = dead_units.EXPERIMENT
     assert not experiment.keep(records[0])
     assert "1 networks of this page" in shown.here(dead_units.table(records)).data
-    assert "No network" in shown.here(dead_units.table([])).data
+    assert "ask for no network" in shown.here(dead_units.table([])).data
 
 
 def look(**changes):

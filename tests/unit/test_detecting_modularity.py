@@ -87,6 +87,15 @@ def test_a_record_can_be_rebuilt_and_measured_again(record, train):
     assert again["result"]["partitions"] == record["result"]["partitions"]
 
 
+def test_the_first_sub_clusters_are_checked_anew(record):
+    now = lesion.EXPERIMENT.again(record)
+    assert 1 <= len(now["partitions"][0]["size"]) <= 6
+    assert lesion.EXPERIMENT.compare(record["result"], now)[0] == "identical"
+    now["partitions"][0]["correct"][0][0] *= 2
+    outcome, detail = lesion.EXPERIMENT.compare(record["result"], now)
+    assert outcome == "differs" and detail.startswith("correct off by")
+
+
 def test_residuals_are_of_a_line_through_all_twenty_points():
     rng = np.random.default_rng(0)
     drop = rng.random((3, 20))

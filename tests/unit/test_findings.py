@@ -35,4 +35,4 @@ def test_numbers_come_from_the_parts():
 def test_a_finding_whose_verdict_changed_is_not_shown():
     page = findings.markdown(pd.concat([ledger.verdicts({}), questions.answers({})]))
     assert "not shown" not in page and "easier to cut" not in page
-    assert "Counted" in page
+    assert "The counts" in page

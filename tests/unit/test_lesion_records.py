@@ -188,6 +188,17 @@ def test_run_one_is_stored_and_tells_what_the_library_finds(own_cache):
         assert one.importance() == two.importance()
 
 
+def test_the_first_sub_modules_are_checked_anew(own_cache):
+    (config,) = experiment.configs(small(pairs="important"))
+    first = experiment.run_one(config)
+    now = experiment.EXPERIMENT.again(first)
+    assert 1 <= len(now["submodules"]) <= 4 and now["pairs"] == []
+    compare = experiment.EXPERIMENT.compare
+    assert compare(first["result"], now)[0] == "identical"
+    first["result"]["submodules"][0]["random"][-1] += 1
+    assert compare(first["result"], now)[0] != "identical"
+
+
 def test_other_weights_get_another_record(own_cache, monkeypatch):
     (config,) = experiment.configs(small(pairs="important"))
     first = experiment.run_one(config)
@@ -239,7 +250,7 @@ def test_tables_beside_the_paper():
     assert list(random.columns) == ["paper", "bias kept", "activation zero"]
     assert random.loc["layer 1", "bias kept"] == pytest.approx(0.2)
     assert random.loc["layer 4", "paper"] == pytest.approx(0.3, abs=0.02)
-    assert "Nearer to the printed numbers" in tables.which_definition(results).data
+    assert "is nearer to the printed numbers" in tables.which_definition(results).data
     readings = tables.claims_by_kind(results, name="t").data
     assert readings.shape[0] >= 7
     assert len(tables.submodules_listed(tables.printed_submodules(), name="t").data) == 24

@@ -1,12 +1,18 @@
 """A page is arranged from a notebook; what archive, PDF and plain Sphinx make of pages."""
 
+import base64
+import io
 import tarfile
 
+import numpy as np
 import pytest
 import yaml
+from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
-from book.scripts import dist, pdf, plain, reading, render
+from book.lab import words
+from book.scripts import dist, pdf, pictures, plain, reading, render
 
 STATUS = (
     "**Paper:** Clusterability in Neural Networks<br>\n**Verdicts so far:** 2<br>\n**Cost:** 1 s"
@@ -18,9 +24,23 @@ def code(source, text="", **metadata):
     return new_code_cell(source, outputs=outputs, metadata=metadata)
 
 
+def drawing():
+    """A chart with some hundred colours, at two dots to a pixel."""
+    figure = Figure((0.8, 0.4), dpi=200)
+    figure.subplots().scatter(range(9), range(9), c=range(9), s=90)
+    stream = io.BytesIO()
+    figure.savefig(stream)
+    return stream.getvalue()
+
+
+def encoded(png):
+    return base64.b64encode(png).decode()
+
+
 def notebook():
     figure = {"figure": {"name": "fig-a", "caption": "Ours."}, "image": {"alt": "Dots."}}
-    drawn = new_output("display_data", data={"image/png": "AAAA"})
+    size = {"image/png": {"width": 80, "height": 40}}
+    drawn = new_output("display_data", data={"image/png": encoded(drawing())}, metadata=size)
     return new_notebook(
         cells=[
             new_markdown_cell("# Title"),
@@ -64,7 +84,7 @@ def test_answer_and_figure_open_the_page_and_are_missed_where_they_stood():
     sources = [cell.source for cell in page.cells]
     assert sources[2:5] == ["**The answer.** Yes.", "draw()", "**What to see.** Dots."]
     assert page.cells[3].metadata["tags"] == ["remove-input"]
-    assert "{numref}`fig-a` stands at the top of this page." in sources
+    assert "{numref}`fig-a` is at the top of this page." in sources
     assert sources.count("draw()") == 1
 
 
@@ -121,6 +141,21 @@ def test_a_page_without_an_article_is_named(tmp_path):
         pdf.whole(tmp_path, ["one"])
 
 
+def test_pictures_get_lighter_and_look_the_same():
+    whole = drawing()
+    light = pictures.light(whole)
+    assert len(light) < 0.75 * len(whole)
+    one, two = (np.asarray(Image.open(io.BytesIO(p)).convert("RGB"), float) for p in (whole, light))
+    assert one.shape == two.shape and np.abs(one - two).mean() < 0.5
+    assert len(pictures.light(light)) <= len(light)
+
+
+def test_pictures_are_shown_at_the_size_they_were_drawn_for():
+    cells = [cell for cell in reading.for_readers(notebook()).cells if cell.get("outputs")]
+    assert cells[-1].metadata["mystnb"]["image"] == {"alt": "Dots.", "width": "80px"}
+    assert pictures.width(new_output("display_data", data={"image/png": ""})) == ""
+
+
 def test_the_pdf_is_linked_once_it_is_there(tmp_path):
     page = tmp_path / "book" / "how_to_rerun.html"
     page.parent.mkdir()
@@ -161,3 +196,11 @@ def test_sphinx_alone_builds_from_the_same_configuration(tmp_path, monkeypatch):
     assert "Figure 1.1" in (html / "one.html").read_text("utf8")
     assert 'property="og:title" content="One"' in (html / "one.html").read_text("utf8")
     assert "one.html" in (html / "index.html").read_text("utf8")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(3, "1 minute"), (100, "2 minutes"), (3540, "59 minutes"), (3600, "1.0 hours")],
+)
+def test_work_is_never_told_as_nothing(seconds, said):
+    assert words.work(seconds) == f"{said} of work"

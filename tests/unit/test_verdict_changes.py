@@ -19,3 +19,5 @@ def test_every_listed_change_ends_with_the_verdict_of_today(tmp_path, monkeypatc
     for one in changes:
         assert one["before"] != one["after"] and len(one["reason"]) > 5
         assert isinstance(one["date"], datetime.date)
+        # A comma in a plain reason would end it: what follows becomes a key that nobody shows.
+        assert set(one) == {"id", "date", "before", "after", "reason"}

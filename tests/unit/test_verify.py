@@ -9,7 +9,7 @@ from book.lab import compare, costs, registry, store, verify
 from book.lab.__main__ import main
 from book.papers.detecting_modularity.s02_twenty_numbers import experiment as twenty
 from book.papers.ncut import mlps, settings
-from modgraph_lib import training
+from modgraph_lib import cache, training
 
 SMALL = {"width": 16, "batch_size": 64, "epochs": 1, "prune_epochs": 1}
 
@@ -164,3 +164,22 @@ def test_times_agree_by_their_proportions():
     assert compare.times(before, {"one_seconds": 2.0, "two_seconds": 6.0})[0] == "agrees"
     assert compare.times(before, {"one_seconds": 9.0, "two_seconds": 1.0})[0] == "differs"
     assert math.isfinite(compare.TOLERANCES["number"])
+
+
+def test_a_network_shipped_beside_the_records_is_taken(committed, monkeypatch):
+    """And not trained anew, although the cache of whoever checks is empty."""
+    shipped = committed.with_name("networks")
+    shipped.mkdir()
+    for path in (cache.cache_root() / "networks").glob("*.safetensors"):
+        path.rename(shipped / path.name)
+    monkeypatch.setattr(training, "train", lambda *args, **kwargs: pytest.fail("trained anew"))
+    found, _ = verify.verify()
+    assert [item.outcome for item in found] == ["identical"] * 3
+
+
+def test_results_that_cannot_be_written_are_told_before_the_work(folders, capsys):
+    (folders / "results").write_text("a file in the place of the folder")
+    assert main(["commit"]) == 2
+    told = capsys.readouterr().err.strip()
+    assert "results cannot be written: File exists; repair it, or name another" in told
+    assert "\n" not in told

@@ -10,13 +10,13 @@ from book.lab.words import command, drawn, origin, say
 
 __all__ = ["NOT_RUN", "command", "drawn", "provenance", "say", "status"]
 
-NOT_RUN = "*The whole experiment is not run yet.*"
+NOT_RUN = "*The whole experiment has not been run yet.*"
 
 
 def status(section: str, rows: pd.DataFrame, *, what: str = "networks") -> Markdown:
     """The line under a page's title: answers so far, evidence, cost, digests."""
     count = rows["key"].nunique() if len(rows) else 0
-    evidence = f"{count} {what}" if count else "not run yet; small networks of this page only"
+    evidence = f"{count} {what}" if count else "only this page's small networks so far"
     return status_line(section, rows, evidence=evidence, cost="this page under a minute on 2 cores")
 
 

@@ -53,7 +53,7 @@ def status(section: str, rows: pd.DataFrame, results: Results | None = None) -> 
 def described(rows: pd.DataFrame) -> str:
     """ "120 LeNets (16 pixels, 5,000 images, 15 epochs)", or that there is nothing."""
     if rows.empty:
-        return "nothing beyond digits has been run"
+        return "only digits have been run"
     if "pixels" not in rows or "accuracy" not in rows:
         return f"{len(rows)} rows"
     found = []
@@ -81,7 +81,7 @@ def cost(section: str, network: str = "lenet", networks: int = 120, epochs: int 
     hours = seconds * networks * epochs / 2 / 3600
     words = f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.0f} days"
     return Markdown(
-        f"At most {words} of two cores for {networks} {NAMES[network]}s, and less since many stop "
-        f"early; it can be stopped and goes on:\n\n```bash\nmake rows SECTION={section} "
-        "SCALE=paper\n```"
+        f"{networks} {NAMES[network]}s take at most {words} of two cores, and less because many "
+        "stop early. You can stop the run, and the same command continues it:\n\n"
+        f"```bash\nmake rows SECTION={section} SCALE=paper\n```"
     )

@@ -51,16 +51,16 @@ class GridParameters:
         10, "epochs without a gain until a network stops (paper: 10)", at_least=0
     )
     mantissas: list[float] = parameter(
-        [1.0, 3.0], "learning rates: these ... (paper: 1 to 4.5 by 0.5)", at_least=1, below=10
+        [1.0, 3.0], "mantissas of learning rates (paper: 1 to 4.5 by 0.5)", at_least=1, below=10
     )
     exponents: list[int] = parameter(
-        [-2, -4, -1, -6, -3, -5], "... times 10 to these (paper: -6 to -1)"
+        [-2, -4, -1, -6, -3, -5], "powers of ten for them (paper: -6 to -1)"
     )
     dropouts: list[float] = parameter(
         [0.0, 0.4], "dropout rates (paper: 0 to 0.9 by 0.1)", at_least=0, below=1
     )
     together: int = parameter(4, "networks that train side by side", at_least=1)
-    seed: int = parameter(0, "of batch order and dropout noise", at_least=0)
+    seed: int = parameter(0, "seed of batch order and dropout noise", at_least=0)
     device: str = parameter("auto", "auto, cpu, cuda or mps")
     workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 

@@ -51,7 +51,7 @@ def _evidence(rows: pd.DataFrame) -> str:
     Networks without some layers, "vgg19_3", are counted with the one they come from.
     """
     if rows.empty:
-        return "nothing beyond digits has been run"
+        return "only digits have been run"
     found = rows.drop_duplicates(NETWORK)
     whole = found["network"].str.partition("_")[0]
     said = []

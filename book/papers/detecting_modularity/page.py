@@ -11,7 +11,7 @@ from pandas.io.formats.style import Styler
 from book.lab.evidence import Results
 from book.lab.show import MISSING
 from book.lab.status import status_line
-from book.lab.words import command, drawn, origin, say
+from book.lab.words import command, drawn, origin, say, work
 from book.papers.detecting_modularity import settings
 from book.papers.detecting_modularity.conditions import PARTITIONINGS, cell, combined, printed
 from modgraph_lib.datasets.names import data_name
@@ -45,16 +45,15 @@ def provenance(rows: pd.DataFrame) -> Markdown:
     if rows.empty:
         return Markdown(NOT_RUN)
     made = origin(rows)
-    hours = rows.drop_duplicates("key")["seconds"].sum() / 3600
+    spent = work(rows.drop_duplicates("key")["seconds"].sum())
     return made.under(
-        f"{_evidence(rows)}; {hours:.1f} hours of work ({made.devices}), {made.span}, "
-        f"commit {made.commits}."
+        f"{_evidence(rows)}; {spent} ({made.devices}), {made.span}, commit {made.commits}."
     )
 
 
 def _evidence(rows: pd.DataFrame) -> str:
     if rows.empty:
-        return "the paper's scale is not run yet; digits only"
+        return "only digits so far; the paper's scale has not been run yet"
     found = rows.drop_duplicates(NETWORK)
     groups = found.groupby(["architecture", "data", "reading"], sort=False)
     said = [

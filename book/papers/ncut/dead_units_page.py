@@ -104,7 +104,7 @@ def here(table: pd.DataFrame) -> Markdown:
         table: as ``dead_units.table`` gives it.
     """
     if table.empty:
-        return Markdown("*No network with L2 was asked for.*")
+        return Markdown("*The parameters ask for no network with L2.*")
     return Markdown(
         f"{len(table)} networks of this page have L2 and are unpruned; the most dead units in "
         f"one of them: {table['dead'].max()}, smallest degree {table['smallest_degree'].min():.1e}."

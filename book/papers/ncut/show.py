@@ -41,7 +41,7 @@ def beside(name: str, rows: pd.DataFrame | None = None, *, variant: str = "descr
 def live(table: pd.DataFrame, *, name: str) -> Styler | Markdown:
     """What this very execution measured: one line a condition, means over its networks."""
     if table.empty:
-        return Markdown("*Nothing was asked for.*")
+        return Markdown("*The parameters ask for no such network.*")
     lines = []
     for keys, rows in table.groupby(["data", "regularizer", "stage", "k"], sort=False):
         data, regularizer, stage, k = keys

@@ -10,7 +10,7 @@ from IPython.display import Markdown
 from book.lab import ledger
 from book.lab.show import NOT_RUN
 from book.lab.status import status_line
-from book.lab.words import origin
+from book.lab.words import origin, work
 from book.papers.ncut import beside, readings
 from modgraph_lib.datasets.names import data_name
 from modgraph_lib.plots import style
@@ -42,7 +42,7 @@ def status(
     if paper is None:
         every = results[experiment]
         paper = every[(every["width"] == width) & every["data"].isin(data)]
-    work = f"{_work(paper)} for the rows at hand" if len(paper) else NOT_RUN_YET
+    work = f"{_work(paper)} for the rows so far" if len(paper) else NOT_RUN_YET
     cost = f"this page about a minute on 2 cores; paper scale {work}"
     return status_line(section, paper, evidence=_evidence(paper), cost=cost, results=results)
 
@@ -79,18 +79,18 @@ def differences(*names: str, rows: pd.DataFrame | None = None) -> Markdown:
     )
     if few == compared:
         return Markdown(
-            f"{text}. With fewer than {readings.FEWEST} networks a cell there is no spread to "
-            "hold that against."
+            f"{text}. With fewer than {readings.FEWEST} networks per cell there is no spread to "
+            "compare this with."
         )
     if few:
-        text += f" ({few} of fewer than {readings.FEWEST} networks, without a spread)"
+        text += f" (cells of fewer than {readings.FEWEST} networks, without a spread: {few})"
     if far.empty:
-        return Markdown(f"{text}; no cell is farther off than 2 SD over networks.")
+        return Markdown(f"{text}. No cell is off by more than 2 SD over networks.")
     listed = "; ".join(
         f"{row.cell}: {row.ours:.3f} against {row.paper:.3f} ({row.deviations:+.1f} SD)"
         for row in far.itertuples(index=False)
     )
-    return Markdown(f"{text}. Farther off than 2 SD over networks: {listed}.")
+    return Markdown(f"{text}. These cells are off by more than 2 SD over networks: {listed}.")
 
 
 def lowest(rows: pd.DataFrame, regularizer: str) -> Markdown:
@@ -102,7 +102,7 @@ def lowest(rows: pd.DataFrame, regularizer: str) -> Markdown:
         f"{data_name(data)}, {stage}: {values.min():.3f} (of {len(values)} networks)"
         for (data, stage), values in rows.groupby(["data", "stage"], sort=False)["ncut"]
     )
-    return Markdown(f"Lowest n-cut with {style.condition(regularizer)[2]}: {said}.")
+    return Markdown(f"The lowest n-cuts with {style.condition(regularizer)[2]} are {said}.")
 
 
 def initial_range(untrained: pd.DataFrame, trained: pd.DataFrame) -> Markdown:
@@ -110,7 +110,7 @@ def initial_range(untrained: pd.DataFrame, trained: pd.DataFrame) -> Markdown:
     if untrained.empty:
         return Markdown(NOT_RUN)
     low, high = untrained["ncut"].min(), untrained["ncut"].max()
-    text = f"Ours: {len(untrained)} untrained networks between {low:.3f} and {high:.3f}."
+    text = f"Our {len(untrained)} untrained networks lie between {low:.3f} and {high:.3f}."
     if trained.empty:
         return Markdown(text)
     by = trained.groupby(["data", "regularizer", "stage"], sort=False)["ncut"]
@@ -121,7 +121,7 @@ def initial_range(untrained: pd.DataFrame, trained: pd.DataFrame) -> Markdown:
         if (values > high).any()
     ]
     said = "; ".join(above) or "none"
-    return Markdown(f"{text} Trained networks above the highest of them: {said}.")
+    return Markdown(f"{text} These trained networks lie above the highest of them: {said}.")
 
 
 def _work(rows: pd.DataFrame) -> str:
@@ -129,12 +129,12 @@ def _work(rows: pd.DataFrame) -> str:
     clustering = rows.drop_duplicates("key")["seconds"].sum()
     training = rows.drop_duplicates(NETWORK)["train_seconds"].sum()
     devices = ", ".join(sorted(set(rows["device"])))
-    return f"{(clustering + training) / 3600:.1f} hours of work ({devices})"
+    return f"{work(clustering + training)} ({devices})"
 
 
 def _evidence(rows: pd.DataFrame) -> str:
     if rows.empty:
-        return "the paper's scale is not run yet; digits only"
+        return "only digits so far; the paper's scale has not been run yet"
     found = rows.drop_duplicates(NETWORK)["data"].value_counts()
     said = ", ".join(f"{count} on {data_name(data)}" for data, count in found.items())
     return f"trained networks of the paper's size: {said}"

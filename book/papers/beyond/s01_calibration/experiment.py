@@ -70,13 +70,15 @@ class PlantedConfig:
 class PlantedParameters:
     """Parameters of ``beyond/01_calibration``; the defaults are quick."""
 
-    data: str = parameter("digits", "whose images the two tasks show", choices=("digits", "mnist"))
+    data: str = parameter(
+        "digits", "data set whose images the two tasks show", choices=("digits", "mnist")
+    )
     leaks: list[float] = parameter(
         [0.0, 0.3, 1.0], "factors on weights between modules", at_least=0, at_most=1
     )
     inputs: list[str] = parameter(["separate"], "separate or mixed", choices=("separate", "mixed"))
     seeds: int = parameter(2, "networks of each kind (whole: 20)", at_least=1)
-    untrained: int = parameter(2, "networks that are not trained (whole: 20)", at_least=0)
+    untrained: int = parameter(2, "untrained networks (whole: 20)", at_least=0)
     width: int = parameter(48, "units in each of the four hidden layers", at_least=4)
     steps: int = parameter(300, "steps of the optimiser (whole: 700)", at_least=1)
     shuffles: int = parameter(9, "shuffles of each test (whole: 19)", at_least=1)

@@ -61,9 +61,10 @@ def answer(rows: pd.DataFrame | None = None) -> Markdown:
     if own.empty:
         return Markdown(NOT_RUN)
     return Markdown(
-        f"{own['key'].nunique()} networks with two modules, each weight between them multiplied by "
-        f"{LEAK}. For two clusters theory puts the limit of spectral clustering at a leak of "
-        f"{own['limit'].mean():.2f} in these networks; four and twelve clusters have none."
+        f"We trained {own['key'].nunique()} networks with two modules, where each weight between "
+        f"the modules is multiplied by {LEAK}. With two clusters, theory puts the limit of "
+        f"spectral clustering at a leak of {own['limit'].mean():.2f} in these networks. With four "
+        "and twelve clusters there is no limit."
     )
 
 
@@ -163,11 +164,11 @@ def reread_said(rows: pd.DataFrame) -> Markdown:
     modular = int((cut["layered_p"] <= LEVEL + 1e-4).sum())
     return Markdown(
         f"Of {len(cut)} networks (a network before and after pruning counts twice), "
-        f"{int((cut['p'] <= LEVEL + 1e-4).sum())} are significant by the n-cut at k = 12 and "
-        f"{modular} blind to depth; the two agree on {int(both.sum())}. Depth is "
-        f"{_span(rows, 2)} of the clusters at k = 2, {_span(rows, 4)} at k = 4 and "
-        f"{_span(rows, 12)} at k = 12. No verdict on the papers changes: each of them is about "
-        "the n-cut."
+        f"{int((cut['p'] <= LEVEL + 1e-4).sum())} are significant by the n-cut at k = 12, and "
+        f"{modular} by layered Q, which is blind to depth. The two tests agree on "
+        f"{int(both.sum())}. Depth is {_span(rows, 2)} of the clusters at k = 2, {_span(rows, 4)} "
+        f"at k = 4 and {_span(rows, 12)} at k = 12. No verdict on the papers changes: each of "
+        "them is about the n-cut."
     )
 
 

@@ -34,6 +34,6 @@ def _said(rows: pd.DataFrame, one: str, two: str) -> str:
     )
     return (
         f"Up {MEASURES[two]}, across {MEASURES[one]}. Rank correlation {all_of.value:.2f} "
-        f"[{all_of.low:.2f}, {all_of.high:.2f}]; among networks trained alike {alike.value:.2f} "
+        f"[{all_of.low:.2f}, {all_of.high:.2f}]; within regimes {alike.value:.2f} "
         f"[{alike.low:.2f}, {alike.high:.2f}]."
     )

@@ -46,12 +46,13 @@ def answer(rows: pd.DataFrame) -> Markdown:
         ("ncut", "importance"), ("sample_q", "accuracy"),
     )}  # fmt: skip
     return Markdown(
-        f"{len(rows)} small networks, trained in {rows['regime'].nunique()} ways on "
-        f"{rows['data'].nunique()} data sets. Rank correlations, 1 for two measures that order "
-        f"networks alike: the two measures of weights {said['ncut', 'layered']}; lesion importance "
-        f"and class coherence {said['importance', 'classes']}; weights and lesions "
-        f"{said['layered', 'importance']} (layered Q) and {said['ncut', 'importance']} (n-cut); "
-        f"the sample modularity of Part I and plain test accuracy {said['sample_q', 'accuracy']}."
+        f"We trained {len(rows)} small networks in {rows['regime'].nunique()} ways on "
+        f"{rows['data'].nunique()} data sets. A rank correlation of 1 means that two measures put "
+        f"networks in the same order. It is {said['ncut', 'layered']} for the two measures of "
+        f"weights, and {said['importance', 'classes']} for lesion importance and class coherence. "
+        f"For weights and lesions it is {said['layered', 'importance']} (layered Q) and "
+        f"{said['ncut', 'importance']} (n-cut). For the sample modularity of Part I and plain "
+        f"test accuracy it is {said['sample_q', 'accuracy']}."
     )
 
 
@@ -116,6 +117,6 @@ def start_said(rows: pd.DataFrame) -> Markdown:
     )
     return Markdown(
         f"Networks from the clusterable start have a layered Q z of {start['layered']:.0f} "
-        f"(trained plainly {plain['layered']:.1f}). Their function, where 1 is what random sets "
-        f"of units do: {said}."
+        f"(trained plainly {plain['layered']:.1f}). Measures of their function, where random sets "
+        f"of units have 1, are: {said}."
     )

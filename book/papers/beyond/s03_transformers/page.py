@@ -91,19 +91,20 @@ def answer(results: Results | None = None) -> Markdown:
         share = 1 - large.score / null
         lead = "**No more than chance allows**"
         if beyond:
-            lead = "**Yes**" if share >= 0.5 else "**A little, and surely**"
+            lead = "**Yes**" if share >= 0.5 else "**A little, but beyond doubt**"
         said.append(
             f"{lead}. The published sentence encoder MiniLM has an n-cut of {large.score:.2f} at "
-            f"k = {large.clusters}, which is {share:.0%} less than the {null:.2f} that it has when "
-            f"turned at random between its parts; no turn came below {min(large.rotated):.2f}."
+            f"k = {large.clusters}. This is {share:.0%} less than the {null:.2f} that it has when "
+            "what its parts write is turned at random. No turn came below "
+            f"{min(large.rotated):.2f}."
         )
     if "small ViT" in found:
         small = found["small ViT"]
         called = int((below(small, "rotated") <= _least(small)).sum())
         share = np.mean([1 - row.score / np.mean(row.rotated) for row in small.itertuples()])
         said.append(
-            f"Of {len(small)} small vision transformers trained here {called} lie below all their "
-            f"rotations, by {share:.1%} on average."
+            f"Of {len(small)} small vision transformers trained here, {called} lie below all their "
+            f"rotations. On average their n-cut is {share:.1%} lower."
         )
     own = lesion_rows(ledger.load_results() if results is None else results, network="minilm")
     if len(own):
@@ -163,9 +164,9 @@ def shuffles_said(found: dict[str, pd.DataFrame]) -> Markdown:
     }
     called = {null: int((below(rows, null) <= _least(rows)).sum()) for null in z}
     return Markdown(
-        f"Of {len(rows)} untrained networks {called['shuffled']} lie below all of their shuffles "
+        f"Of {len(rows)} untrained networks, {called['shuffled']} lie below all of their shuffles "
         f"(mean z {z['shuffled']:.1f}) and {called['rotated']} below all of their rotations (mean "
-        f"z {z['rotated']:.1f}). Chance allows {len(rows) * _least(rows):.1f}."
+        f"z {z['rotated']:.1f}). By chance one expects {len(rows) * _least(rows):.1f}."
     )
 
 
@@ -177,10 +178,10 @@ def turned_said(rows: pd.DataFrame) -> Markdown:
     edges = max(max(values) for values in rows["edges"])
     logits = max(max(values) for values in rows["logits"])
     return Markdown(
-        f"Over {rows['turns'].iloc[0]} turns of {len(rows)} trained network"
-        f"{'s' * (len(rows) > 1)} no logit moved by more than {logits:.0e}. On the stream's "
-        f"coordinates z went from {'; '.join(ranges)}. No virtual edge moved by more than "
-        f"{edges:.0e}."
+        f"Over {rows['turns'].iloc[0]} turns of {len(rows)} trained "
+        f"network{'s' * (len(rows) > 1)}, no logit changed by more than {logits:.0e}. On the "
+        f"stream's coordinates z ranged from {'; '.join(ranges)}. No virtual edge changed by more "
+        f"than {edges:.0e}."
     )
 
 
@@ -253,8 +254,8 @@ def toy_explorer(degrees: Sequence[int] = (0, 15, 30, 45), *, name: str) -> Html
             for graph in (coordinates, virtual)
         ]
         said = (
-            f"The stream turned by {angle} degrees: the two pairs have an n-cut of {cuts[0]:.2f} "
-            f"on the coordinates and of {cuts[1]:.2f} by virtual weights."
+            f"The stream is turned by {angle} degrees. The two pairs have an n-cut of "
+            f"{cuts[0]:.2f} on the coordinates and of {cuts[1]:.2f} by virtual weights."
         )
         found[(f"{angle}°",)] = (pictures.turned_pair(angle, columns), said)
     return chooser(found, ("the stream turned by",), name=name)
@@ -280,9 +281,9 @@ def milder_said(results: Results | None = None) -> Markdown:
     milder = ProxyTest(np.array(row["true"]), np.array(row["random"])).percentiles("count") >= 0.95
     weak = joined < WEAK
     return Markdown(
-        f"Of {len(milder)} sub-clusters {int(milder.sum())} are milder than 95% of their random "
+        f"Of {len(milder)} sub-clusters, {int(milder.sum())} are milder than 95% of their random "
         f"sets. {int((milder & weak).sum())} of these belong to clusters of weakly joined "
-        f"components (strength below {WEAK:g}), which have {int(weak.sum())} of all sub-clusters."
+        f"components (strength below {WEAK:g}), which contain {int(weak.sum())} of all."
     )
 
 

@@ -50,7 +50,7 @@ class TasksParameters:
     )
     regularizers: list[str] = parameter(
         ["none", "l1", "l2"],
-        "of the polynomials: none, dropout, l1, l2",
+        "for the polynomials: none, dropout, l1, l2",
         choices=mlps.REGULARIZERS,
         may_be_empty=True,
     )

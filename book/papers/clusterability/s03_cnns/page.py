@@ -164,7 +164,7 @@ def nearest(found: pd.DataFrame) -> Markdown:
     if found.empty:
         return Markdown(NOT_RUN)
     best = found.loc[found["shuffles, off by"].idxmin(), "edge"]
-    return Markdown(f"Nearest to the printed shuffles: **{best}**.")
+    return Markdown(f"**{best}** is nearest to the printed shuffles.")
 
 
 def reduced_vggs(name: str) -> Styler | Markdown:

@@ -10,7 +10,7 @@ from book.lab import ledger
 from book.lab.claims import PAPERS
 from book.lab.evidence import Results
 from book.lab.show import MISSING, styled
-from book.lab.words import library_digest, origin, rows_digest, say
+from book.lab.words import library_digest, origin, rows_digest, say, work
 from book.papers.clusterability.s04_imagenet.experiment import READINGS
 from book.papers.clusterability.s04_imagenet.measures import NAMES, imagenet_rows
 
@@ -46,10 +46,10 @@ def status() -> Markdown:
         f"""
         **Paper:** {PAPERS["clusterability"]}<br>
         **Verdicts so far:** {said}, of {totals["total"]} claims<br>
-        **Evidence at hand:** {len(trained)} of {len(NAMES)} networks with ImageNet weights,
+        **Evidence so far:** {len(trained)} of {len(NAMES)} networks with ImageNet weights,
         {len(untrained)} with random weights<br>
         **Cost:** this page about half a minute on 2 cores; paper scale {minutes:.0f} minutes of
-        one core for the rows at hand<br>
+        one core for the rows so far<br>
         **Digests:** library `{library_digest()}`,
         rows `{rows_digest(rows) if len(rows) else NOT_RUN}`
         """
@@ -207,7 +207,7 @@ def provenance(results: Results) -> Markdown:
         return Markdown(f"*{NOT_RUN.capitalize()} at the paper's scale.*")
     made = origin(rows)
     return Markdown(
-        f"*{len(rows)} rows, {rows['seconds'].sum() / 3600:.1f} hours of work "
+        f"*{len(rows)} rows, {work(rows['seconds'].sum())} "
         f"({made.devices}), {made.span}, commit {made.commits}.*"
     )
 

@@ -95,8 +95,8 @@ class PromotingParameters:
     small_epochs: int = parameter(
         10, "epochs for the regulariser, and again with pruning (paper: 10)", at_least=1
     )
-    width: int = parameter(64, "units a hidden layer (paper: 256; CNN 64 channels)", at_least=2)
-    small_width: int = parameter(64, "units a layer for the regulariser (paper: 64)", at_least=4)
+    width: int = parameter(64, "units per hidden layer (paper: 256; CNN 64 channels)", at_least=2)
+    small_width: int = parameter(64, "units per layer for the regulariser (paper: 64)", at_least=4)
     batch_size: int = parameter(32, "images per optimiser step (paper: 128; CNN 64)", at_least=1)
     tags: int = parameter(10, "tags c (paper: 10)", at_least=2)
     beta: float = parameter(0.6, "factor between tags (paper: MLP 0.6, CNN 0.8)")

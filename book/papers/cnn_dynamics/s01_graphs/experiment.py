@@ -142,10 +142,10 @@ class GraphParameters:
     batch_size: int = parameter(32, "images per optimiser step (paper: 128)", at_least=1)
     repeats: int = parameter(3, "measurements, of which the smallest counts", at_least=1)
     filters: list[int] = parameter(
-        [6, 16], "a layout of your own: filters of 5x5 convolutions, each pooled", at_least=1
+        [6, 16], "your own layout: filters of 5x5 convolutions, each pooled", at_least=1
     )
-    dense: list[int] = parameter([120, 84], "... and its hidden dense units", at_least=1)
-    seed: int = parameter(0, "of initial weights", at_least=0)
+    dense: list[int] = parameter([120, 84], "hidden dense units of your own layout", at_least=1)
+    seed: int = parameter(0, "seed of initial weights", at_least=0)
 
 
 def sweeps(parameters: GraphParameters) -> list[Sweep]:

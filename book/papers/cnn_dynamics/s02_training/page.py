@@ -27,15 +27,15 @@ def threshold(rows: pd.DataFrame) -> float:
 def answer(rows: pd.DataFrame) -> Markdown:
     """What the grid shows, in two sentences with its numbers."""
     if rows.empty or not 0 < accurate(rows).sum() < len(rows):
-        return Markdown("**The answer first.** The grid of this page is not run yet.")
+        return Markdown("**The answer first.** The grid of this page has not been run yet.")
     high = accurate(rows)
     up, flat = (100 * np.median([np.ptp(c) for c in moves(rows[k], "mean")]) for k in (high, ~high))
     return say(
         f"""
-        **The answer first.** Of {len(rows)} LeNets {int(high.sum())} end above
-        {threshold(rows):g}%. While those learn, the mean degree of their graphs moves by
-        {up:.0f}% (median); in the others it moves by {flat:.2g}%. A picture of degree over epochs
-        does separate the two. Page 4 asks what it is that it separates.
+        **The answer first.** Of {len(rows)} LeNets, {int(high.sum())} end above
+        {threshold(rows):g}%. While these learn, the mean degree of their graphs moves by
+        {up:.0f}% (median); in the others it moves by {flat:.2g}%. So a picture of degree over
+        epochs does separate the two groups. Page 4 asks what it really separates.
         """
     )
 

@@ -214,7 +214,7 @@ class PredictParameters(OneGridParameters):
     classifiers: list[str] = parameter(
         ["svm"], "classifiers (paper: svm and mlp)", choices=predict.CLASSIFIERS
     )
-    unrolled: bool = parameter(False, "ask unrolled signatures too (paper: LeNet, AlexNet)")
+    unrolled: bool = parameter(False, "use unrolled signatures too (paper: LeNet, AlexNet)")
 
 
 def grid_of(parameters: GridParameters, network: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def answer(rows: pd.DataFrame) -> Markdown:
     own = rows[(rows["features"] == "rolled.degree") & (rows["last"] == 5)]
     own = own[own["model"].isin(["svm", "mlp"])]
     if own.empty:
-        return Markdown("**The answer first.** The predictors of this page are not run yet.")
+        return Markdown("**The answer first.** The predictors of this page have not been run yet.")
     best = own.loc[own["scores"].astype(float).idxmax()]
     scale = f" ({best['scale']})" if best["scale"] else ""
     return say(
@@ -47,8 +47,8 @@ def answer(rows: pd.DataFrame) -> Markdown:
         **The answer first.** Five epochs of degree signatures tell accurate LeNets from inaccurate
         ones{scale} in {best["scores"]:.0f} of 100 cases ({best["model"].upper()}, ±
         {best["scores_sd"]:.1f} over balanced draws of {int(best["sample"])} of
-        {int(best["networks"])} networks; the paper: over 93). Chance is 50. But chance is not the
-        only thing to compare with, and [page 4](04_what_it_knows.html) does.
+        {int(best["networks"])} networks). The paper has over 93, and chance is 50. But chance is
+        not the only comparison; [page 4](04_what_it_knows.html) makes a better one.
         """
     )
 

@@ -52,7 +52,7 @@ class KnowledgeParameters(OneGridParameters):
     horizon: int = parameter(5, "epochs that are seen (fixed beforehand: 5)", at_least=1)
     repeats: int = parameter(1, "repeats of the folds (paper scale: 5)", at_least=1)
     draws: int = parameter(5, "balanced draws of the classifier (paper scale: 20)", at_least=2)
-    every: bool = parameter(False, "every set of features, both kinds of folds, learners apart")
+    every: bool = parameter(False, "all sets of features, both kinds of folds, and learners alone")
 
 
 def configs(parameters: KnowledgeParameters) -> list[PredictionConfig]:

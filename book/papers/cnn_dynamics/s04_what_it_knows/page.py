@@ -59,23 +59,24 @@ def answer(found: Mapping[str, Mapping[str, Gain]], scale: str = "") -> Markdown
         scale: in words, how the networks differ from the paper's; empty if they do not.
     """
     if not found:
-        return Markdown("**The answer first.** The question of this page is not run yet.")
+        return Markdown("**The answer first.** The experiment of this page has not been run yet.")
     own, control = (found["all networks"].get(name) for name in (experiment.GRAPH, ADDED[-1]))
     assert own and control
     words = {
-        "yes": "Yes, something",
-        "nothing that matters": "Nothing that matters",
-        "open": "It cannot be told from these networks",
+        "yes": "Yes, it knows something",
+        "nothing that matters": "It knows nothing that matters",
+        "open": "These networks cannot tell",
     }[own.answer]
-    weak = " Since even these cannot be told from nothing here, a small gain cannot be excluded."
+    weak = " Even this second gain cannot be told from zero, so a small gain cannot be excluded."
     which = f" ({scale})" if scale else ""
     return say(
         f"""
         **The answer first.** {words}. Learning rate and dropout alone, without a step of training,
-        predict the final accuracy of {own.networks} LeNets{which}. Added to that, five epochs of
-        their graphs lower the mean error by {own.points:.2f} points (95% interval {own.low:.2f} to
-        {own.high:.2f}; below zero the error grows), and the accuracies of the same five epochs by
-        {control.points:.2f} ({control.low:.2f} to {control.high:.2f}).{weak * (control.low <= 0)}
+        predict the final accuracy of {own.networks} LeNets{which}. If five epochs of their graphs
+        are added, the mean error falls by {own.points:.2f} points (95% interval {own.low:.2f} to
+        {own.high:.2f}; below zero the error grows). If the accuracies of the same five epochs are
+        added instead, it falls by {control.points:.2f} ({control.low:.2f} to
+        {control.high:.2f}).{weak * (control.low <= 0)}
         """
     )
 

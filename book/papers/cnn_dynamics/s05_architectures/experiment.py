@@ -166,7 +166,7 @@ class ArchitecturesParameters(GridParameters):
     classifiers: list[str] = parameter(
         ["svm"], "classifiers (paper: svm and mlp)", choices=predict.CLASSIFIERS
     )
-    unrolled: bool = parameter(False, "ask AlexNet's unrolled degrees too (paper)")
+    unrolled: bool = parameter(False, "use AlexNet's unrolled degrees too (paper)")
 
 
 def transfers(parameters: ArchitecturesParameters) -> list[TransferConfig]:

@@ -82,10 +82,10 @@ def answer() -> Markdown:
     begun = f"{len(run)} ({', '.join(run)})" if run else "none"
     return say(
         f"""
-        **The answer first.** Of the paper's eight grids this book has run {begun}; the others are
-        ready to be run, and cost days. What can be said without them: the signatures of different
-        architectures lie far apart before any training, so that a classifier which is to move from
-        one to the other ought to be shown changes and not levels.
+        **The answer first.** Of the paper's eight grids this book has run {begun}. The others are
+        ready to run, but take days. One thing can be said without them. The signatures of
+        different architectures lie far apart before any training. So a classifier that has to
+        move from one architecture to another should see changes and not levels.
         """
     )
 

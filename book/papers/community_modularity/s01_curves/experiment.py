@@ -47,7 +47,9 @@ class CurvesParameters:
         choices=cifar_networks.NAMES,
     )  # fmt: skip
     seeds: int = parameter(1, "networks of each kind (paper: 1)", at_least=1)
-    scale: str = parameter("quick", "how they are trained: quick, short or paper", choices=SCALES)
+    scale: str = parameter(
+        "quick", "how networks are trained: quick, short or paper", choices=SCALES
+    )
     samples: int = parameter(200, "images N in a graph (0: the paper's 500 or 1,000)", at_least=0)
     neighbours: int = parameter(3, "neighbours k of an image (paper: 3)", at_least=1)
     repeats: int = parameter(3, "draws of images (paper: 5)", at_least=1)
@@ -63,7 +65,7 @@ class CurvesParameters:
         at_least=1, may_be_empty=True,
     )  # fmt: skip
     variations: bool = parameter(
-        True, "also Pearson, other symmetrisations, untrained, as in the code"
+        True, "also Pearson, other symmetrisations, untrained networks, published"
     )
     probes: bool = parameter(True, "also linear probes of every layer")
     imagenet_networks: list[str] = parameter(
@@ -74,7 +76,9 @@ class CurvesParameters:
         "random", "random, torchvision (downloads), or a folder of weights"
     )
     imagenet_data: str = parameter(
-        "imagenet50", "their images: imagenet50 or imagenet", choices=("imagenet50", "imagenet")
+        "imagenet50",
+        "images for these networks: imagenet50 or imagenet",
+        choices=("imagenet50", "imagenet"),
     )
     seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
     device: str = parameter("auto", "auto, cpu, cuda or mps")

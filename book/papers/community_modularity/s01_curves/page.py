@@ -238,7 +238,7 @@ def status() -> Markdown:
         f"""
         **Paper:** {PAPERS["community_modularity"]}<br>
         **Verdicts so far:** {said}, of {totals["total"]} claims<br>
-        **Evidence at hand:** {_evidence(found)}<br>
+        **Evidence so far:** {_evidence(found)}<br>
         **Cost:** this page half a minute on 2 cores; the paper's nine networks need a GPU<br>
         **Digests:** library `{library_digest()}`,
         rows `{rows_digest(found) if len(found) else NOT_RUN}`
@@ -294,7 +294,7 @@ def stand_in(results: Results, *, name: str) -> Styler | Markdown:
 def surprises(frame: pd.DataFrame) -> Markdown:
     """What stands out in the curves on CIFAR-10, from the rows alone."""
     if frame.empty:
-        return Markdown(f"*CIFAR-10: {NOT_RUN}, so nothing to be surprised by.*")
+        return Markdown(f"*CIFAR-10: {NOT_RUN}, so there is nothing to be surprised by yet.*")
     lines = []
     for network, found in frame.groupby("network", sort=False):
         q = found.groupby("layer")["q"].mean()
@@ -303,7 +303,7 @@ def surprises(frame: pd.DataFrame) -> Markdown:
         most = int(steps.idxmax())
         lines.append(
             f"- {network_word(network)}: Q goes from {q.iloc[0]:.2f} to {q.iloc[-1]:.2f}; half of "
-            f"its climb is done after layer {half} of {len(q)}; one layer (number {most}) adds "
+            f"its rise is reached after layer {half} of {len(q)}; one layer (number {most}) adds "
             f"{steps[most]:.2f}"
             + (f"; {shapes.drops(q)} of {len(q) - 1} steps go down" if shapes.drops(q) else "")
             + "."
@@ -313,7 +313,7 @@ def surprises(frame: pd.DataFrame) -> Markdown:
 
 def _evidence(frame: pd.DataFrame) -> str:
     if frame.empty:
-        return "no network on CIFAR-10 yet; digits only"
+        return "no network on CIFAR-10 yet, only digits"
     networks = frame.drop_duplicates(["data", "network", "seed"])
     said = ", ".join(
         f"{network_word(name)} ({count})"

@@ -41,7 +41,7 @@ __all__ = [
 WORDS = {
     "fgsm": "every value by ε, once",
     "pgd": "every value, many small steps within ε",
-    "jsma": "few values, all the way to 1",
+    "jsma": "few values, up to 1",
     "cw": "every value, as little as possible",
     "one_pixel": "one pixel",
     "local_search": "a few pixels a round",

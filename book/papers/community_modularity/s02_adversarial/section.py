@@ -39,13 +39,13 @@ class AdversarialParameters:
     epochs: int = parameter(12, "epochs of training (paper: 150)", at_least=1)
     batch_size: int = parameter(64, "images per optimiser step (paper: 256)", at_least=1)
     precision: str = parameter(
-        "float32", "of training: float32 or bfloat16", choices=attacks.PRECISIONS
+        "float32", "arithmetic of training: float32 or bfloat16", choices=attacks.PRECISIONS
     )
     samples: int = parameter(100, "misled images in a graph (paper: 500)", at_least=FEWEST)
     attempts: int = parameter(0, "images attacked at most; 0 is no limit", at_least=0)
     neighbours: int = parameter(3, "neighbours k of each image (paper: 3)", at_least=1)
     repeats: int = parameter(5, "draws of clean images to compare with (paper: 5)", at_least=1)
-    cw_steps: int = parameter(60, "steps a search of CW (AdverTorch: 10000)", at_least=1)
+    cw_steps: int = parameter(60, "steps per search of CW (AdverTorch: 10000)", at_least=1)
     cw_searches: int = parameter(4, "searches of CW (AdverTorch: 9)", at_least=1)
     cw_constant: float = parameter(1.0, "constant CW starts from (AdverTorch: 0.001)")
     population: int = parameter(30, "candidates of OnePixel (its source: 400)", at_least=5)

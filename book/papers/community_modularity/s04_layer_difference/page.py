@@ -106,5 +106,5 @@ def same_q(*, seed: int = 0) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarr
     rotation = np.linalg.qr(rng.normal(size=(8, 8)))[0]
     inside = np.concatenate([rng.permutation(np.flatnonzero(labels == c)) for c in range(4)])
     exchanged = np.argsort(np.array([0, 2, 1, 3])[labels], kind="stable")
-    others = {"space turned": x @ rotation, "dealt anew inside groups": x[inside]}
+    others = {"space turned": x @ rotation, "reassigned inside groups": x[inside]}
     return labels, x, others | {"two groups exchanged": x[exchanged]}

@@ -39,7 +39,7 @@ class PruningParameters:
         [1, 2, 3], "layers its variants lose (paper: 1, 2, 3)", at_least=1, at_most=3
     )
     guided: str = parameter(
-        "resnet56", "network that its own Q prunes: resnet56, or none", choices=("resnet56", "none")
+        "resnet56", "network pruned by its own Q: resnet56, or none", choices=("resnet56", "none")
     )
     seeds: int = parameter(1, "networks of each kind (paper: 1)", at_least=1)
     scale: str = parameter(
@@ -47,7 +47,7 @@ class PruningParameters:
     )
     tune_epochs: int = parameter(3, "epochs of fine-tuning (paper: 150)", at_least=1)
     tune_rate: float = parameter(0.01, "highest rate of fine-tuning (paper: 0.01)")
-    threshold: float = parameter(shapes.STEP, "growth of Q up to which a block goes")
+    threshold: float = parameter(shapes.STEP, "a block is removed if Q grows by at most this")
     reading: str = parameter(
         "described", "described (fine-tuned) or published (from scratch)", choices=pruning.READINGS
     )

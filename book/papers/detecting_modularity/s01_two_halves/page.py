@@ -94,9 +94,9 @@ def answer(results: Results | None = None) -> Markdown:
     else:
         lead = "No more than random sets do"
     return Markdown(
-        f"**{lead}.** In {networks} {word} ({WORDS['described']}) clusters "
-        f"have a one-sidedness of {np.mean(true):.2f}, random sets of their size "
-        f"{np.mean(random):.2f}; by partition {min(shares):.0%} to {max(shares):.0%} of them are "
+        f"**{lead}.** In {networks} {word} ({WORDS['described']}), clusters have a one-sidedness "
+        f"of {np.mean(true):.2f}, and random sets of their size have {np.mean(random):.2f}. "
+        f"Depending on the partition, {min(shares):.0%} to {max(shares):.0%} of the clusters are "
         "more one-sided than 95% of random sets. The paper says almost all."
     )
 

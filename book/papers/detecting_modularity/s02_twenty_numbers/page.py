@@ -43,11 +43,11 @@ def answer() -> Markdown:
     tied = rows[rows["proxy"] == "drop"].iloc[0]["tied"]
     lead = "It depends on the ties" if share["ignore"] > 3 * 0.05 else "Ties matter little here"
     return Markdown(
-        f"**{lead}.** Take {PARTITIONS} partitions of a network dealt by lot, so "
-        f"that there is nothing to find. With {tied:.0%} of the random sets doing exactly as much "
-        f"damage as the true one, the released code's rule calls {share['ignore']:.0%} of them "
-        f"important at p ≤ 0.05; ties broken by lot {share['random']:.0%} (5% would be right); "
-        f"ties counted against the cluster {share['count']:.0%}."
+        f"**{lead}.** Take {PARTITIONS} random partitions of a network, so that there is nothing "
+        f"to find. Here {tied:.0%} of the random sets do exactly as much damage as the true one. "
+        f"At p ≤ 0.05 the released code's rule calls {share['ignore']:.0%} of the partitions "
+        "important, where 5% would be right. If ties are broken at random it is "
+        f"{share['random']:.0%}, and if they count against the cluster {share['count']:.0%}."
     )
 
 

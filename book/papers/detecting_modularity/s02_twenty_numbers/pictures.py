@@ -27,7 +27,7 @@ TIE_WORDS = {
     "count": "against the cluster",
     "ignore": "for the cluster (code)",
     "middle": "half",
-    "random": "by lot",
+    "random": "at random",
 }
 TIE_MARKS = {"count": "o", "ignore": "s", "middle": "^", "random": "D"}
 

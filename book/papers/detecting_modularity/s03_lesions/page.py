@@ -48,12 +48,12 @@ def answer() -> Markdown:
         }
         networks = int(own["networks"].max())
         said.append(
-            f"{networks} networks ({WORDS[str(reading)]}): important in {counts['drop']} of 4 "
-            f"partitions, class-coherent as described in {counts['range']}, divided by the mean "
-            f"drop in {counts['range_per_drop']}, beyond what the drop explains in "
-            f"{counts['range_residual']}"
+            f"In {networks} networks ({WORDS[str(reading)]}), clusters are important in "
+            f"{counts['drop']} of 4 partitions. They are class-coherent as described in "
+            f"{counts['range']}, when divided by the mean drop in {counts['range_per_drop']}, and "
+            f"beyond what the drop explains in {counts['range_residual']}"
         )
-    return Markdown(f"Of four partitions each, significant at p ≤ 0.025. {'. '.join(said)}.")
+    return Markdown(f"{'. '.join(said)}. These counts are of p ≤ 0.025.")
 
 
 def which_reading() -> Markdown:
@@ -72,10 +72,11 @@ def which_reading() -> Markdown:
         for row in third.itertuples()
     )
     return Markdown(
-        f"The residual is significant in {hits} of {len(third)} conditions: {listed}. Where it is, "
-        "classes come apart more than in random sets that do as much damage, and dividing by the "
-        "damage has hidden it. With the sub-clusters alone whose mean drop lies among those of "
-        f"their random sets, so that no line is drawn beyond its points: {inside}."
+        f"The residual is significant in {hits} of {len(third)} conditions: {listed}. There, the "
+        "losses of classes differ more than in random sets that do as much damage, and dividing by "
+        "the damage has hidden this. We can also use only the sub-clusters whose mean drop lies "
+        "among those of their random sets, so that no line is extended beyond its points. The "
+        f"results are then {inside}."
     )
 
 

@@ -42,10 +42,10 @@ def answer() -> Markdown:
     for reading, own in table.groupby("reading", sort=False):
         score, entropy = (own[own["proxy"] == name] for name in ("score", "entropy"))
         said.append(
-            f"{int(own['networks'].max())} networks ({WORDS[str(reading)]}): score significant in "
-            f"{int((score['p'] <= settings.CRITICAL).sum())} of 4 partitions with effects of "
-            f"{score['effect'].min():.2f} to {score['effect'].max():.2f}, entropy in "
-            f"{int((entropy['p'] <= settings.CRITICAL).sum())}"
+            f"In {int(own['networks'].max())} networks ({WORDS[str(reading)]}), the score is "
+            f"significant in {int((score['p'] <= settings.CRITICAL).sum())} of 4 partitions, with "
+            f"effects of {score['effect'].min():.2f} to {score['effect'].max():.2f}, and the "
+            f"entropy in {int((entropy['p'] <= settings.CRITICAL).sum())}"
         )
     return Markdown(f"{'. '.join(said)}.")
 

@@ -34,7 +34,7 @@ class LargerParameters:
     controls: int = parameter(19, "random sets per sub-cluster (paper: 19)", at_least=1)
     responses: int = parameter(500, "training images for correlations (code: 5000)", at_least=3)
     test_images: int = parameter(0, "images a lesion is tested on; 0 means all", at_least=0)
-    steps: int = parameter(30, "of each visualisation (paper: 100)", at_least=1)
+    steps: int = parameter(30, "steps of each visualisation (paper: 100)", at_least=1)
     epochs: int = parameter(6, "epochs (paper: 10)", at_least=1)
     width: int = parameter(16, "channels of each convolution (paper: 64)", at_least=4)
     batch_size: int = parameter(32, "images per optimiser step (paper: 64)", at_least=1)

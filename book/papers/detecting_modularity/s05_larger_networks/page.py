@@ -45,10 +45,10 @@ def answer() -> Markdown:
     rows = evidence()
     seeds = rows["seed"].nunique() if len(rows) else 0
     return Markdown(
-        f"Of the paper's larger networks {seeds} are run here at its size. Its own tables say that "
-        f"the answer depends on the network: of the small CNN's four partitions {hits} have a "
-        "significant visualisation score, and of "
-        f"{matrix.groupby('proxy')['p'].count().iloc[0]} conditions "
+        f"Of the paper's larger networks, {seeds} are run here at its size. Its own tables say "
+        f"that the answer depends on the network. Of the small CNN's four partitions, {hits} have "
+        f"a significant visualisation score. Of {matrix.groupby('proxy')['p'].count().iloc[0]} "
+        "conditions, "
         + ", ".join(
             f"{int((own['p'] <= settings.CRITICAL).sum())} are significant for "
             f"{PROXIES[str(proxy)]}"

@@ -199,8 +199,8 @@ def which_definition(results: Results) -> Markdown:
     near = min(off, key=lambda word: off[word])
     listed = " and ".join(f"{value:.1f} points ({word})" for word, value in off.items())
     return Markdown(
-        f"Largest difference to the paper in any layer: {listed}. Nearer to the printed numbers is "
-        f'the definition "{near}".'
+        f"The largest differences from the paper in any layer are {listed}. The definition "
+        f'"{near}" is nearer to the printed numbers.'
     )
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ import yaml
 
 from book.lab import parameters, registry
 from book.lab.criteria import COMPARATORS, Criterion
+from book.lab.quantities import Loader, Quantity
 
 __all__ = ["Entry", "read", "tests_of"]
 
@@ -73,17 +74,6 @@ class Entry:
 OF_A_CLAIM = tuple(f.name for f in dataclasses.fields(Entry))
 
 
-class _Loader(yaml.CSafeLoader):
-    """Refuses a key that occurs twice, which YAML itself lets pass: the last one would win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        names = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if doubled := sorted({str(name) for name in names if names.count(name) > 1}):
-            where = node.start_mark.line + 1
-            raise ValueError(f"line {where}: {', '.join(doubled)} occurs more than once")
-        return super().construct_mapping(node, deep)
-
-
 def read(path: Path, *, arguments: bool = False) -> tuple[dict[str, Entry], list[str]]:
     """The entries of a file by claim, and what is wrong with it, a line each; none if no file.
 
@@ -93,7 +83,7 @@ def read(path: Path, *, arguments: bool = False) -> tuple[dict[str, Entry], list
     if not path.exists():
         return {}, []
     try:
-        found = yaml.load(path.read_text("utf8"), _Loader) or {}
+        found = yaml.load(path.read_text("utf8"), Loader) or {}
     except (yaml.YAMLError, ValueError) as error:
         return {}, [f"{path}: {error}"]
     entries, faults = {}, []
@@ -164,5 +154,7 @@ def _check_arguments(tests: tuple[Criterion, ...]) -> None:
         measure = registry.measurement(one.measurement)
         try:
             inspect.signature(measure).bind({}, runs=one.runs, **dict(one.arguments))
-        except TypeError as error:
+            if isinstance(measure, Quantity):  # of no rows: all but the columns is looked at
+                measure({}, runs=one.runs, **dict(one.arguments))
+        except (TypeError, ValueError, KeyError) as error:
             raise ValueError(f"{one.measurement}: {error}") from None

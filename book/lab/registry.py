@@ -1,8 +1,9 @@
 """What the papers declare: their experiments and their measurements, found and not listed.
 
 An experiment is a line ``NAME = Experiment(...)``, a section ``SECTION = Section(...)``, a
-measurement a function under ``@measurement``, anywhere below ``book/papers``. Only modules that
-declare one are imported, and of the measurements only those that are asked for.
+measurement a function under ``@measurement`` or an entry of a ``quantities.yaml``, anywhere below
+``book/papers``. Only modules that declare one are imported, and of the measurements only those that
+are asked for.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from types import ModuleType
 
 import pandas as pd
 
-from book.lab import evidence, store
+from book.lab import evidence, quantities, store
 from book.lab.experiment import Experiment
 from book.lab.section import Section
 
@@ -59,8 +60,10 @@ def measurement_names() -> dict[str, Path]:
         ValueError: two of them share a name.
     """
     found: dict[str, Path] = {}
-    for path, text in _sources().items():
-        for name in MEASUREMENT.findall(text):
+    declared = {path: MEASUREMENT.findall(text) for path, text in _sources().items()}
+    declared |= {path: list(quantities.load(path)) for path in _quantities()}
+    for path, names in declared.items():
+        for name in names:
             if name in found:
                 raise ValueError(f"two measurements are called {name!r}: {found[name]} and {path}")
             found[name] = path
@@ -68,7 +71,7 @@ def measurement_names() -> dict[str, Path]:
 
 
 def measurement(name: str) -> evidence.Measurement:
-    """The measurement of this name; its module is imported if it was not yet.
+    """The measurement of this name; a function's module is imported if it was not yet.
 
     Raises:
         ValueError: there is none of that name.
@@ -76,6 +79,8 @@ def measurement(name: str) -> evidence.Measurement:
     known = measurement_names()
     if name not in known:
         raise ValueError(f"no measurement {name!r}; known: {', '.join(sorted(known))}")
+    if known[name].suffix == ".yaml":
+        return quantities.load(known[name])[name]
     if name not in evidence.MEASUREMENTS:
         _module(known[name])
     return evidence.MEASUREMENTS[name]
@@ -104,6 +109,10 @@ def _tables(name: str, state: tuple) -> dict[str, pd.DataFrame]:
 @functools.cache
 def _sources() -> dict[Path, str]:
     return {path: path.read_text("utf8") for path in sorted((BOOK / "papers").rglob("*.py"))}
+
+
+def _quantities() -> list[Path]:
+    return sorted((BOOK / "papers").rglob("quantities.yaml"))
 
 
 def _module(path: Path) -> ModuleType:

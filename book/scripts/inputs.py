@@ -5,8 +5,9 @@ locks and the Python. Beyond these it depends on
 
 - our tests of its own paper's claims, the code of that paper, and whatever of ``book.papers``
   that code, or the notebook, imports, directly or not;
-- the modules that declare what is asked for by name: the measurements of the paper's claims, and
-  the experiments and tables whose name is a string in this code or an argument of those claims;
+- the modules that declare what is asked for by name: the measurements of the paper's claims (a
+  ``quantities.yaml`` is such a module, which imports those that find its rows), and the
+  experiments and tables whose name is a string in this code or an argument of those claims;
 - the result files (``data/results``) of the experiments that are declared or named there.
 
 A name put together from pieces would be missed; tests/unit/test_inputs.py sees to it that there is
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+import yaml
 
 # Of every section. Downloads and trained networks are not here: they are keyed by content. Nor are
 # the sentences in data/papers/*.yaml, which are put into pages when the site is rendered.
@@ -85,6 +87,14 @@ def read_code(source: str, package: str = "") -> Code:
     return Code(*map(frozenset, (imports, words, declares, measures)))
 
 
+def read_quantities(text: str) -> Code:
+    """The same of a ``quantities.yaml``: where its functions lie, and the quantities' names."""
+    groups = yaml.safe_load(text) or {}
+    names = frozenset(name for group in groups.values() for name in group)
+    imports = frozenset(function.rpartition(".")[0] for function in groups)
+    return Code(imports, frozenset(), measures=names)
+
+
 def _is_all(node: ast.Assign) -> bool:
     return any(isinstance(one, ast.Name) and one.id == "__all__" for one in node.targets)
 
@@ -115,7 +125,9 @@ class Inputs:
         self.root = root
         self.modules = dict(self._modules())
         self.code = {
-            name: read_code(
+            name: read_quantities(path.read_text("utf8"))
+            if path.suffix == ".yaml"
+            else read_code(
                 path.read_text("utf8"),
                 name if path.name == "__init__.py" else name.rpartition(".")[0],
             )
@@ -168,7 +180,7 @@ class Inputs:
         return sha.hexdigest()
 
     def _modules(self) -> Iterator[tuple[str, Path]]:
-        for path in self._files([f"{PAPERS}/**/*.py"]):
+        for path in self._files([f"{PAPERS}/**/*.py", f"{PAPERS}/**/quantities.yaml"]):
             parts = path.relative_to(self.root).with_suffix("").parts
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 

@@ -8,6 +8,7 @@ that it judges. A test in the working tree that no commit has yet is written now
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime
 import io
 import json
@@ -25,6 +26,18 @@ from book.lab.questions import load_questions
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = "data/papers"
 
+
+# (claim, what was measured by its name at first) -> its name since: that is no other test.
+RENAMED = {
+    ("CL-69", "cnn_pruning_gap"): "stack_pruning_gap",
+    ("CL-70", "cnn_significant"): "stack_significant",
+    ("CL-72", "cnn_highest_ncut"): "stack_highest_ncut",
+    ("CL-73", "cnn_pruning_gap"): "stack_pruning_gap",
+    ("CL-74", "cnn_significant"): "stack_significant",
+    ("CL-76", "cnn_highest_ncut"): "stack_highest_ncut",
+    ("CAL-9", "planted_significant"): "untrained_significant",
+    ("CAL-10", "planted_significant"): "untrained_significant",
+}
 
 # claim -> digest of its tests, and since when they read like that
 Since = dict[str, tuple[str, str]]
@@ -93,7 +106,12 @@ def tests_at(commit: str) -> dict[str, tuple[Criterion, ...]]:
         if name.endswith(("/tests.yaml", "/questions.yaml")):
             entries = yaml.safe_load(_git("show", f"{commit}:{name}")) or {}
             found |= {claim: tests_of(entry) for claim, entry in entries.items()}
-    return found
+    return {claim: tuple(_renamed(claim, one) for one in tests) for claim, tests in found.items()}
+
+
+def _renamed(claim: str, test: Criterion) -> Criterion:
+    now = RENAMED.get((claim, test.measurement), test.measurement)
+    return dataclasses.replace(test, measurement=now)
 
 
 def _of_columns(row: dict[str, str]) -> list[Criterion]:

@@ -18,7 +18,7 @@ WORDS = {
     "polynomials": "polynomials",
     "mnist_7x7": "MNIST 7×7",
 }
-PAIR = re.compile(r"(.+)_(halves|stack)_(same|diff)")
+PAIR = re.compile(r"(.+)_(halves|stack)(?:_(same|diff))?")
 
 
 def data_name(data: str) -> str:
@@ -31,7 +31,7 @@ def data_name(data: str) -> str:
         return WORDS[data]
     if pair := PAIR.fullmatch(data):
         base, form, kind = pair.groups()
-        return f"{data_name(base)} {form}-{kind}"
+        return f"{data_name(base)} {form}" + (f"-{kind}" if kind else "")
     if "+" in data:
         parts = data.removesuffix(":separate").split("+")
         words = " + ".join(data_name(part) for part in parts)

@@ -71,11 +71,11 @@ def test_pages_say_what_the_rows_hold(planted_rows):
 
 def test_small_networks_decide_nothing(planted_rows):
     assert page.evidence({"planted": planted_rows}).empty
-    (part,) = measures.planted_mean(
+    (part,) = registry.measurement("planted_mean")(
         {"planted": planted_rows}, runs=2, instruments=["ncut_2"], leaks=[0.3], inputs=["mixed"]
     )
     assert math.isnan(part.observed) and part.runs == 0
-    (part,) = measures.planted_significant(
+    (part,) = registry.measurement("untrained_significant")(
         {}, runs=2, instruments=["newman"], leaks=[1.0], inputs=["separate"], trained=False
     )
     assert part.name == "newman, untrained" and math.isnan(part.observed)

@@ -134,3 +134,28 @@ def test_a_merge_makes_no_test_younger():
     }
     back = written.after([merged], {"A": (one,)}, "2026-01-05")
     assert back["A"][1] == "2026-01-05"
+
+
+def test_another_name_of_what_is_measured_makes_no_test_younger(monkeypatch):
+    told = {
+        "claims.csv": "id,measurement,arguments,test,low,high,tolerance,runs\n"
+        "CL-70,cnn_significant,data=mnist_stack,at_least,1,,,5\n"
+        "CL-40,cnn_significant,data=mnist,at_least,1,,,5\n",
+        "tests.yaml": "CL-70: {runs: 5, measure: stack_significant, test: at_least, low: 1,\n"
+        "  of: {data: mnist_stack}}\n"
+        "CL-40: {runs: 5, measure: stack_significant, test: at_least, low: 1, of: {data: mnist}}",
+    }
+    names = {"old": "claims.csv", "new": "tests.yaml"}
+
+    def git(command, *rest):
+        if command == "ls-tree":
+            return f"data/papers/{names[rest[2]]}"
+        return told[rest[0].rpartition("/")[2]]
+
+    monkeypatch.setattr(written, "_git", git)
+    before = written.after([], written.tests_at("old"), "2026-01-01")
+    now = written.after([before], written.tests_at("new"), "2026-01-02")
+    assert {name: time for name, (_, time) in now.items()} == {
+        "CL-70": "2026-01-01",
+        "CL-40": "2026-01-02",  # not renamed there: another measurement
+    }

@@ -137,7 +137,9 @@ def test_measurements_by_hand():
     assert pruned.spread == pytest.approx(np.std([0, 1, 2, 3, 4], ddof=1) / 10 / 5**0.5)
     _, z = measurement("cnn_same_minus_diff")(results, data="mnist", runs=5, column="z_score")
     assert z.observed == pytest.approx(2.0)
-    parts = measurement("cnn_significant")(results, data="mnist_stack", runs=5, stages=("pruned",))
+    parts = measurement("stack_significant")(
+        results, data="mnist_stack", runs=5, stages=("pruned",)
+    )
     assert [part.name for part in parts] == [
         "MNIST stack-same, pruned", "MNIST stack-diff, pruned"]  # fmt: skip
     assert [part.observed for part in parts] == [5, 5]
@@ -158,11 +160,13 @@ def test_norms_that_agree_on_four_networks_in_five():
 
 
 def test_pruning_is_compared_within_a_network():
-    before = rows(stage="unpruned", ncut=[1.0, 2.0, 3.0, 4.0, 5.0])
-    after = rows(ncut=[0.5, 1.5, 2.5, 3.5, 4.5])
+    stack = "mnist_stack_same"
+    before = rows(data=stack, stage="unpruned", ncut=[1.0, 2.0, 3.0, 4.0, 5.0])
+    after = rows(data=stack, ncut=[0.5, 1.5, 2.5, 3.5, 4.5])
     results = {"cnn_ncut": pd.concat([before, after], ignore_index=True)}
-    (part,) = measurement("cnn_pruning_gap")(results, data="mnist", runs=5)
+    part, other = measurement("stack_pruning_gap")(results, data="mnist_stack", runs=5)
     assert (part.observed, part.spread) == (pytest.approx(0.5), pytest.approx(0.0))
+    assert part.name == "MNIST stack-same, unpruned minus pruned" and not other.runs
 
 
 def test_every_claim_of_the_section_is_computed_without_and_with_rows():

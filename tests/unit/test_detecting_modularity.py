@@ -16,7 +16,6 @@ from book.papers.detecting_modularity.s02_twenty_numbers import experiment as nu
 from book.papers.detecting_modularity.s02_twenty_numbers import measures as null_measures
 from book.papers.detecting_modularity.s02_twenty_numbers import page as null_page
 from book.papers.detecting_modularity.s03_lesions import experiment as lesion
-from book.papers.detecting_modularity.s03_lesions import measures as lesion_measures
 from book.papers.detecting_modularity.s03_lesions import page as lesion_page
 from book.papers.detecting_modularity.s04_what_excites_them import experiment as feature
 from book.papers.detecting_modularity.s04_what_excites_them import page as feature_page
@@ -241,7 +240,7 @@ def test_everything_can_be_shown_before_anything_is_run(monkeypatch):
     ):  # fmt: skip
         assert "ot run yet" in shown.data
     assert "0 are run" in larger_page.answer().data
-    for measure in (lesion_measures.dm_richer_before_relu, halves_measures.dm_one_sidedness,
+    for measure in (registry.measurement("dm_richer_before_relu"), halves_measures.dm_one_sidedness,
                     null_measures.dm_effect_bounds, null_measures.dm_dependence):  # fmt: skip
         assert all(np.isnan(part.observed) for part in measure(empty, runs=5))
 

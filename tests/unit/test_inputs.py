@@ -17,6 +17,8 @@ FILES = {
     "book/papers/one/experiment.py": "E = Experiment('one_rows', Config, tables={'one': table})",
     "book/papers/two/__init__.py": "",
     "book/papers/two/page.py": "def late():\n    from book.papers.one import experiment",
+    "book/papers/far/quantities.yaml": "book.papers.shared.rows.cell: {mean_q: {mean: q}}",
+    "book/papers/shared/rows.py": "",
     "book/papers/two/measures.py": "@measurement\ndef share(results): pass",
     "book/papers/three/__init__.py": "",
     "book/papers/three/page.py": "'far_rows is only spoken of here'",
@@ -27,7 +29,8 @@ FILES = {
     "book/papers/far/__init__.py": "",
     "book/papers/far/experiment.py": "E = Experiment(name='far', config=C, tables={'far_rows': t})",
     "data/papers/claims.csv": "paper,id\nthree,A\n",
-    "data/papers/three/tests.yaml": "A: {measure: share, of: {experiment: told_rows}}\n",
+    "data/papers/three/tests.yaml": "A: {measure: share, of: {experiment: told_rows}}\n"
+    "B: {measure: mean_q}\n",
     "data/results/one_rows.jsonl": "{}",
     "data/results/far.jsonl": "{}",
     "data/results/told_rows.jsonl": "{}",
@@ -63,6 +66,8 @@ def digests(root):
         ("book/papers/shared/unused.py", set()),
         ("book/papers/far/experiment.py", {"one"}),  # declares the table that `one` names
         ("book/papers/two/measures.py", {"two", "three"}),  # a claim of `three` asks for it
+        ("book/papers/far/quantities.yaml", {"three"}),  # and another for this quantity
+        ("book/papers/shared/rows.py", {"three"}),  # of these rows
         ("book/papers/three/page.py", {"three"}),
         ("data/results/one_rows.jsonl", {"one", "two"}),
         ("data/results/far.jsonl", {"one"}),  # the experiment behind the table

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from book.lab import ledger
-from book.papers.ncut import mlps, noise_measures, settings
+from book.lab.registry import measurement
+from book.papers.ncut import mlps, settings
 from book.papers.ncut import topology_measures as topology
 from book.papers.ncut import topology_pictures as pictures
 from book.papers.ncut import topology_tables as tables
@@ -187,19 +188,19 @@ def results():
 
 
 def test_measurements_give_the_numbers_they_name(results):
-    (part,) = noise_measures.mean_ncut(results, data="random", k=4, runs=10)
+    (part,) = measurement("mean_ncut")(results, data="random", k=4, runs=10)
     assert part.observed == pytest.approx(2.06 + 0.0045) and part.runs == 10
-    (part,) = noise_measures.train_accuracy(results, data="random_memorisation", k=4, runs=10)
+    (part,) = measurement("train_accuracy")(results, data="random_memorisation", k=4, runs=10)
     assert part.observed == 1.0
-    (part,) = noise_measures.memorising_networks(
+    (part,) = measurement("memorising_networks")(
         results, k=12, runs=10, regularizer="none", threshold=0.2
     )
     assert part.observed == 10
-    (part,) = noise_measures.data_gap(
+    (part,) = measurement("data_gap")(
         results, data="random", other="mnist", k=12, runs=5, data_runs=10
     )
     assert part.observed == pytest.approx(4.5 * 0.26 + 0.0025) and part.runs == 5
-    (gap,) = noise_measures.data_gap(
+    (gap,) = measurement("data_gap")(
         results, data="random", other="random_memorisation", k=4, runs=10, relative=True
     )
     assert gap.observed == pytest.approx(0.18, abs=0.01)
@@ -207,16 +208,16 @@ def test_measurements_give_the_numbers_they_name(results):
 
 def test_thousand_epochs_are_not_taken_for_twenty(results):
     asked = {"data": "random", "k": 4, "runs": 10, "epochs": 1000}
-    assert noise_measures.mean_ncut(results, **asked)[0].runs == 0
+    assert measurement("mean_ncut")(results, **asked)[0].runs == 0
     table = results["mlp_ncut"].assign(epochs=1000)
     changed = {"mlp_ncut": made.configured(table, made.mlp)}
-    assert noise_measures.mean_ncut(changed, **asked)[0].runs == 10
-    assert noise_measures.mean_ncut(changed, **{**asked, "epochs": None})[0].runs == 0
+    assert measurement("mean_ncut")(changed, **asked)[0].runs == 10
+    assert measurement("mean_ncut")(changed, **{**asked, "epochs": None})[0].runs == 0
 
 
 def test_topology_measurements(results):
     asked = {"data": "mnist", "k": 4, "runs": 10, "regularizers": ("dropout",)}
-    (part,) = topology.topology_gain(results, **asked)
+    (part,) = measurement("topology_gain")(results, **asked)
     assert part.observed == pytest.approx(0.15, abs=0.005) and part.spread_is == "se"
     (part,) = topology.mean_cohens_d(results, **asked)
     assert part.observed == pytest.approx(7.5, rel=0.1)
@@ -237,7 +238,7 @@ def test_topology_measurements(results):
 def test_a_network_with_one_kind_of_shuffle_is_left_out(results):
     table = results["mlp_ncut"]
     few = {"mlp_ncut": table[(table["method"] == "layer") | (table["seed"] < 3)]}
-    (part,) = topology.topology_gain(few, data="mnist", k=4, runs=10, regularizers=("none",))
+    (part,) = measurement("topology_gain")(few, data="mnist", k=4, runs=10, regularizers=("none",))
     assert part.runs == 3
     ours = tables.topology_rows(few)
     assert len(ours) == 12 * 3

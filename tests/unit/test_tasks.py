@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from book.lab import store
 from book.lab.parameters import ParameterError, read
+from book.lab.registry import measurement
 from book.papers.clusterability.s02_halves_and_polynomials import experiment as tasks
 from book.papers.clusterability.s02_halves_and_polynomials import measures as measured
 from book.papers.ncut import mixtures, mlps, second_looks
@@ -207,12 +208,12 @@ def test_halves_are_compared_both_ways():
             for kind, ncuts in (("same", (9.0, 9.2, 9.4)), ("diff", (8.0, 8.2, 8.4)))
         )
     )
-    for part in measured.halves_z_gap(found, data="mnist", k=12, runs=5):
+    for part in measurement("halves_z_gap")(found, data="mnist", k=12, runs=5):
         assert part.observed == pytest.approx(10.0)  # a gap of 1 at an SD of 0.1
         assert part.spread == pytest.approx(2**0.5 * 2.0 / 3**0.5)
-    for part in measured.halves_ncut_excess(found, data="mnist", k=12, runs=5):
+    for part in measurement("halves_ncut_excess")(found, data="mnist", k=12, runs=5):
         assert part.observed == pytest.approx(-1.0)
-    highest = measured.halves_highest_ncut(found, data="mnist", k=12, runs=5)
+    highest = measurement("halves_highest_ncut")(found, data="mnist", k=12, runs=5)
     assert [part.observed for part in highest] == [9.4, 8.4] * 2
 
 
@@ -225,17 +226,17 @@ def test_losses():
         ),
     )
     at = {"data": "polynomials", "k": 12, "runs": 5}
-    low, high = measured.loss_extremes(found, regularizer="none", **at)
+    low, high = measurement("loss_extremes")(found, regularizer="none", **at)
     assert (low.observed, high.observed, low.runs) == (0.01, 0.05, 5)
-    (share,) = measured.share_of_losses_between(
+    (share,) = measurement("share_of_losses_between")(
         found, regularizer="none", least=0.005, most=0.02, **at
     )
     assert share.observed == pytest.approx(0.4)
-    for part in measured.loss_excess(found, regularizer="dropout", **at):
+    for part in measurement("loss_excess")(found, regularizer="dropout", **at):
         assert part.observed == pytest.approx(0.47)
-    means = measured.test_loss(found, regularizers=("none",), **at)
+    means = measurement("test_loss")(found, regularizers=("none",), **at)
     assert [part.observed for part in means] == pytest.approx([0.03, 0.03])
-    (gap,) = measured.generalisation_gap(found, regularizer="dropout", stage="pruned", **at)
+    (gap,) = measurement("generalisation_gap")(found, regularizer="dropout", stage="pruned", **at)
     assert gap.observed == pytest.approx(0.6)
 
 

@@ -23,7 +23,7 @@ from book.papers.detecting_modularity.conditions import (
 from book.papers.ncut.cells import cell as mlp_cell
 from book.papers.ncut.cnn_rows import cnn_cell
 
-__all__ = ["conditions_of", "dm_accuracies", "dm_p_values"]
+__all__ = ["conditions_of", "dm_p_values"]
 
 
 def rows_of(
@@ -250,23 +250,12 @@ def dm_effect_lead(
     return [Part("lead", float(lead), runs=_runs(found), keys=_keys_of(found))]
 
 
-@measurement
-def dm_accuracies(
+def unpruned(
     results: Results, *, runs: int, data: str, architecture: str, regularizer: str = "none"
-) -> list[Part]:
-    """Lowest and highest test accuracy, in percent, before any pruning."""
-    if architecture == "mlp":
-        rows = mlp_cell(
-            results, data=data, regularizer=regularizer, stage="unpruned", k=12, runs=runs
-        )
-    else:
-        rows = cnn_cell(results, data=data, regularizer=regularizer, stage="unpruned", runs=runs)
-    accuracy = 100 * rows["test_accuracy"]
-    ends = (accuracy.min(), accuracy.max()) if len(rows) else (math.nan, math.nan)
-    return [
-        Part(name, float(end), runs=len(rows), keys=keys(rows))
-        for name, end in zip(("lowest", "highest"), ends, strict=True)
-    ]
+) -> pd.DataFrame:
+    """Networks of the n-cut papers before any pruning, one a row."""
+    where = {"data": data, "regularizer": regularizer, "stage": "unpruned", "runs": runs}
+    return mlp_cell(results, k=12, **where) if architecture == "mlp" else cnn_cell(results, **where)
 
 
 def keys(rows: pd.DataFrame) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from book.papers.ncut import mlps, settings
 from modgraph_lib import statistics
 from modgraph_lib.datasets.names import data_name
 
-__all__ = ["cell", "first_shuffles", "initial", "label"]
+__all__ = ["cell", "first_shuffles", "initial", "label", "word"]
 
 INITIAL_SEEDS = {4: 200, 12: 100}
 
@@ -40,6 +40,14 @@ CELL_COLUMNS = [
 INITIAL_COLUMNS = ["seed", "k", "ncut", "width", "inputs"]
 
 NAMES = {name: data_name(name) for name in ("mnist", "fashion_mnist", "cifar10_grey")}
+
+
+# fmt: off
+WORDS = {
+    "none": "no regulariser", "l1": "L1", "l2": "L2", "dropout+l2": "dropout + L2",
+    "ncut": "n-cut", "z_score": "z-score",
+}
+# fmt: on
 
 
 @remembered
@@ -104,12 +112,14 @@ def initial(results: Results, *, k: int, runs: int) -> pd.DataFrame:
     return one_per_seed(equal(rows, lambda row: mlps.InitialConfig(), free=free))
 
 
+def word(value: str) -> str:
+    """A value of a cell as the names of parts have it."""
+    return WORDS.get(value) or data_name(value)
+
+
 def label(*, data: str = "", regularizer: str = "", stage: str = "") -> str:
     """Words for a cell, in the order data, regularizer, stage; empty ones left out."""
-    words = {"none": "no regulariser", "l1": "L1", "l2": "L2", "dropout+l2": "dropout + L2"}
-    return ", ".join(
-        text for text in (data_name(data), words.get(regularizer, regularizer), stage) if text
-    )
+    return ", ".join(word(value) for value in (data, regularizer, stage) if value)
 
 
 def first_shuffles(rows: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -16,9 +16,9 @@ from book.lab.evidence import (
     remembered,
 )
 from book.papers.ncut import cnn_settings, cnns
-from book.papers.ncut.cells import CELL_COLUMNS, first_shuffles
+from book.papers.ncut.cells import CELL_COLUMNS, first_shuffles, word
 
-__all__ = ["cnn_cell", "cnn_initial", "named_precision"]
+__all__ = ["cnn_cell", "cnn_initial", "named_precision", "word"]
 
 CNN_COLUMNS = [*CELL_COLUMNS, "architecture", "reading", "precision"]
 INITIAL_COLUMNS = ["architecture", "reading", "seed", "k", "ncut", "width"]

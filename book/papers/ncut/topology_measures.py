@@ -14,7 +14,6 @@ from scipy import signal, stats
 from book.lab.criteria import Part
 from book.lab.evidence import Results, measurement, part, standard_error
 from book.papers.ncut.cells import cell, label
-from book.papers.ncut.measures import rows_mean
 from modgraph_lib import statistics
 
 __all__ = ["both_shuffles", "cohens_d", "modes", "right_tailed"]
@@ -23,60 +22,6 @@ __all__ = ["both_shuffles", "cohens_d", "modes", "right_tailed"]
 PROMINENCE = 0.1
 # Sample skewness and excess kurtosis of a normal sample: sqrt(6/n) and sqrt(24/n).
 NORMAL_SKEWNESS, NORMAL_KURTOSIS = 6.0, 24.0
-
-
-@measurement
-def topology_gain(
-    results: Results,
-    *,
-    data: str,
-    k: int,
-    runs: int,
-    regularizers: tuple[str, ...],
-    stages: tuple[str, ...] = ("pruned",),
-) -> list[Part]:
-    """Mean n-cut of a network's full shuffles minus that of its topology-preserving ones.
-
-    Spread: standard error over networks, paired.
-    """
-    parts = []
-    for stage in stages:
-        for regularizer in regularizers:
-            full, kept = both_shuffles(
-                results, data=data, regularizer=regularizer, stage=stage, k=k, runs=runs
-            )
-            gain = full.assign(gain=full["shuffle_mean"] - kept["shuffle_mean"])
-            parts.append(
-                part(
-                    f"all minus non-zero shuffles, {label(regularizer=regularizer, stage=stage)}",
-                    [gain, kept],
-                    rows_mean(gain, "gain"),
-                    lambda gain=gain: standard_error(gain["gain"]),
-                    spread_is="se",
-                    fewest=2,
-                )
-            )
-    return parts
-
-
-@measurement
-def below_its_topology(
-    results: Results,
-    *,
-    data: str,
-    k: int,
-    runs: int,
-    regularizers: tuple[str, ...],
-    level: float = 0.05,
-) -> list[Part]:
-    """Pruned networks with p <= ``level`` against shuffles of their own non-zero weights."""
-    parts = []
-    for regularizer in regularizers:
-        where = {"data": data, "regularizer": regularizer, "stage": "pruned", "k": k, "runs": runs}
-        rows = cell(results, method="layer_nonzero", **where)
-        name = f"p at most {level:g}, {label(regularizer=regularizer)}"
-        parts.append(part(name, [rows], lambda rows=rows: (rows["p_value"] <= level).sum()))
-    return parts
 
 
 @measurement
@@ -106,7 +51,7 @@ def mean_cohens_d(
                     f"{'minus ' if sign < 0 else ''}d, "
                     + label(data=data, regularizer=regularizer, stage=stage),
                     [frame, kept],
-                    rows_mean(frame, "d"),
+                    frame["d"].mean,
                     lambda frame=frame: standard_error(frame["d"]),
                     spread_is="se",
                     fewest=2,

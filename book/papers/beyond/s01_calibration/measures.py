@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,8 +17,6 @@ from book.lab.evidence import (
     measurement,
     once,
     one_per_seed,
-    part,
-    standard_error,
 )
 from book.papers.beyond.s01_calibration.experiment import COLUMNS, FIRST_SEED, PlantedConfig
 from modgraph_lib import clustering, graphs
@@ -49,70 +46,6 @@ def planted_rows(
         & (table["seed"] < FIRST_SEED + runs)
     )
     return one_per_seed(equal(table[keep], asked_for))
-
-
-@measurement
-def planted_mean(
-    results: Results,
-    *,
-    runs: int,
-    instruments: Sequence[str],
-    leaks: Sequence[float],
-    quantity: str = "ari",
-    inputs: Sequence[str] = ("separate", "mixed"),
-) -> list[Part]:
-    """Mean of a column over networks, by instrument, inputs and leak."""
-    parts = []
-    for instrument in instruments:
-        for kind in inputs:
-            for leak in leaks:
-                rows = planted_rows(
-                    results, instrument=instrument, leak=leak, inputs=kind, runs=runs
-                )
-                values = rows[quantity]
-                name = f"{instrument}, {kind} inputs, leak {leak:g}"
-                parts.append(
-                    part(
-                        name,
-                        [rows.reset_index()],
-                        values.mean,
-                        lambda values=values: standard_error(values),
-                        spread_is="se",
-                        fewest=2,
-                    )
-                )
-    return parts
-
-
-@measurement
-def planted_significant(
-    results: Results,
-    *,
-    runs: int,
-    instruments: Sequence[str],
-    leaks: Sequence[float],
-    inputs: Sequence[str] = ("separate", "mixed"),
-    trained: bool = True,
-) -> list[Part]:
-    """Number of networks whose shuffle test is significant at 5%, by instrument, inputs, leak."""
-    parts = []
-    for instrument in instruments:
-        for kind in inputs:
-            for leak in leaks:
-                rows = planted_rows(
-                    results,
-                    instrument=instrument,
-                    leak=leak,
-                    inputs=kind,
-                    runs=runs,
-                    trained=trained,
-                )
-                where = f"{kind} inputs, leak {leak:g}" if trained else "untrained"
-                hits = int((rows["p"] <= LEVEL + 1e-4).sum())  # p is kept to four digits
-                observed = float(hits) if len(rows) else math.nan
-                keys = tuple(rows["key"])
-                parts.append(Part(f"{instrument}, {where}", observed, runs=len(rows), keys=keys))
-    return parts
 
 
 @measurement

@@ -116,13 +116,6 @@ def stream_ratio(results: Results, *, runs: int, network: str, trained: bool) ->
 
 
 @measurement
-def stream_depth(results: Results, *, runs: int, network: str) -> list[Part]:
-    """Mean normalised mutual information of trained networks' clusters with their part."""
-    rows = graph_rows(results, network=network, trained=True, runs=runs)
-    return [part(f"{network}, clusters and parts", [rows], lambda: float(rows["depth"].mean()))]
-
-
-@measurement
 def stream_lesion_p(results: Results, *, runs: int, network: str) -> list[Part]:
     """p-value of sub-clusters' lesions beside random sets: Fisher in a network, Bates over all."""
     rows = lesion_rows(results, network=network, runs=runs)

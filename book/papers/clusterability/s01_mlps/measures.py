@@ -1,7 +1,4 @@
-"""Measurements for claims of "Clusterability in Neural Networks" alone.
-
-Those it shares with its predecessor are in ``networks`` and ``identities``.
-"""
+"""Measurements for claims of "Clusterability in Neural Networks" alone."""
 
 from __future__ import annotations
 
@@ -9,30 +6,11 @@ import pandas as pd
 
 from book.lab.criteria import Part
 from book.lab.evidence import Results, measurement, part
-from book.papers.ncut.cells import INITIAL_SEEDS, NAMES, cell, initial, label
+from book.papers.ncut.cells import INITIAL_SEEDS, NAMES, cell, initial
 from book.papers.ncut.measures import BOTH
 
 REGULARIZERS = ("none", "dropout", "l1", "l2")
 DATA = ("mnist", "fashion_mnist")
-
-
-@measurement
-def highest_ncut(results: Results, *, data: str, k: int, runs: int) -> list[Part]:
-    """Highest n-cut in each cell but pruned L1: "all networks below" is about the worst one."""
-    parts = []
-    for stage in BOTH:
-        for regularizer in REGULARIZERS:
-            if (regularizer, stage) == ("l1", "pruned"):
-                continue
-            rows = cell(results, data=data, regularizer=regularizer, stage=stage, k=k, runs=runs)
-            parts.append(
-                part(
-                    label(regularizer=regularizer, stage=stage),
-                    [rows],
-                    lambda rows=rows: rows["ncut"].max(),
-                )
-            )
-    return parts
 
 
 @measurement
@@ -56,7 +34,11 @@ def share_below_initial(results: Results, *, k: int, runs: int) -> list[Part]:
     untrained = initial(results, k=k, runs=INITIAL_SEEDS[k])
     parts = []
     for data in DATA:
-        cells = _trained(results, data=data, k=k, runs=runs)
+        cells = [
+            cell(results, data=data, regularizer=regularizer, stage=stage, k=k, runs=runs)
+            for stage in BOTH
+            for regularizer in REGULARIZERS
+        ]
         # a floor taken from a handful of untrained networks would be too high
         ready = len(untrained) == INITIAL_SEEDS[k]
         parts.append(
@@ -67,29 +49,3 @@ def share_below_initial(results: Results, *, k: int, runs: int) -> list[Part]:
             )
         )
     return parts
-
-
-@measurement
-def share_relatively_clusterable(results: Results, *, k: int, runs: int) -> list[Part]:
-    """Share below every shuffle among networks with dropout, pruning or both, per data set."""
-    return [
-        part(
-            NAMES[data],
-            cells,
-            lambda cells=cells: pd.concat(cells)["significant"].astype(float).mean(),
-        )
-        for data in DATA
-        for cells in [_trained(results, data=data, k=k, runs=runs, treated=True)]
-    ]
-
-
-def _trained(
-    results: Results, *, data: str, k: int, runs: int, treated: bool = False
-) -> list[pd.DataFrame]:
-    """Cells of one data set; ``treated``: only those with dropout or pruning."""
-    return [
-        cell(results, data=data, regularizer=regularizer, stage=stage, k=k, runs=runs)
-        for stage in BOTH
-        for regularizer in REGULARIZERS
-        if not treated or stage == "pruned" or regularizer == "dropout"
-    ]

@@ -55,17 +55,15 @@ def imagenet_rows(
     return rows.loc[[name for name in NAMES if name in rows.index]]
 
 
-@measurement
-def imagenet_p_value(results: Results, *, network: str, runs: int) -> list[Part]:
-    """One-sided p-value of a network with ImageNet weights."""
-    return [_part(NAMES[network], imagenet_rows(results), network, "p_value")]
-
-
-@measurement
-def imagenet_beaten(results: Results, *, runs: int) -> list[Part]:
-    """Shuffles of 100 that each network lies below."""
+def imagenet_network(results: Results, *, network: str) -> pd.DataFrame:
+    """The row of one network that decides, if there is one."""
     rows = imagenet_rows(results)
-    return [_part(f"{name}, of 100", rows, network, "beaten") for network, name in NAMES.items()]
+    return rows[rows["network"] == network]
+
+
+def word(value: str) -> str:
+    """A network as the names of parts have it."""
+    return NAMES.get(value, value)
 
 
 @measurement
@@ -95,12 +93,6 @@ def imagenet_restart_spread(results: Results, *, runs: int) -> list[Part]:
         gap = rows["restart_spread"][network] - yardstick["restart_spread"].mean()
         parts.append(Part(name, float(gap), runs=1, keys=_keys(rows, network)))
     return parts
-
-
-def _part(name: str, rows: pd.DataFrame, network: str, column: str) -> Part:
-    if network not in rows.index:
-        return Part(name)
-    return Part(name, float(rows[column][network]), runs=1, keys=_keys(rows, network))
 
 
 def _keys(rows: pd.DataFrame, network: str) -> tuple[str, ...]:

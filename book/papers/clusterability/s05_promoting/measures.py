@@ -21,7 +21,6 @@ from book.lab.evidence import (
     once,
     one_per_seed,
     part,
-    standard_error,
 )
 from book.papers.clusterability.s05_promoting.experiment import (
     BETA,
@@ -80,79 +79,9 @@ def regulariser_cell(
     return _rows(results, train, architecture="mlp", data="mnist_7x7", stage=stage, k=k, runs=runs)
 
 
-@measurement
-def regulariser_accuracy_loss(results: Results, *, runs: int) -> list[Part]:
-    """Mean test accuracy without the eigenvalue regulariser minus with it."""
-    parts = []
-    for stage in BOTH:
-        plain, other = _arms(results, stage=stage, k=12, runs=runs)
-        parts.append(_accuracy_loss(stage, plain, other))
-    return parts
-
-
-@measurement
-def regulariser_ncut_gap(results: Results, *, runs: int, k: int) -> list[Part]:
-    """Mean n-cut without the eigenvalue regulariser minus with it."""
-    return [
-        mean_gap(f"{stage}, k = {k}", *_arms(results, stage=stage, k=k, runs=runs), relative=False)
-        for stage in BOTH
-    ]
-
-
-@measurement
-def regulariser_z_gap(results: Results, *, runs: int, k: int) -> list[Part]:
-    """Mean z-score without the eigenvalue regulariser minus with it."""
-    parts = []
-    for stage in BOTH:
-        plain, other = _arms(results, stage=stage, k=k, runs=runs)
-        parts.append(
-            part(
-                f"{stage}, k = {k}",
-                [plain, other],
-                lambda plain=plain, other=other: plain["z_score"].mean() - other["z_score"].mean(),
-                lambda plain=plain, other=other: np.hypot(
-                    standard_error(plain["z_score"]), standard_error(other["z_score"])
-                ),
-                spread_is="se",
-                fewest=2,
-            )
-        )
-    return parts
-
-
-@measurement
-def tags_accuracy_loss(
-    results: Results, *, data: str, architecture: str, k: int, runs: int
-) -> list[Part]:
-    """Mean test accuracy without clusterable initialisation minus with it."""
-    parts = []
-    for stage in BOTH:
-        plain, tagged = _pair(results, data, architecture, stage, k, runs)
-        parts.append(_accuracy_loss(f"{WORDS[architecture]}, {stage}", plain, tagged))
-    return parts
-
-
-@measurement
-def tags_significant(
-    results: Results, *, data: str, architecture: str, k: int, runs: int
-) -> list[Part]:
-    """Clusterably initialised networks whose n-cut lies below all of their shuffles'."""
-    parts = []
-    for stage in BOTH:
-        rows = _pair(results, data, architecture, stage, k, runs)[1]
-        parts.append(part(stage, [rows], lambda rows=rows: rows["significant"].astype(bool).sum()))
-    return parts
-
-
-@measurement
-def tags_ncut_gap(
-    results: Results, *, data: str, architecture: str, k: int, runs: int
-) -> list[Part]:
-    """Mean n-cut without clusterable initialisation minus with it."""
-    return [
-        mean_gap(stage, *_pair(results, data, architecture, stage, k, runs), relative=False)
-        for stage in BOTH
-    ]
+def word(value: str) -> str:
+    """An architecture as the names of parts have it."""
+    return WORDS.get(value, value)
 
 
 @measurement
@@ -162,7 +91,7 @@ def tags_gap_growth(
     """The lowering of n-cut by clusterable initialisation: after pruning minus before."""
     before, after = (_pair(results, data, architecture, stage, k, runs) for stage in BOTH)
     cells = [*before, *after]
-    gaps = [mean_gap("", *pair, relative=False) for pair in (before, after)]
+    gaps = [mean_gap("", *pair) for pair in (before, after)]
     return [
         part(
             "gap pruned minus gap unpruned",
@@ -318,26 +247,6 @@ def _models() -> dict:
         model[1].weight.data[0], model[1].bias.data[0] = 0.0, 0.0
         found[name] = model
     return found
-
-
-def _accuracy_loss(name: str, plain: pd.DataFrame, other: pd.DataFrame) -> Part:
-    return part(
-        name,
-        [plain, other],
-        lambda: plain["test_accuracy"].mean() - other["test_accuracy"].mean(),
-        lambda: np.hypot(
-            standard_error(plain["test_accuracy"]), standard_error(other["test_accuracy"])
-        ),
-        spread_is="se",
-        fewest=2,
-    )
-
-
-def _arms(results: Results, *, stage: str, k: int, runs: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return tuple(
-        regulariser_cell(results, arm=arm, stage=stage, k=k, runs=runs)
-        for arm in ("none", "eigenvalues")
-    )
 
 
 def _pair(results, data, architecture, stage, k, runs) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -22,6 +22,11 @@ NAMES = {
 }  # fmt: skip
 
 
+def word(value: str) -> str:
+    """A network as the names of parts have it."""
+    return NAMES.get(value, value)
+
+
 def scores(
     results: Results, *, network: str, features: str, model: str, data: str, last: Sequence[int]
 ) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from book.lab.criteria import Part
 from book.lab.evidence import Results, equal, experiment_table, measurement, part
 from book.papers.cnn_dynamics import evidence
 from book.papers.cnn_dynamics.s02_training.measures import accurate, moves, trend
-from book.papers.cnn_dynamics.s03_predicting.measures import NAMES, difference, windows
+from book.papers.cnn_dynamics.s03_predicting.measures import NAMES, difference
 from book.papers.cnn_dynamics.s05_architectures.experiment import (
     COLUMNS,
     PAPER_TRANSFERS,
@@ -74,22 +73,6 @@ def averaged_wins(results: Results, *, network: str, data: str, runs: int) -> li
         difference(f"against {model.upper()}, {average}", [[best, at_five(model, average)]])
         for model, average in rivals
     ]
-
-
-@measurement
-def smaller_errors(results: Results, *, networks: Sequence[str], runs: int) -> list[Part]:
-    """Mean test error over the windows on CIFAR-10, minus that on Tiny ImageNet."""
-    found = []
-    for network in networks:
-        tables = [windows(results, network, data) for data in ("cifar10", "tiny_imagenet")]
-        found.append(
-            part(
-                NAMES[network],
-                [table.assign(mae=table["mae"].astype(float)) for table in tables],
-                lambda both=tables: both[0]["mae"].mean() - both[1]["mae"].mean(),
-            )
-        )
-    return found
 
 
 @measurement

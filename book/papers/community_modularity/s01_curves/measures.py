@@ -54,17 +54,6 @@ PRETRAINED_COLUMNS = ["network", "weights", "data", "samples", "neighbours", "se
 
 
 @measurement
-def toy_snapshots(results: Results, *, runs: int) -> list[Part]:
-    """What each of our snapshots adds to Q, and what three equal communities leave above 0.6657."""
-    found = [communities.modularity(graph, toy.CLASSES) for graph in toy.snapshots()]
-    parts = [
-        Part(f"snapshot {i + 2} minus {i + 1}", step, runs=1)
-        for i, step in enumerate(shapes.steps(found))
-    ]
-    return [*parts, Part("ceiling minus highest printed", 2 / 3 - max(toy.PRINTED), runs=1)]
-
-
-@measurement
 def inside_follows_q(results: Results, *, runs: int) -> list[Part]:
     """Rank correlation, over 1,000 random graphs of equal classes, of Q with weight inside."""
     rng = np.random.default_rng(0)

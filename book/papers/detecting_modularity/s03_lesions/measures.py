@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 
 from book.lab.criteria import Part
 from book.lab.evidence import (
@@ -13,7 +14,6 @@ from book.lab.evidence import (
     experiment_table,
     measurement,
     one_per_seed,
-    standard_error,
 )
 from book.papers.detecting_modularity import networks, settings
 from book.papers.detecting_modularity.conditions import PARTITIONINGS, cell, combined, tests_of
@@ -53,9 +53,8 @@ def some_but_not_most(results: Results, runs: int):
     return found
 
 
-@measurement
-def dm_richer_before_relu(results: Results, *, runs: int) -> list[Part]:
-    """How much better two halves of the images agree on clusters before the ReLU than after it."""
+def relu_rows(results: Results, *, runs: int) -> pd.DataFrame:
+    """How well two halves of the images agree on clusters before and after the ReLU, by seed."""
     columns = ["architecture", "data", "reading", "seed", "before", "after"]
     table = experiment_table(results, "dm_relu", columns)
     keep = (table["data"] == "mnist") & (table["reading"] == "described") & (table["seed"] < runs)
@@ -63,20 +62,7 @@ def dm_richer_before_relu(results: Results, *, runs: int) -> list[Part]:
     def asked(row):
         return LesionsConfig(networks.condition("mlp", "mnist", "described", row.seed))
 
-    rows = one_per_seed(equal(table[keep], asked))
-    if len(rows) < 2:
-        return [Part("adjusted Rand index", runs=len(rows), keys=keys(rows))]
-    gain = rows["before"] - rows["after"]
-    return [
-        Part(
-            "adjusted Rand index",
-            float(gain.mean()),
-            standard_error(gain),
-            runs=len(rows),
-            spread_is="se",
-            keys=keys(rows),
-        )
-    ]
+    return one_per_seed(equal(table[keep], asked))
 
 
 def _part(name: str, value: float, rows) -> Part:

@@ -1,7 +1,4 @@
-"""Measurements for claims of "Neural networks are surprisingly modular" alone.
-
-Those it shares with its successor are in ``networks`` and ``identities``.
-"""
+"""Measurements for claims of "Neural networks are surprisingly modular" alone."""
 
 from __future__ import annotations
 
@@ -13,26 +10,10 @@ import pandas as pd
 from book.lab.criteria import Part
 from book.lab.evidence import Results, measurement, part
 from book.papers.ncut.cells import NAMES, cell, label
-from book.papers.ncut.measures import BOTH, paired_fall, rows_mean, rows_sd
+from book.papers.ncut.measures import BOTH
 
 METHODS = ("none", "dropout")
 PERMUTATIONS = 999
-
-
-@measurement
-def share_lowered_by_pruning(results: Results, *, data: str, k: int, runs: int) -> list[Part]:
-    """Share of networks whose own n-cut is lower after pruning than before (Figure 2)."""
-    parts = []
-    for regularizer in METHODS:
-        change = paired_fall(results, data=data, regularizer=regularizer, k=k, runs=runs)
-        parts.append(
-            part(
-                label(regularizer=regularizer),
-                [change],
-                lambda change=change: (change["fall"] > 0).mean(),
-            )
-        )
-    return parts
 
 
 @measurement
@@ -110,7 +91,7 @@ def spread_ratio(results: Results, *, k: int, runs: int) -> list[Part]:
             }
 
             def ratio(frames: dict[str, pd.DataFrame] = frames) -> float:
-                sd = {data: rows_sd(frame, "ncut")() for data, frame in frames.items()}
+                sd = {data: frame["ncut"].std(ddof=1) for data, frame in frames.items()}
                 return sd["cifar10_grey"] / max(sd["mnist"], sd["fashion_mnist"])
 
             parts.append(
@@ -120,105 +101,16 @@ def spread_ratio(results: Results, *, k: int, runs: int) -> list[Part]:
 
 
 @measurement
-def spread_gap(results: Results, *, k: int, runs: int) -> list[Part]:
-    """SD of n-cut over pruned networks without dropout minus with it, for each data set."""
-    parts = []
-    for data, name in NAMES.items():
-        plain, dropped = _methods(results, data=data, stage="pruned", k=k, runs=runs)
-        parts.append(
-            part(
-                name,
-                [plain, dropped],
-                lambda plain=plain, dropped=dropped: (
-                    rows_sd(plain, "ncut")() - rows_sd(dropped, "ncut")()
-                ),
-                fewest=2,
-            )
-        )
-    return parts
-
-
-@measurement
-def above_every_shuffle(
-    results: Results, *, data: str, k: int, runs: int, regularizer: str, stage: str
-) -> list[Part]:
-    """Networks with p = 1: no shuffle has a higher n-cut than the network itself."""
-    rows = cell(results, data=data, regularizer=regularizer, stage=stage, k=k, runs=runs)
-    return [
-        part(
-            label(regularizer=regularizer, stage=stage),
-            [rows],
-            lambda: (rows["p_value"] >= 1 - 1e-9).sum(),
-        )
-    ]
-
-
-@measurement
 def two_sample_z(results: Results, *, data: str, k: int, runs: int) -> list[Part]:
     """(mean without - mean with dropout) / sqrt(s_a^2/n_a + s_b^2/n_b), pruned (footnote 11)."""
     plain, dropped = _methods(results, data=data, stage="pruned", k=k, runs=runs)
 
     def z() -> float:
-        gap = rows_mean(plain, "ncut")() - rows_mean(dropped, "ncut")()
+        gap = plain["ncut"].mean() - dropped["ncut"].mean()
         variance = sum(frame["ncut"].var(ddof=1) / len(frame) for frame in (plain, dropped))
         return float(gap / variance**0.5) if variance > 0 else float("nan")
 
     return [part("Z", [plain, dropped], z, fewest=2)]
-
-
-@measurement
-def strong_dropout_accuracy(results: Results, *, k: int, runs: int) -> list[Part]:
-    """Mean test accuracy on grey CIFAR-10 at dropout 0.5 instead of 0.2 (footnote 10)."""
-    parts = []
-    for stage in BOTH:
-        rows = cell(
-            results,
-            data="cifar10_grey",
-            regularizer="dropout",
-            stage=stage,
-            k=k,
-            runs=runs,
-            dropout=0.5,
-        )
-        parts.append(
-            part(stage, [rows], rows_mean(rows, "test_accuracy"), rows_sd(rows, "test_accuracy"))
-        )
-    return parts
-
-
-@measurement
-def share_beating_every_shuffle(results: Results, *, k: int, runs: int) -> list[Part]:
-    """Share of all pruned networks (three data sets, both methods) below each of 320 shuffles."""
-    cells = [
-        cell(results, data=data, regularizer=regularizer, stage="pruned", k=k, runs=runs)
-        for data in NAMES
-        for regularizer in METHODS
-    ]
-    return [
-        part(
-            "six cells of pruned networks",
-            cells,
-            lambda: pd.concat(cells)["significant"].astype(float).mean(),
-        )
-    ]
-
-
-@measurement
-def failure_probability(results: Results, *, k: int, runs: int) -> list[Part]:
-    """Mean n-cut/k of pruned networks: the chance that an edge stub leads out of its cluster."""
-    parts = []
-    for data in NAMES:
-        for regularizer in METHODS:
-            rows = cell(results, data=data, regularizer=regularizer, stage="pruned", k=k, runs=runs)
-            parts.append(
-                part(
-                    label(data=data, regularizer=regularizer),
-                    [rows],
-                    lambda rows=rows: rows["ncut"].mean() / k,
-                    lambda rows=rows: rows["ncut"].std(ddof=1) / k,
-                )
-            )
-    return parts
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:

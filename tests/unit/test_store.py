@@ -123,3 +123,17 @@ def test_tensors_survive_and_damage_is_noticed(tmp_path):
         with pytest.warns(UserWarning, match="will be recomputed"):
             assert checkpoints.load_tensors(path) is None
         assert not path.exists()
+
+
+def test_shipped_networks_are_those_of_committed_rows():
+    """Each is whole, and some row's ``train``: what is shipped has something to check."""
+    folder = store.REPOSITORY / "data"
+    rows = [json.loads(line) for file in (folder / "results").glob("*.jsonl")
+            for line in file.read_text().splitlines()]  # fmt: skip
+    trained = [row["config"]["train"] for row in rows if "train" in row["config"]]
+    networks = sorted((folder / "networks").glob("*.safetensors"))
+    assert networks
+    for path in networks:
+        _, facts = checkpoints.load_tensors(path)
+        assert facts["config"] in trained
+    assert sum(path.stat().st_size for path in networks) < 20e6

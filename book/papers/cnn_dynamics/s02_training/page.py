@@ -85,4 +85,4 @@ def risers(rows: pd.DataFrame, last: int) -> pd.DataFrame:
         size=[abs(curve[-1] - 1) for curve in early],
     )
     found = found.sort_values("size", ascending=False).drop(columns="size")
-    return found.head(8).round({"accuracy": 1}).reset_index(drop=True)
+    return found.head(8).round({"accuracy": 1}).set_index("learning_rate")

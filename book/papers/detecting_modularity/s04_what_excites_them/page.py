@@ -73,7 +73,9 @@ def averages(rows: pd.DataFrame) -> pd.DataFrame | Markdown:
                     "decades spanned": float(np.median(np.concatenate(spread))),
                 }
             )
-    return pd.DataFrame(lines).round(2) if lines else Markdown(NOT_RUN)
+    if not lines:
+        return Markdown(NOT_RUN)
+    return pd.DataFrame(lines).round(2).set_index("partition")
 
 
 def of_network(table: pd.DataFrame, proxy: str, partition: str, **chosen) -> ProxyTest | None:

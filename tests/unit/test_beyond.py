@@ -192,7 +192,7 @@ def test_networks_without_a_value_are_left_out_and_few_say_nothing():
 
 def test_tables_and_sentences_of_the_zoo():
     rows = made_up()
-    assert "90 small networks, trained in 9 ways on 3 data sets" in zoo_page.answer(rows).data
+    assert "90 small networks in 9 ways on 3 data sets" in zoo_page.answer(rows).data
     matrix = zoo_page.matrix(rows)
     assert np.allclose(matrix, matrix.T) and np.allclose(np.diag(matrix), 1)
     assert len(zoo_pictures.correlations(matrix).axes) == 1

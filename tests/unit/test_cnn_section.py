@@ -241,7 +241,7 @@ def test_the_norm_nearest_to_the_printed_numbers(own_cache, monkeypatch):
     ours["shuffle_mean"] = ours["shuffled"].map(np.mean)
     monkeypatch.setattr(ledger, "load_results", lambda: {"cnn_ncut": ours})
     found = chapter.distances(table)
-    assert chapter.nearest(found).data.endswith("**L1: column sum**.")
+    assert chapter.nearest(found).data.startswith("**L1: column sum** is nearest")
     first, second = chapter.closest(found, name="a").data.to_dict("records")
     assert first["edge"] == "L1: sum" and first["cells"] == second["cells"] == 1
     assert first["n-cut, off by"] == pytest.approx(0.2)

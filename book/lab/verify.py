@@ -132,53 +132,76 @@ def verify(
     limit = len(found) + records if records is not None else None
     end = time.monotonic() + budget  # of what is computed: looking took seconds
     with _cache_of_networks(train), contextlib.suppress(BudgetSpent), alarm(end - time.monotonic()):
-        for file, row in _drawn(files, end):
+        for file, row, cost in _drawn(files, end, pace := Pace()):
             if len(found) == limit:
                 break
             begun = time.monotonic()
             item = _compared(file.experiment, row, seconds)
             found.append(item)
             file.outcomes[item.outcome] += 1
+            pace.add(cost, time.monotonic() - begun)
             say(f"{_line(item)}, {time.monotonic() - begun:.0f} s")
     return found, files
+
+
+@dataclass
+class Pace:
+    """How long rows take here, as a multiple of what their records say."""
+
+    said: float = 60.0  # so that the first few rows do not decide alone
+    took: float = 60.0
+
+    def add(self, said: float, took: float) -> None:
+        """A row is through that should have taken ``said`` seconds."""
+        self.said, self.took = self.said + said, self.took + took
+
+    @property
+    def factor(self) -> float:
+        return self.took / self.said
 
 
 def _line(item: Comparison) -> str:
     return f"{item.outcome:10} {item.key[:12]}  {item.what}: {item.detail}"
 
 
-def _drawn(files: list[File], end: float) -> Iterator[tuple[File, dict]]:
-    """Rows, file by file in turn; each turn shares out the time that is left.
+def _drawn(files: list[File], end: float, pace: Pace) -> Iterator[tuple[File, dict, float]]:
+    """Rows with the seconds they should take, file by file in turn, the quickest files first.
 
-    A file whose rows all take more than its share waits until the others had their turn.
+    A file may take what its quickest row needs, and an equal part of what is then to spare. Where
+    the time left is not enough for all of them, each turn shares it out.
     """
     drawn = True
     while drawn:
-        todo = [file for file in files if file.queue]
-        todo.sort(key=lambda file: min(cost for cost, _ in file.queue))
+        todo = sorted((file for file in files if file.queue), key=_quickest)
         late, drawn = [], False
         for place, file in enumerate(todo):
-            row = _take(file, (end - time.monotonic()) / (len(todo) - place))
-            if row is None:
+            left = (end - time.monotonic()) / pace.factor
+            spare = left - sum(map(_quickest, todo[place:]))
+            own, spare = (_quickest(file), spare) if spare > 0 else (0.0, left)
+            found = _take(file, own + spare / (len(todo) - place))
+            if found is None:
                 late.append(file)
             else:
                 drawn = True
-                yield file, row
+                yield file, *found
         for file in late:
-            if (row := _take(file, end - time.monotonic())) is not None:
+            if found := _take(file, (end - time.monotonic()) / pace.factor):
                 drawn = True
-                yield file, row
+                yield file, *found
 
 
-def _take(file: File, seconds: float) -> dict | None:
-    """The first row of the queue that fits, and the note where none does."""
+def _quickest(file: File) -> float:
+    return min(cost for cost, _ in file.queue)
+
+
+def _take(file: File, seconds: float) -> tuple[dict, float] | None:
+    """The first row of the queue that fits and its seconds, and the note where none does."""
     for place, (cost, row) in enumerate(file.queue):
         if cost <= seconds:
             del file.queue[place]
-            return row
+            return row, cost
     if file.queue:
-        least = min(cost for cost, _ in file.queue)
-        file.left = Counter({f"the quickest takes about {least:,.0f} s": 1})
+        file.left = Counter({f"the quickest takes about {_quickest(file):,.0f} s": 1})
     return None
 
 

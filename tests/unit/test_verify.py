@@ -183,3 +183,21 @@ def test_results_that_cannot_be_written_are_told_before_the_work(folders, capsys
     told = capsys.readouterr().err.strip()
     assert "results cannot be written: File exists; repair it, or name another" in told
     assert "\n" not in told
+
+
+def test_no_file_is_left_out_where_the_time_is_enough(monkeypatch):
+    """Rows take half of what is said: 100 s are enough for one of each, and for some small ones."""
+    clock, turns = [0.0], []
+    monkeypatch.setattr(verify.time, "monotonic", lambda: clock[0])
+    costs_of = {"small": [1.0] * 99, "middle": [60.0, 40.0], "large": [95.0]}
+    files = [
+        verify.File(None, queue=[(cost, {"name": name}) for cost in own])
+        for name, own in costs_of.items()
+    ]
+    for _, row, cost in verify._drawn(files, 100.0, pace := verify.Pace(1.0, 1.0)):
+        turns.append(row["name"])
+        clock[0] += cost / 2
+        pace.add(cost, cost / 2)
+    assert turns[:3] == ["small", "middle", "large"] and turns.count("small") > 2
+    assert clock[0] <= 100
+    assert pace.factor == pytest.approx(0.5, abs=0.02)

@@ -167,7 +167,7 @@ def dropout_modes(table: pd.DataFrame) -> Figure:
                     axes.plot([shift - 1, shift], heights, color=colour, marker=marker, alpha=0.8)
             axes.set_xticks([0, 1], ["dropout on", "dropout off"])
             axes.set(xlim=(-0.4, 1.4), ylim=(0, 1.02))
-            axes.set_title(f"{data_name(data)}, {stage}")
+            axes.set_title(f"{data_name(data)},\n{stage}")  # side by side they are narrow
             axes.grid(axis="y", color="#E6E6E6", linewidth=0.6)
         grid[0].set_ylabel("accuracy")
         handles = [

@@ -22,7 +22,7 @@ from book.scripts.sections import BUILD, ROOT
 
 NAME, WHOLE = "modgraph-book.pdf", "whole-book.html"
 OFFERS = "book/how_to_rerun"  # the page that links to it ...
-PLACE = re.compile(r'(<span id="whole-book-as-pdf">).*?(</span>)', re.DOTALL)  # ... here
+PLACE = re.compile(r'(<span\s+id="whole-book-as-pdf">).*?(</span>)', re.DOTALL)  # ... here
 ARTICLE = re.compile(r"<article[^>]*>(.*?)</article>", re.DOTALL)
 SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL)
 ADDRESS = re.compile(r'\b(href|src)="([^"]*)"')

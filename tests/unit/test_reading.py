@@ -165,6 +165,7 @@ def test_the_pdf_is_linked_once_it_is_there(tmp_path):
     pdf.offer(tmp_path)  # printing twice links once
     assert page.read_text().count('<a href="../modgraph-book.pdf">') == 1
     assert "2 MB" in page.read_text()
+    assert pdf.PLACE.search((pdf.ROOT / f"{pdf.OFFERS}.md").read_text("utf8"))
     page.write_text("<p>Printed.</p>")
     with pytest.raises(ValueError, match="has no place for the link"):
         pdf.offer(tmp_path)

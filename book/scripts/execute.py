@@ -24,6 +24,7 @@ from pathlib import Path
 import joblib
 import nbformat
 
+from book.scripts import pictures
 from book.scripts.inputs import Inputs
 from book.scripts.sections import (
     BUILD,
@@ -110,6 +111,7 @@ def execute(section: Section, digest: str, *, timeout: int = CELL_TIMEOUT) -> fl
     start = time.monotonic()
     notebook = run_notebook(section.notebook, section.failed, cwd=section.root, timeout=timeout)
     seconds = time.monotonic() - start
+    pictures.lighten(notebook)  # here, in parallel and once, and not whenever a page is rendered
     notebook.metadata["modgraph"] = {
         "digest": digest,
         "scale": "quick",

@@ -114,8 +114,7 @@ def figure_of(notebook: nbformat.NotebookNode, name: str) -> Figure | None:
         for output in cell.get("outputs", ()):
             for kind, mime in (("svg", "image/svg+xml"), ("png", "image/png")):
                 if text := output.get("data", {}).get(mime):
-                    png = kind == "png"
-                    content = pictures.light(base64.b64decode(text)) if png else text.encode()
+                    content = text.encode() if kind == "svg" else base64.b64decode(text)
                     caption, alt = said["figure"]["caption"], said["image"]["alt"]
                     return Figure(kind, content, caption, alt, pictures.width(output))
     return None

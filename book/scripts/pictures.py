@@ -19,11 +19,13 @@ def width(output: NotebookNode) -> str:
     return f"{pixels}px" if pixels else ""
 
 
-def lighten(output: NotebookNode) -> None:
-    """Give the output the lighter copy of its picture, in place."""
-    data = output.get("data", {})
-    if "image/png" in data:
-        data["image/png"] = base64.b64encode(light(base64.b64decode(data["image/png"]))).decode()
+def lighten(notebook: NotebookNode) -> None:
+    """Give every output the lighter copy of its picture, in place."""
+    for output in (one for cell in notebook.cells for one in cell.get("outputs", ())):
+        data = output.get("data", {})
+        if "image/png" in data:
+            picture = light(base64.b64decode(data["image/png"]))
+            data["image/png"] = base64.b64encode(picture).decode()
 
 
 def light(png: bytes) -> bytes:

@@ -57,7 +57,6 @@ def for_readers(notebook: NotebookNode) -> NotebookNode:
         cell.source = "\n".join(line for line in lines if line.strip() != MARKER)
         cell.outputs = [one for one in cell.outputs if not (is_progress(one) or is_widget(one))]
         for output in cell.outputs:
-            pictures.lighten(output)
             if width := pictures.width(output):
                 cell.metadata.setdefault("mystnb", {}).setdefault("image", {})["width"] = width
         if any("text/markdown" in output.get("data", ()) for output in cell.outputs):

@@ -148,6 +148,10 @@ def test_pictures_get_lighter_and_look_the_same():
     one, two = (np.asarray(Image.open(io.BytesIO(p)).convert("RGB"), float) for p in (whole, light))
     assert one.shape == two.shape and np.abs(one - two).mean() < 0.5
     assert len(pictures.light(light)) <= len(light)
+    executed = notebook()
+    pictures.lighten(executed)
+    assert [one.data["image/png"] for cell in executed.cells for one in cell.get("outputs", ())
+            if "image/png" in one.data] == [encoded(light)]  # fmt: skip
 
 
 def test_pictures_are_shown_at_the_size_they_were_drawn_for():

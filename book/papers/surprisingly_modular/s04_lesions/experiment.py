@@ -17,6 +17,7 @@ from book.lab.parameters import parameter
 from book.lab.section import Section, Sweep
 from book.papers.ncut import mlps
 from modgraph_lib import clustering, datasets, graphs, lesions, provenance, training
+from modgraph_lib.datasets import Dataset
 from modgraph_lib.lesions import DoubleLesion, SingleLesion, Submodule
 from modgraph_lib.training import TrainConfig
 
@@ -165,7 +166,9 @@ def parts_of(config: LesionConfig, model: Any) -> list[Submodule]:
     return lesions.submodules(graph, labels)
 
 
-def _measure(config: LesionConfig, model: Any, data: Any, device: str, first: Any = None) -> dict:
+def _measure(
+    config: LesionConfig, model: Any, data: Dataset, device: str, first: int | None = None
+) -> dict:
     """Lesions of all sub-modules and pairs, or of the ``first`` sub-modules alone."""
     parts = parts_of(config, model)[:first]
     given = {"kind": config.kind, "seed": config.seed, "device": device}
@@ -234,9 +237,8 @@ def found(record: Mapping[str, Any]) -> tuple[list[SingleLesion], list[DoubleLes
     intact = result["intact"] / total
     singles, by_name = [], {}
     for row in result["submodules"]:
-        names, sizes = ("layer", "depth", "module"), ("size", "population")
-        units = (np.arange(row[name]) for name in sizes)
-        part = Submodule(*(row[name] for name in names), *units, row["width"])
+        units = (np.arange(row[name]) for name in ("size", "population"))
+        part = Submodule(row["layer"], row["depth"], row["module"], *units, row["width"])
         one = SingleLesion(
             part,
             intact,

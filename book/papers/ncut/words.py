@@ -42,8 +42,8 @@ def status(
     if paper is None:
         every = results[experiment]
         paper = every[(every["width"] == width) & every["data"].isin(data)]
-    work = f"{_work(paper)} for the rows so far" if len(paper) else NOT_RUN_YET
-    cost = f"this page about a minute on 2 cores; paper scale {work}"
+    spent = f"{_work(paper)} for the rows so far" if len(paper) else NOT_RUN_YET
+    cost = f"this page about a minute on 2 cores; paper scale {spent}"
     return status_line(section, paper, evidence=_evidence(paper), cost=cost, results=results)
 
 

@@ -133,9 +133,8 @@ def _measure(
             )
             row |= losses(singles, intact)
         kept["partitions"].append(row)
-    if (
-        config.train.architecture == "mlp" and first is None
-    ):  # a channel's map has been made one number without sign
+    # A channel's map has been made one number without sign.
+    if config.train.architecture == "mlp" and first is None:
         kept["after_relu"] = _after_relu(config, model, networks.responses(config, root))
     return kept
 

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from book.lab import yaml_files
 from book.lab.cards import ANSWERS, GRADE_WORDS, grade_of, mark
 from book.lab.claims import PAPERS, load_claims, papers_root
 from book.lab.criteria import NOT_REPRODUCED, PARTLY, REPRODUCED, UNDECIDED
@@ -33,7 +33,7 @@ DECIDED = (REPRODUCED, PARTLY, NOT_REPRODUCED, UNDECIDED)
 
 def abstracts() -> dict[str, dict[str, Any]]:
     """The entries of ``abstracts.yaml`` by paper: asks, answer, figure, states."""
-    return yaml.safe_load((papers_root() / "abstracts.yaml").read_text("utf8"))
+    return yaml_files.read(papers_root() / "abstracts.yaml")
 
 
 def headlines(paper: str | None = None) -> list[str]:

@@ -26,11 +26,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from book.lab import parameters, registry
+from book.lab import parameters, registry, yaml_files
 from book.lab.criteria import COMPARATORS, Criterion
-from book.lab.quantities import Loader, Quantity
+from book.lab.quantities import Quantity
 
 __all__ = ["Entry", "read", "tests_of"]
 
@@ -83,9 +81,9 @@ def read(path: Path, *, arguments: bool = False) -> tuple[dict[str, Entry], list
     if not path.exists():
         return {}, []
     try:
-        found = yaml.load(path.read_text("utf8"), Loader) or {}
-    except (yaml.YAMLError, ValueError) as error:
-        return {}, [f"{path}: {error}"]
+        found = yaml_files.read(path) or {}
+    except ValueError as error:
+        return {}, [str(error)]
     entries, faults = {}, []
     for name, given in found.items():
         try:

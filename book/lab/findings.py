@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from book.lab import yaml_files
 from book.lab.cards import ANSWERS, GRADE_WORDS, grade_of, mark
 from book.lab.claims import PAPERS, papers_root
 from book.lab.filter import STYLE
@@ -25,7 +25,7 @@ NUMBER = re.compile(r"\{([A-Z]{2,3}-\d+)(?:\[(\d+)\]|\.(runs))(:[^}]*)?\}")
 
 def findings() -> list[dict[str, Any]]:
     """The entries of ``findings.yaml``: says, and claims (id -> the verdict it speaks of)."""
-    return yaml.safe_load((papers_root() / "findings.yaml").read_text("utf8"))
+    return yaml_files.read(papers_root() / "findings.yaml")
 
 
 def answers(frame: pd.DataFrame) -> dict[str, dict[str, str]]:
@@ -37,7 +37,7 @@ def answers(frame: pd.DataFrame) -> dict[str, dict[str, str]]:
         frame: the rows of ``verdicts``.
     """
     frame, found = frame.set_index("id"), {}
-    entries = yaml.safe_load((papers_root() / "answers.yaml").read_text("utf8"))
+    entries = yaml_files.read(papers_root() / "answers.yaml")
     for name, entry in entries.items():
         if not stale([{"claims": entry.pop("claims", {})}], frame):
             found[name] = entry | {"says": said(entry["says"], frame)}

@@ -38,19 +38,18 @@ import inspect
 import itertools
 import math
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from book.lab import parameters
+from book.lab import parameters, yaml_files
 from book.lab.criteria import Part
 from book.lab.evidence import Results, part, standard_error
 
-__all__ = ["Loader", "Quantity", "load"]
+__all__ = ["Quantity", "load"]
 
 STATISTICS: dict[str, Callable[[pd.Series], float]] = {
     "mean": pd.Series.mean,
@@ -67,17 +66,6 @@ KEYS = (*STATISTICS, "each", "pool", "of", "minus", "paired", "spread", "default
 PLACE = re.compile(r"\{(\w+)(?::[^{}]*)?\}")  # {name}, or {name:g} with a format
 
 Arguments = Mapping[str, Any]
-
-
-class Loader(yaml.CSafeLoader):
-    """Refuses a key that occurs twice, which YAML itself lets pass: the last one would win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        names = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if doubled := sorted({str(name) for name in names if names.count(name) > 1}):
-            where = node.start_mark.line + 1
-            raise ValueError(f"line {where}: {', '.join(doubled)} occurs more than once")
-        return super().construct_mapping(node, deep)
 
 
 @dataclass(frozen=True)
@@ -201,11 +189,11 @@ def load(path: Path) -> dict[str, Quantity]:
     Raises:
         ValueError: what is wrong, with the quantity and the key.
     """
+    groups = yaml_files.read(path) or {}
     try:
-        groups = yaml.load(path.read_text("utf8"), Loader) or {}
         found = [_checked(name, function, given) for function, group in groups.items()
                  for name, given in group.items()]  # fmt: skip
-    except (yaml.YAMLError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return {quantity.name: quantity for quantity in found}
 

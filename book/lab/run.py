@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import joblib
-import yaml
 
 from book.lab import claim as claims
 from book.lab import parameters as guard
-from book.lab import registry
+from book.lab import registry, yaml_files
 from book.lab.budget import BudgetSpent, alarm
 from book.lab.section import Section, Sweep
 from book.lab.store import REPOSITORY
@@ -59,7 +58,7 @@ def read_parameters(
     if scale != "quick":
         if not path.is_file():
             raise ValueError(f"no parameters of {section.name} at scale {scale}: {path}")
-        values |= yaml.safe_load(path.read_text("utf8")) or {}
+        values |= yaml_files.read(path) or {}
     return guard.read({**values, **(changes or {})}, section.parameters)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import pandas as pd
-import yaml
 
+from book.lab import yaml_files
 from book.lab.cards import GRADE_WORDS, OUTCOMES, card, grade_of
 from book.lab.claims import PAPERS, load_claims, papers_root
 from book.lab.criteria import BY_T, MET
@@ -178,7 +178,7 @@ def _grades_markdown(counts: pd.DataFrame) -> str:
 
 def _changes_markdown() -> str:
     """Verdicts that another test has changed, newest first."""
-    changes = yaml.safe_load((papers_root() / "changes.yaml").read_text("utf8")) or []
+    changes = yaml_files.read(papers_root() / "changes.yaml") or []
     lines = [
         f'- {one["date"]}, <a href="#{one["id"].lower()}">{one["id"]}</a>: '
         f"{one['before']} → {one['after']}. "

@@ -11,12 +11,14 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import fcntl
+import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -53,7 +55,7 @@ def write_atomically(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 
 def machine() -> dict[str, str | int]:
-    """What this ran on, for the page of run times."""
+    """What this runs on, for the page of run times. Asked once a build: torch takes seconds."""
     import torch
 
     processor = platform.processor() or platform.machine()
@@ -100,8 +102,13 @@ def run_notebook(source: Path, output: Path, *, cwd: Path, timeout: int) -> nbfo
         )
 
 
-def execute(section: Section, digest: str, *, timeout: int = CELL_TIMEOUT) -> float:
+def execute(
+    section: Section, digest: str, where: Mapping[str, str | int], *, timeout: int = CELL_TIMEOUT
+) -> float:
     """Run one section in this process; write ``section.executed``; return its wall seconds.
+
+    Args:
+        where: what ``machine`` says.
 
     Raises:
         papermill.PapermillExecutionError: a cell raised; the notebook up to there is kept in
@@ -119,19 +126,19 @@ def execute(section: Section, digest: str, *, timeout: int = CELL_TIMEOUT) -> fl
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in VERSIONS},
-        "machine": machine(),
+        "machine": dict(where),
     }
     write_atomically(notebook, section.executed)
     section.failed.unlink(missing_ok=True)
     return seconds
 
 
-def work(name: str, digest: str) -> int:
-    """What a worker process does; returns its exit status."""
+def work(name: str, digest: str, where: str) -> int:
+    """What a worker process does; returns its exit status. ``where`` is ``machine`` as JSON."""
     from papermill import PapermillExecutionError
 
     try:
-        print(f"{name}: {execute(Section(name), digest):.1f} s")
+        print(f"{name}: {execute(Section(name), digest, json.loads(where)):.1f} s")
     except PapermillExecutionError:
         raise
     except (RuntimeError, TimeoutError) as error:  # nbclient's words for a lost kernel
@@ -140,7 +147,9 @@ def work(name: str, digest: str) -> int:
     return 0
 
 
-def run_worker(section: Section, digest: str, lock_fd: int, cores: int) -> tuple[int, float]:
+def run_worker(
+    section: Section, digest: str, where: str, lock_fd: int, cores: int
+) -> tuple[int, float]:
     """Run one section in a new process; return its exit status and wall seconds.
 
     ``cores`` is how many processes the section's own sweeps may start.
@@ -152,7 +161,8 @@ def run_worker(section: Section, digest: str, lock_fd: int, cores: int) -> tuple
     next build waits for that worker instead of repeating its section beside it.
     """
     section.log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "book.scripts.execute", "--worker", section.name, digest]
+    command = [sys.executable, "-m", "book.scripts.execute"]
+    command += ["--worker", section.name, digest, where]
     environment = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     # One process a core, one thread a process. A sweep that has one core runs in the kernel itself
     # and saves the seconds in which two more processes import torch.
@@ -202,11 +212,12 @@ def build_all(jobs: int, *, force: bool = False) -> int:
         print(f"book: {len(sections)} sections, {len(todo)} to execute", flush=True)
         if not todo:
             return 0
-        failed = 0
+        failed, where = 0, json.dumps(machine())
         cores = max(1, joblib.cpu_count() // min(jobs, len(todo)))
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             runs = {
-                pool.submit(run_worker, s, digests[s.name], lock.fileno(), cores): s for s in todo
+                pool.submit(run_worker, s, digests[s.name], where, lock.fileno(), cores): s
+                for s in todo
             }
             for done, run in enumerate(concurrent.futures.as_completed(runs), 1):
                 section, (status, seconds) = runs[run], run.result()
@@ -230,7 +241,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time (default 2)")
     parser.add_argument("--force", action="store_true", help="execute what has not changed too")
-    parser.add_argument("--worker", nargs=2, metavar=("SECTION", "DIGEST"), help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)  # section, digest, machine
     options = parser.parse_args(argv)
     if options.worker:
         return work(*options.worker)

@@ -107,6 +107,16 @@ def test_single_precision_is_good_to_five_digits(sign):
     np.testing.assert_allclose(coarse, exact, atol=1e-5 * exact.max())
 
 
+@pytest.mark.parametrize("sign", ["absolute", "positive", "negative"])
+def test_edges_written_out_and_never_stored_give_one_centrality(sign, monkeypatch):
+    model = models.lenet(seed=0, image_shape=(3, 16, 16))
+    graph = graphs.unrolled_graph(model, (3, 16, 16), sign=sign)
+    assert graph.edges <= signatures.SPARSE
+    written = signatures.eigenvector_centrality(graph)
+    monkeypatch.setattr(signatures, "SPARSE", 0)
+    np.testing.assert_allclose(signatures.eigenvector_centrality(graph), written, atol=1e-13)
+
+
 def test_the_negative_graph_falls_apart_at_every_pooling():
     graph = graphs.unrolled_graph(models.lenet(seed=0), (3, 32, 32), sign="negative")
     count, piece = scipy.sparse.csgraph.connected_components(graph.adjacency(), directed=False)

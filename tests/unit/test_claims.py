@@ -90,9 +90,10 @@ def test_altered_facts_are_refused(tmp_path, change, message):
     ],
 )
 def test_a_faulty_entry_is_refused_with_the_fault(tmp_path, old, new, message):
-    root = claims_module.papers_root()
-    shutil.copytree(root, tmp_path / "papers")
-    path = tmp_path / "papers" / "surprisingly_modular" / "tests.yaml"
+    root, paper = claims_module.papers_root(), "surprisingly_modular"
+    shutil.copytree(root / paper, tmp_path / "papers" / paper)
+    shutil.copy(root / "claims.csv", tmp_path / "papers")
+    path = tmp_path / "papers" / paper / "tests.yaml"
     text, found = re.subn(old.replace("{", "\\{"), new, path.read_text("utf8"))
     assert found
     path.write_text(text, "utf8")

@@ -141,7 +141,7 @@ def test_every_experiment_can_compute_its_rows_anew():
 
 def test_a_row_of_the_paper_on_groups_is_recomputed_and_a_change_found(folders):
     train = mlps.condition("digits", "none", 0, **SMALL)
-    config = twenty.NullConfig(train)
+    config = twenty.NullConfig(train, partitions=4)
     record = twenty.EXPERIMENT.run_one(config)
     outcome, _ = twenty.EXPERIMENT.compare(record["result"], twenty.EXPERIMENT.again(record))
     assert outcome == "identical"

@@ -67,20 +67,20 @@ def promoted(row: Any) -> mlps.NcutConfig:
 def curve(row: Any) -> CurveConfig:
     return CurveConfig(
         community(row), row.stage, row.samples, (row.k,), row.similarity, row.symmetrise,
-        row.measured_layers, row.sampling,
+        row.layers, row.sampling,
     )  # fmt: skip
 
 
 def epoch(row: Any) -> EpochConfig:
-    return EpochConfig(community(row), row.epoch, row.samples, (row.k,), row.measured_layers)
+    return EpochConfig(community(row), row.epoch, row.samples, (row.k,), row.layers)
 
 
 def mapped(row: Any) -> MapConfig:
-    return MapConfig(community(row), row.samples, layers=row.measured_layers, seed=row.map_seed)
+    return MapConfig(community(row), row.samples, layers=row.layers)
 
 
 def probed(row: Any) -> ProbeConfig:
-    return ProbeConfig(community(row), row.fit_images, row.test_images, row.measured_layers)
+    return ProbeConfig(community(row), row.fit_images, row.test_images, row.layers)
 
 
 def pretrained(row: Any) -> PretrainedConfig:
@@ -90,7 +90,7 @@ def pretrained(row: Any) -> PretrainedConfig:
 def attacked(row: Any) -> AdversarialConfig:
     return AdversarialConfig(
         community(row), row.attack, row.variant, row.samples,
-        settings=tuple(row.settings.items()), neighbours=row.k, layers=row.measured_layers,
+        settings=tuple(row.settings.items()), neighbours=row.k, layers=row.layers,
     )  # fmt: skip
 
 

@@ -24,7 +24,6 @@ __all__ = [
     "Results",
     "current_reading",
     "equal",
-    "experiment_table",
     "measurement",
     "merged",
     "once",
@@ -36,7 +35,7 @@ __all__ = [
     "standard_error",
 ]
 
-# experiment name -> its table of rows, as an experiment's ``tables`` returns it
+# experiment name -> its table of rows, as ``Experiment.table`` makes it
 Results = Mapping[str, pd.DataFrame]
 
 Measurement = Callable[..., list[Part]]
@@ -96,20 +95,6 @@ def merged(scales: Iterable[str]) -> str:
     """
     pieces = [piece for scale in scales if scale for piece in scale.split(", ")]
     return ", ".join(dict.fromkeys(pieces))
-
-
-def experiment_table(results: Results, experiment: str, columns: list[str]) -> pd.DataFrame:
-    """The experiment's table, or an empty one with these columns; checked for them."""
-    columns = [*columns, "key", "config"]
-    table = results.get(experiment)
-    if table is None or table.empty:
-        return pd.DataFrame({name: pd.Series(dtype=float) for name in columns})
-    if missing := [name for name in columns if name not in table]:
-        raise ValueError(
-            f"rows of {experiment} lack the columns {', '.join(missing)}; pass what "
-            "the experiment makes of its records"
-        )
-    return table
 
 
 # What a key says beside the configuration: which data, and which weights came out of a training.

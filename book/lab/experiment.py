@@ -14,11 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from book.lab import compare, store, sweep
+from book.lab import compare, store, sweep, tables
+from book.lab.tables import Record, Rows, Table
 
 __all__ = ["Experiment", "rebuilt"]
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,11 @@ class Experiment:
         config: the dataclass of its configurations.
         measure: ``measure(config, device=..., root=...)``, a function of a module: result and
             provenance of one configuration, nothing stored. None where a module runs its own way.
-        tables: name -> function from records to a table, as the ledger's measurements ask for.
+        rows: record -> the rows of its table, each a mapping of the columns that no configuration
+            has; see ``tables.table`` for the others.
+        columns: columns of ``rows`` that an empty table has as well, since measurements filter by
+            them or sort by them.
+        others: name -> further tables of the same records.
         schema: version of what a result holds; a part of every key.
         key: ``key(config, root)``: the facts a record is found by.
         recompute: config -> its result anew, for ``verify``; None for ``measure``.
@@ -43,7 +46,9 @@ class Experiment:
     name: str
     config: type
     measure: Callable[..., Record] | None = None
-    tables: Mapping[str, Callable[[Iterable[Record]], pd.DataFrame]] = field(default_factory=dict)
+    rows: Rows = tables.of_result
+    columns: Sequence[str] = ()
+    others: Mapping[str, Table] = field(default_factory=dict, hash=False)
     schema: int = 1
     key: Callable[[Any, str | None], Mapping[str, Any]] = sweep.key_config
     recompute: Callable[[Any], Record] | None = None
@@ -80,6 +85,32 @@ class Experiment:
     ) -> Record:
         """Store the result of a configuration; for modules that run their own way."""
         return store.put(self.name, self.schema, self.key(config, root), result, origin)
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """What each of its tables has beside the configuration, by the tables' names."""
+        return {self.name: Table(self.rows, self.columns), **self.others}
+
+    def table(self, records: Iterable[Record], name: str = "") -> pd.DataFrame:
+        """The table of this name, or the first, of some of its records."""
+        return tables.table(records, self.config, self.tables[name or self.name])
+
+    def among(self, results: Mapping[str, pd.DataFrame], name: str = "") -> pd.DataFrame:
+        """Its table among those of all experiments; without rows, if it is not there.
+
+        Raises:
+            ValueError: the table lacks a column that measurements ask for.
+        """
+        name = name or self.name
+        found = results.get(name)
+        if found is None or found.empty:
+            return self.table([], name).astype(float)  # what is compared and averaged is a number
+        if missing := [one for one in self.tables[name].columns if one not in found]:
+            raise ValueError(
+                f"rows of {name} lack the columns {', '.join(missing)}; pass what the experiment "
+                "makes of its records"
+            )
+        return found
 
     def task(self) -> sweep.Task:
         """What a worker needs of this experiment, and nothing that cannot travel to it."""

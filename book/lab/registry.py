@@ -93,8 +93,7 @@ def tables() -> dict[str, pd.DataFrame]:
     """
     found: dict[str, pd.DataFrame] = {}
     for experiment in experiments():
-        if experiment.tables:
-            found |= _tables(experiment.name, store.state(experiment.name))
+        found |= _tables(experiment.name, store.state(experiment.name))
     return {name: table.copy(deep=False) for name, table in found.items()}
 
 
@@ -103,7 +102,7 @@ def _tables(name: str, state: tuple) -> dict[str, pd.DataFrame]:
     """Tables of one experiment, whose files are in this ``store.state``."""
     (experiment,) = (one for one in experiments() if one.name == name)
     records = store.read(name)
-    return {table: make(records) for table, make in experiment.tables.items()}
+    return {table: experiment.table(records, table) for table in experiment.tables}
 
 
 @functools.cache

@@ -105,15 +105,16 @@ def _called(node: ast.expr) -> str:
 
 
 def _names_of_experiment(call: ast.Call) -> set[str]:
-    """Name and tables of ``Experiment(name, config, measure, tables)``, by position or keyword.
+    """Names of an ``Experiment`` and of its further tables, by position or keyword.
 
     Where they are not literal, none.
     """
-    given = dict(zip(("name", "config", "measure", "tables"), call.args, strict=False))
+    positions = ("name", "config", "measure", "rows", "columns", "others")
+    given = dict(zip(positions, call.args, strict=False))
     given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
-    tables = given.get("tables")
+    others = given.get("others")
     nodes = [*filter(None, [given.get("name")])]
-    nodes += [key for key in tables.keys if key] if isinstance(tables, ast.Dict) else []
+    nodes += [key for key in others.keys if key] if isinstance(others, ast.Dict) else []
     found = (getattr(node, "value", None) for node in nodes)
     return {value for value in found if isinstance(value, str)}
 

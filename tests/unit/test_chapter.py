@@ -20,7 +20,8 @@ def row(**changes):
         "stage": "pruned", "k": 4, "method": "layer", "ncut": 1.95, "shuffle_mean": null.mean(),
         "shuffle_std": null.std(), "shuffles": 320, "shuffled": null, "p_value": 1 / 321,
         "z_score": -3.4, "significant": True, "train_accuracy": 0.99,
-        "train_accuracy_final": 1.0, "test_accuracy": 0.98, "cluster_sizes": (5, 5, 5, 5),
+        "train_accuracy_final": 1.0, "test_accuracy": 0.98, "train_loss": 0.01,
+        "test_loss": 0.05, "cluster_sizes": (5, 5, 5, 5),
         "nodes": 1800, "isolated": 18, "epochs": 20, "prune_epochs": 20, "dropout": 0.0,
         "width": 256, "batch_size": 128, "images": 0, "device": "cpu", "seconds": 30.0,
         "train_seconds": 60.0, "date": "2026-01-02T00:00:00", "commit": "abcdef123",
@@ -39,7 +40,7 @@ def nothing(monkeypatch):
 @pytest.fixture
 def ten(monkeypatch):
     rows = [row(seed=seed, key=f"k{seed}", ncut=1.9 + 0.01 * seed) for seed in range(10)]
-    table = configured(pd.DataFrame(rows, columns=mlps.COLUMNS), mlp)
+    table = configured(pd.DataFrame(rows), mlp)
     results = {"mlp_ncut": table, "mlp_initial_ncut": mlps.initial_table([])}
     monkeypatch.setattr(ledger, "load_results", lambda: results)
     return table
@@ -52,7 +53,7 @@ def rows_of(**changes):
 
 def test_everything_can_be_shown_before_anything_is_run(nothing):
     rows = rows_of()
-    assert rows.empty and list(rows.columns) == list(mlps.COLUMNS)
+    assert rows.empty and set(mlps.COLUMNS) <= set(rows)
     table = "surprisingly_modular/table_1"
     assert "not run yet" in chapter.status(SECTION, data=DATA).data
     assert "2.000 ± 0.035" in chapter.beside(table).to_html()

@@ -101,7 +101,7 @@ def test_the_table_has_a_row_a_kind_repeat_and_layer(records):
     assert len(fgsm) == 5 * len(records[0]["result"]["layers"])
     assert set(table["key"]) == {record["key"] for record in records}
     assert set(table["variant"]) == {"described", "published"}
-    assert list(adversarial.table([]).columns) == list(table.columns)
+    assert set(adversarial.table([])) <= set(table)
 
 
 def test_readings_of_the_text_and_of_the_code():
@@ -168,7 +168,7 @@ def made(network="vgg16", attack="fgsm", seed=0, *, peaks=(0.8, 0.79, 0.5, 0.6),
     shared = {
         "network": network, "data": "cifar10", "seed": seed, "width": 16, "epochs": 10,
         "images": 0, "schedule": "one_cycle", "attack": attack, "variant": "described", "k": 3,
-        "measured_layers": "described", "settings": {}, "samples": 500, "attempted": 600,
+        "layers": "described", "settings": {}, "samples": 500, "attempted": 600,
         "succeeded": 520, "collected": 500, "success_rate": 0.87, "retained_misled": 1.0,
         "retained_clean_right": 1.0, "l2": 1.0, "linf": 0.3, "pixels": 900,
         "device": "cpu", "date": "2026-01-01", "data_note": "",
@@ -242,7 +242,7 @@ def test_what_is_not_as_described_does_not_count():
         made(seed=2),
         made(images=1000),
         made(epochs=3),
-        made(measured_layers="published"),
+        made(layers="published"),
     ]
     parts = measured.adversarial_peak_gap(results(*others), network="vgg16", runs=2)
     assert all(math.isnan(part.observed) for part in parts)

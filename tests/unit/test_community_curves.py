@@ -1,5 +1,7 @@
 """The section on curves of Q: toy graph, maps, probes, claims on made rows, pictures, tables."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -205,8 +207,8 @@ def test_untrained_networks(claim, name):
 
 def rows_of(network, column, values, seed=0, **fields):
     train = training_run(network, seed, scale="short")
-    shared = {name: getattr(train, name) for name in curves.TRAIN_COLUMNS} | fields
-    shared |= {"measured_layers": "described", "key": f"{network}-{seed}", "device": "cpu",
+    shared = asdict(train) | fields
+    shared |= {"layers": "described", "key": f"{network}-{seed}", "device": "cpu",
                "date": "2026", "data_note": "", "test_accuracy": 0.8}  # fmt: skip
     rows = pd.DataFrame([{**shared, "layer": i + 1, column: v} for i, v in enumerate(values)])
     config = by_hand.mapped if column == "silhouette" else by_hand.probed
@@ -214,7 +216,7 @@ def rows_of(network, column, values, seed=0, **fields):
 
 
 def test_maps_and_probes_decide():
-    kept = {"samples": 500, "map_seed": 0}
+    kept = {"samples": 500}
     table = pd.concat([rows_of("vgg11", "silhouette", rising(8), s, **kept) for s in (0, 1)])
     assert verdict("CM-01", community_maps=table)[0] == "reproduced"
     kept = {"fit_images": 5000, "test_images": 2000}

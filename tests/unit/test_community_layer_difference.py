@@ -204,7 +204,7 @@ def test_records_and_their_table(records, monkeypatch):
         [1, 2, "inside", "after"]
     ]
     assert (first[first["kind_i"] == "stem"]["block_i"] == 0).all()
-    assert layer_difference.table([]).columns.tolist() == rows.columns.tolist()
+    assert set(layer_difference.table([])) <= set(rows)
     monkeypatch.setattr(layer_difference, "measure", lambda *a, **k: pytest.fail("run again"))
     again = layer_difference.run(
         [DifferenceConfig(TRAIN, "untrained", **QUICK)], device="cpu", workers=1

@@ -55,7 +55,7 @@ def test_the_conditions_of_the_papers():
 def test_rows_of_a_record():
     records = mlps.run([small(), small(regularizer="l2", stage="unpruned")], workers=1)
     table = mlps.table(records)
-    assert list(table.columns) == mlps.COLUMNS
+    assert set(mlps.table([])) <= set(table)
     assert table.k.tolist() == [3, 4, 3, 4]
     assert table.regularizer.tolist() == ["none", "none", "l2", "l2"]
     row = table.iloc[0]
@@ -69,7 +69,7 @@ def test_rows_of_a_record():
 
 
 def test_no_records_make_an_empty_table_with_its_columns():
-    assert list(mlps.table([]).columns) == mlps.COLUMNS
+    assert set(mlps.COLUMNS) <= set(mlps.table([]))
     assert mlps.initial_table([]).empty
 
 

@@ -178,8 +178,8 @@ def test_the_latest_full_row_counts():
         record("vgg16", ncut=3.0, reading="published"),
     ]
     assert imagenet_rows(results_of(*rows))["ncut"].tolist() == [5.0]
-    with pytest.raises(ValueError, match="lack the columns reading"):
-        imagenet_rows({"imagenet_ncut": imagenet.table(rows).drop(columns="reading")})
+    with pytest.raises(ValueError, match="lack the columns beaten"):
+        imagenet_rows({"imagenet_ncut": imagenet.table(rows).drop(columns="beaten")})
 
 
 @pytest.mark.parametrize("records", [[], all_six(weights="random")[:2], all_six()])

@@ -14,7 +14,7 @@ from book.scripts.sections import ROOT, Section, all_sections
 FILES = {
     "book/papers/one/__init__.py": "",
     "book/papers/one/page.py": "from book.papers.shared import tables\nROWS = results['far_rows']",
-    "book/papers/one/experiment.py": "E = Experiment('one_rows', Config, tables={'one': table})",
+    "book/papers/one/experiment.py": "E = Experiment('one_rows', Config, others={'one': table})",
     "book/papers/two/__init__.py": "",
     "book/papers/two/page.py": "def late():\n    from book.papers.one import experiment",
     "book/papers/far/quantities.yaml": "book.papers.shared.rows.cell: {mean_q: {mean: q}}",
@@ -27,7 +27,7 @@ FILES = {
     "book/papers/shared/deep.py": "",
     "book/papers/shared/unused.py": "",
     "book/papers/far/__init__.py": "",
-    "book/papers/far/experiment.py": "E = Experiment(name='far', config=C, tables={'far_rows': t})",
+    "book/papers/far/experiment.py": "E = Experiment(name='far', config=C, others={'far_rows': t})",
     "data/papers/claims.csv": "paper,id\nthree,A\n",
     "data/papers/three/tests.yaml": "A: {measure: share, of: {experiment: told_rows}}\n"
     "B: {measure: mean_q}\n",
@@ -141,8 +141,8 @@ def test_no_name_of_an_experiment_is_put_together_from_pieces():
 
 def test_tables_of_an_experiment_are_found_by_position_or_keyword():
     code = read_code(
-        "E = Experiment('rows', Config, measure, {'rows': t, 'pairs': p})\n"
-        "F = Experiment('far', Config, tables={'far_rows': t})"
+        "E = Experiment('rows', Config, measure, rows, ('k',), {'pairs': p})\n"
+        "F = Experiment('far', Config, others={'far_rows': t})"
     )
     assert code.declares == {"rows", "pairs", "far", "far_rows"}
 

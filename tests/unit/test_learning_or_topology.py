@@ -130,7 +130,7 @@ def network_rows(data, regularizer, stage, k, seeds, *, ncut, null, method="laye
     lines = []
     for seed in range(seeds):
         shuffled = np.asarray(null(seed))
-        line = dict.fromkeys(mlps.COLUMNS, 0.0) | {
+        line = dict.fromkeys(mlps.table([]), 0.0) | {
             "data": data, "regularizer": regularizer, "variant": "described", "seed": seed,
             "stage": stage, "k": k, "method": method, "ncut": ncut + 0.001 * seed,
             "shuffle_mean": shuffled.mean(), "shuffle_std": shuffled.std(),
@@ -144,7 +144,7 @@ def network_rows(data, regularizer, stage, k, seeds, *, ncut, null, method="laye
             "key": f"{data}-{regularizer}-{stage}-{k}-{seed}-{method}",
         }  # fmt: skip
         lines.append(line | changes)
-    return made.configured(pd.DataFrame(lines)[mlps.COLUMNS], made.mlp)
+    return made.configured(pd.DataFrame(lines), made.mlp)
 
 
 def bell(centre, width, count, rng):

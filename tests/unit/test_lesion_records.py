@@ -111,7 +111,7 @@ def test_only_the_papers_settings_count():
     assert len(lesion_pairs(results)) == 1
     assert lesion_rows({}).empty and lesion_pairs({}).empty
     with pytest.raises(ValueError, match="lack the columns"):
-        lesion_rows({"mlp_lesions": rows.drop(columns="kind")})
+        lesion_rows({"mlp_lesions": rows.drop(columns="rules")})
 
 
 def test_the_latest_record_of_a_network_counts():

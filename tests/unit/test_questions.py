@@ -91,4 +91,4 @@ def rows(value: float) -> pd.DataFrame:
                 "data_note": "",
             }
         )
-    return pd.DataFrame(made).reindex(columns=experiment.COLUMNS)
+    return pd.DataFrame(made).reindex(columns=list(experiment.table([])))

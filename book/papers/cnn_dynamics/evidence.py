@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from book.lab.evidence import Results, equal, experiment_table, remembered
+from book.lab.evidence import Results, equal, remembered
 from book.papers.cnn_dynamics import settings, zoo
 from book.papers.cnn_dynamics.s03_predicting import experiment as predictions
 from book.papers.cnn_dynamics.s03_predicting.experiment import PredictionConfig
@@ -33,7 +33,7 @@ def grid(
     That is on all images, of 32 pixels, for up to 50 epochs. While there are fewer than a test
     asks for, and ``whole`` does not insist, those of ``SMALL`` stand in, and ``scale`` says so.
     """
-    rows = experiment_table(results, "cnn_zoo", zoo.COLUMNS)
+    rows = zoo.EXPERIMENT.among(results)
     rows = rows[(rows["network"] == network) & (rows["data"] == data)]
     found = equal(rows, _member)
     if len(found) < ENOUGH and not whole:
@@ -73,7 +73,7 @@ def predicted(
 
     ``scale`` says which networks, ``last`` the last epoch seen; ``whole`` as for ``grid``.
     """
-    rows = experiment_table(results, "cnn_predictions", predictions.COLUMNS)
+    rows = predictions.EXPERIMENT.among(results)
     networks = grid(results, network=network, data=data, whole=whole)
     if rows.empty or networks.empty:
         return rows.assign(scale="", last=0).head(0)

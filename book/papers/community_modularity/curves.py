@@ -7,12 +7,11 @@ section 4.4 (figure 7) and appendix A.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
@@ -164,44 +163,31 @@ def draws(total: int, samples: int, repeats: int, sampling: str, seed: int) -> l
     return [rng.permutation(total)[:samples] for _ in range(repeats)]
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row a network, k, repeat and layer.
-
-    Columns: the configuration's, network, data, seed, width, epochs, images, k, repeat, layer
-    (from 1), layers_in_all, name, q, inside, test_accuracy, best_accuracy, key, device, date,
-    data_note.
-    """
-    rows = []
-    for record in records:
-        config, result = record["config"], record["result"]
-        train = config["train"]
-        shared = {
-            **{name: train[name] for name in TRAIN_COLUMNS},
-            **{name: config[name] for name in CONFIG_COLUMNS},
-            "measured_layers": config["layers"],
-            "test_accuracy": result.get("test_accuracy"),
-            "best_accuracy": result.get("best_accuracy"),
-            "layers_in_all": len(result["layers"]),
-            "key": record["key"],
-            "config": record["config"],
-            **{name: record["provenance"][name] for name in ("device", "date", "data_note")},
-        }
-        for k, curves in result["curves"].items():
-            for repeat, (q, inside) in enumerate(zip(curves["q"], curves["inside"], strict=True)):
-                for layer, name in enumerate(result["layers"]):
-                    point = {"layer": layer + 1, "name": name, "q": q[layer]}
-                    point |= {"inside": inside[layer], "k": int(k), "repeat": repeat}
-                    rows.append({**shared, **point})
-    return pd.DataFrame(rows, columns=COLUMNS)
+def rows(record: dict) -> list[dict]:
+    """One row a k, repeat and layer: layer (from 1), name, q and inside."""
+    result = record["result"]
+    shared = {
+        "test_accuracy": result.get("test_accuracy"),
+        "best_accuracy": result.get("best_accuracy"),
+        "layers_in_all": len(result["layers"]),
+    }
+    return [
+        {**shared, **point, "k": int(k), "repeat": repeat}
+        for k, found in result["curves"].items()
+        for repeat, values in enumerate(zip(found["q"], found["inside"], strict=True))
+        for point in points(result["layers"], *values)
+    ]
 
 
-TRAIN_COLUMNS = ("network", "data", "seed", "width", "epochs", "images", "schedule")
-CONFIG_COLUMNS = ("stage", "samples", "similarity", "symmetrise", "sampling")
-COLUMNS = [
-    *TRAIN_COLUMNS, *CONFIG_COLUMNS, "measured_layers", "test_accuracy", "best_accuracy",
-    "layers_in_all", "key", "config", "device", "date", "data_note", "layer", "name",
-    "q", "inside", "k", "repeat",
-]  # fmt: skip
+def points(layers: Sequence[str], q: Sequence[float], inside: Sequence[float]) -> list[dict]:
+    """One curve, a row a layer, which counts from 1."""
+    return [
+        {"layer": place, "name": name, "q": one, "inside": share}
+        for place, (name, one, share) in enumerate(zip(layers, q, inside, strict=True), 1)
+    ]
+
+
+COLUMNS = ("k", "layer", "q", "test_accuracy", "best_accuracy")
 
 
 def of_colour_images(record: dict) -> bool:
@@ -214,7 +200,8 @@ EXPERIMENT = Experiment(
     "community_curves",
     CurveConfig,
     measure,
-    {"community_curves": table},
+    rows,
+    COLUMNS,
     keep=of_colour_images,
 )
-run, run_one = EXPERIMENT.run, EXPERIMENT.run_one
+run, run_one, table = EXPERIMENT.run, EXPERIMENT.run_one, EXPERIMENT.table

@@ -12,8 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from book.lab.evidence import Results, equal, experiment_table, remembered
-from book.papers.community_modularity.curves import CurveConfig
+from book.lab.evidence import Results, equal, remembered
+from book.lab.experiment import Experiment
+from book.papers.community_modularity.curves import EXPERIMENT, CurveConfig
 from book.papers.community_modularity.settings import SAMPLES, SHORT, SHORT_WORDS, training_run
 from modgraph_lib.training import SgdConfig
 
@@ -22,11 +23,6 @@ __all__ = ["RUNS", "accuracies", "at_best_scale", "curve", "curves"]
 # Networks asked of a claim: the paper trains one of each, we ask for two.
 RUNS = 2
 MANY = 5000
-CURVE_COLUMNS = [
-    "network", "data", "seed", "width", "epochs", "images", "schedule", "stage", "samples",
-    "similarity", "symmetrise", "sampling", "measured_layers", "k", "layer", "q", "inside",
-    "test_accuracy", "best_accuracy",
-]  # fmt: skip
 
 
 @remembered
@@ -43,13 +39,13 @@ def curves(
     symmetrise: str = "mean",
     layers: str = "described",
     sampling: str = "random",
-    experiment: str = "community_curves",
+    experiment: Experiment = EXPERIMENT,
     asked: Callable[[Any, SgdConfig, CurveConfig], Any] = lambda row, train, curve: curve,
 ) -> pd.DataFrame:
     """Rows of one network's curves, at the paper's scale or else the short one.
 
     Args:
-        results: tables by experiment; ``experiment`` is read, and may be absent.
+        results: tables by experiment; that of ``experiment`` is read, and may be absent.
         runs: seeds 0 to runs-1 count.
         samples: images in a graph; 0 is the paper's number for the data set.
         asked: a row, the training and the curve asked for -> the configuration of ``experiment``.
@@ -58,7 +54,7 @@ def curves(
     Returns:
         Columns of ``curves.table``, and ``scale``: empty for the paper's, else words.
     """
-    table = experiment_table(results, experiment, CURVE_COLUMNS)
+    table = experiment.among(results)
     rows = table[
         (table["network"] == network)
         & (table["data"] == data)

@@ -10,13 +10,14 @@ import pandas as pd
 from book.lab.evidence import (
     Results,
     equal,
-    experiment_table,
     one_per_seed,
     remembered,
 )
 from book.lab.printed import paper_table
 from book.papers.detecting_modularity import networks, settings
+from book.papers.detecting_modularity.s03_lesions import experiment as lesion
 from book.papers.detecting_modularity.s03_lesions.experiment import LesionsConfig
+from book.papers.detecting_modularity.s04_what_excites_them import experiment as excitement
 from book.papers.detecting_modularity.s04_what_excites_them.experiment import (
     RECIPES,
     FeaturesConfig,
@@ -29,9 +30,9 @@ __all__ = ["EXPERIMENTS", "PARTITIONINGS", "cell", "combined", "printed", "shift
 PARTITIONINGS = [(edges, scope) for edges, scope, variant in settings.PARTITIONS[:4]]
 EXPERIMENTS = {
     **dict.fromkeys(
-        ("drop", "class_mean_drop", "range", "range_per_drop", "range_residual"), "dm_lesions"
+        ("drop", "class_mean_drop", "range", "range_per_drop", "range_residual"), lesion.EXPERIMENT
     ),
-    **dict.fromkeys(("score", "entropy"), "dm_features"),
+    **dict.fromkeys(("score", "entropy"), excitement.EXPERIMENT),
 }
 # Proxy -> table of the paper, and how its columns there begin.
 COLUMNS = {
@@ -40,7 +41,6 @@ COLUMNS = {
     "score": ("table_5", "visualization_score"),
     "entropy": ("table_5", "softmax_entropy"),
 }
-NEEDED = ["architecture", "data", "reading", "seed", "edges", "scope", "variant", "proxy", "test"]
 
 
 @remembered
@@ -72,8 +72,7 @@ def cell(
         ValueError: the table lacks columns.
     """
     experiment = EXPERIMENTS[proxy]
-    columns = [*NEEDED, "recipe"] if experiment == "dm_features" else NEEDED
-    table = experiment_table(results, experiment, columns)
+    table = experiment.among(results)
     if architecture not in settings.ARCHITECTURES or table.empty:
         return table.iloc[:0].set_index("seed")
     keep = (
@@ -89,7 +88,7 @@ def cell(
 
     def asked(row):
         train = networks.condition(architecture, data, reading, row.seed)
-        if experiment == "dm_features":
+        if experiment is excitement.EXPERIMENT:
             return FeaturesConfig(train, clusters=clusters, **RECIPES[recipe])
         return LesionsConfig(train, clusters=clusters)
 

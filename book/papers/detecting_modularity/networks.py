@@ -19,10 +19,8 @@ from modgraph_lib.partitions import Partition
 from modgraph_lib.training import TrainConfig, Trained
 
 __all__ = [
-    "FACTS",
     "ModulesConfig",
     "condition",
-    "facts",
     "labels_of",
     "of_paper_size",
     "partition_record",
@@ -30,6 +28,7 @@ __all__ = [
     "prepared",
     "test_set",
     "usable",
+    "words",
 ]
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"  # clusters in a record, one letter a unit
@@ -231,38 +230,10 @@ def labels_of(kept: Mapping[str, Any]) -> dict[str, np.ndarray]:
     }
 
 
-def facts(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a record's run that rows are chosen and credited by."""
-    config, origin = record["config"], record["provenance"]
-    train = config["train"]
-    return {
-        "architecture": train["architecture"],
-        "data": train["data"],
-        "reading": reading_of(train),
-        "seed": train["seed"],
-        "clusters": config["clusters"],
-        "controls": config["controls"],
-        "responses": config["responses"],
-        "floor": config["floor"],
-        "epochs": train["epochs"],
-        "width": train["widths"][0],
-        "batch_size": train["batch_size"],
-        "images": train.get("images", 0),
-        "device": origin["device"],
-        "seconds": origin["seconds"],
-        "date": origin["date"],
-        "commit": origin["commit"],
-        "data_note": origin["data_note"],
-        "config": config,
-        "key": record["key"],
-    }
-
-
-FACTS = [
-    "architecture", "data", "reading", "seed", "clusters", "controls", "responses", "floor",
-    "epochs", "width", "batch_size", "images", "device", "seconds", "date", "commit", "data_note",
-    "config", "key",
-]  # fmt: skip
+def words(record: Mapping[str, Any]) -> dict[str, Any]:
+    """How a record's network was trained, in a word, and its width."""
+    train = record["config"]["train"]
+    return {"reading": reading_of(train), "width": train["widths"][0]}
 
 
 def reading_of(train: Mapping[str, Any]) -> str:

@@ -17,7 +17,6 @@ from book.lab.evidence import (
     Results,
     current_reading,
     equal,
-    experiment_table,
     one_per_seed,
     remembered,
 )
@@ -28,16 +27,6 @@ from modgraph_lib.datasets.names import data_name
 __all__ = ["cell", "first_shuffles", "initial", "label", "word"]
 
 INITIAL_SEEDS = {4: 200, 12: 100}
-
-# fmt: off
-CELL_COLUMNS = [
-    "data", "regularizer", "stage", "k", "seed", "variant", "epochs", "prune_epochs",
-    "batch_size", "width", "images", "nodes", "isolated", "method", "shuffles", "shuffled",
-    "dropout", "ncut", "shuffle_mean", "shuffle_std", "p_value", "significant", "test_accuracy",
-]
-# fmt: on
-
-INITIAL_COLUMNS = ["seed", "k", "ncut", "width", "inputs"]
 
 NAMES = {name: data_name(name) for name in ("mnist", "fashion_mnist", "cifar10_grey")}
 
@@ -84,7 +73,7 @@ def cell(
         ValueError: the table lacks columns.
         KeyError: k is no setting of these papers.
     """
-    table = experiment_table(results, "mlp_ncut", CELL_COLUMNS)
+    table = mlps.EXPERIMENT.among(results)
     variant = variant or current_reading()
     rows = table[
         (table["data"] == data)
@@ -106,7 +95,7 @@ def cell(
 
 def initial(results: Results, *, k: int, runs: int) -> pd.DataFrame:
     """Untrained 784-256x4-10 networks at one k, seeds 0 to runs-1, indexed by seed."""
-    table = experiment_table(results, "mlp_initial_ncut", INITIAL_COLUMNS)
+    table = mlps.INITIAL.among(results)
     rows = table[(table["k"] == k) & (table["seed"] < runs)]
     free = ("cluster_counts", "first_seed", "networks")
     return one_per_seed(equal(rows, lambda row: mlps.InitialConfig(), free=free))

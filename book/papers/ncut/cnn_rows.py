@@ -11,17 +11,13 @@ from book.lab.evidence import (
     Results,
     current_reading,
     equal,
-    experiment_table,
     one_per_seed,
     remembered,
 )
 from book.papers.ncut import cnn_settings, cnns
-from book.papers.ncut.cells import CELL_COLUMNS, first_shuffles, word
+from book.papers.ncut.cells import first_shuffles, word
 
 __all__ = ["cnn_cell", "cnn_initial", "named_precision", "word"]
-
-CNN_COLUMNS = [*CELL_COLUMNS, "architecture", "reading", "precision"]
-INITIAL_COLUMNS = ["architecture", "reading", "seed", "k", "ncut", "width"]
 
 
 @remembered
@@ -53,7 +49,7 @@ def cnn_cell(
     Raises:
         ValueError: the table lacks columns.
     """
-    table = experiment_table(results, "cnn_ncut", CNN_COLUMNS)
+    table = cnns.EXPERIMENT.among(results)
     usual, variant = cnn_settings.of(data), variant or current_reading()
     rows = table[
         (table["architecture"] == usual.architecture)
@@ -89,7 +85,7 @@ def cnn_initial(
     results: Results, *, architecture: str, runs: int, k: int = 12, reading: str = "described"
 ) -> pd.DataFrame:
     """Untrained networks of the paper's size, seeds 0 to runs-1, indexed by seed."""
-    table = experiment_table(results, "cnn_initial_ncut", INITIAL_COLUMNS)
+    table = cnns.INITIAL.among(results)
     rows = table[
         (table["architecture"] == architecture)
         & (table["reading"] == reading)

@@ -17,7 +17,6 @@ from book.lab import sweep
 from book.lab.experiment import Experiment
 from book.papers.ncut import mlps
 from book.papers.ncut.cnn_settings import READINGS
-from book.papers.ncut.cnn_tables import initial_table, table
 from modgraph_lib import datasets, graphs, models, training
 from modgraph_lib.graphs import tracing
 from modgraph_lib.training import TrainConfig
@@ -268,19 +267,54 @@ def _untrained(config: InitialConfig, shape: tuple[int, int, int], seed: int) ->
     return models.small_cnn(shape, channels=config.width, seed=seed)
 
 
+def rows(record: dict) -> list[dict]:
+    """One row a k, as ``mlps.rows`` has it.
+
+    ``reading`` is a key of ``READINGS``, or norm and folding where no reading is meant; ``variant``
+    is the training's: "published" for a VGG whose images turn both ways.
+    """
+    train = record["config"]["train"]
+    published = train["architecture"] == "vgg" and train.get("augmentation") == "published"
+    own = {"variant": "published" if published else "described", "reading": _reading(record)}
+    return [{**row, **own} for row in mlps.rows(record)]
+
+
+def untrained_rows(record: dict) -> list[dict]:
+    """One row per (untrained network, k) in one reading."""
+    config = record["config"]
+    reading = NORM_NAMES[config["kernel_norm"]]
+    return [{**row, "reading": reading} for row in mlps.by_seed(record, config["first_seed"])]
+
+
+NORM_NAMES = {norm: name for name, (norm, _) in READINGS.items()}
+
+
+def _reading(record: dict) -> str:
+    """The name of a reading; without batch norms the norm alone decides."""
+    config = record["config"]
+    norm, folded = config["kernel_norm"], config["fold_batch_norm"]
+    name = NORM_NAMES[norm]
+    if config["train"]["architecture"] == "small_cnn" or READINGS[name][1] == folded:
+        return name
+    return f"{norm}, {'folded' if folded else 'not folded'}"
+
+
 EXPERIMENT = Experiment(
     "cnn_ncut",
     NcutConfig,
     measure,
-    {"cnn_ncut": table},
+    rows,
+    (*mlps.COLUMNS, "reading"),
     keep=lambda record: not record["config"]["train"]["data"].startswith("digits"),
 )
 INITIAL = Experiment(
     "cnn_initial_ncut",
     InitialConfig,
     measure_initial,
-    {"cnn_initial_ncut": initial_table},
+    untrained_rows,
+    ("seed", "k", "ncut", "reading"),
     key=sweep.own_key,
 )
-run, run_one = EXPERIMENT.run, EXPERIMENT.run_one
+run, run_one, table = EXPERIMENT.run, EXPERIMENT.run_one, EXPERIMENT.table
+initial_table = INITIAL.table
 run_initial = functools.partial(INITIAL.run, device="cpu")

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from book.lab.experiment import Experiment
 from book.papers.ncut import mlps
@@ -28,11 +27,6 @@ __all__ = ["EPSILON", "DeadConfig", "among", "measure", "of_graph", "run", "tabl
 
 # What the released code adds to a cluster's volume; a unit of smaller degree counts as dead.
 EPSILON = 1e-8
-COLUMNS = [
-    "data", "architecture", "regularizer", "variant", "seed", "stage", "epochs", "prune_epochs",
-    "width", "batch_size", "images", "k", "dead", "smallest_degree", "ncut", "ncut_released",
-    "living_ncut", "living_shuffled", "date", "key", "config",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -98,27 +92,11 @@ def of_graph(graph: graphs.LayeredGraph, config: DeadConfig) -> dict:
     }
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row a network and stage, see ``COLUMNS``; living_shuffled is the (S,) n-cuts."""
-    rows = []
-    for record in records:
-        config, train = record["config"], record["config"]["train"]
-        found = {
-            **train,
-            **record["result"],
-            "regularizer": mlps.regularizer_of(train),
-            "variant": mlps.variant_of(train),
-            "stage": config["stage"],
-            "width": train["widths"][0],
-            "images": train.get("images", 0),
-            "k": config["clusters"],
-            "living_shuffled": np.asarray(record["result"]["living_shuffled"]),
-            "date": record["provenance"]["date"],
-            "key": record["key"],
-            "config": record["config"],
-        }
-        rows.append({name: found[name] for name in COLUMNS})
-    return pd.DataFrame(rows, columns=COLUMNS)
+def rows(record: dict) -> list[dict]:
+    """One row a network and stage; living_shuffled is the (S,) n-cuts of the shuffles."""
+    shuffled = np.asarray(record["result"]["living_shuffled"])
+    own = {"k": record["config"]["clusters"], "living_shuffled": shuffled}
+    return [{**record["result"], **mlps.words(record), **own}]
 
 
 def _of_whole_sets(record: dict) -> bool:
@@ -128,6 +106,11 @@ def _of_whole_sets(record: dict) -> bool:
 
 
 EXPERIMENT = Experiment(
-    "dead_units", DeadConfig, measure, {"dead_units": table}, keep=_of_whole_sets
+    "dead_units",
+    DeadConfig,
+    measure,
+    rows,
+    ("regularizer", "variant", "width", "k", "dead", "ncut"),
+    keep=_of_whole_sets,
 )
-run = EXPERIMENT.run
+run, table = EXPERIMENT.run, EXPERIMENT.table

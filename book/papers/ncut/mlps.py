@@ -7,11 +7,10 @@ network comes from the cache of ``training``, so that papers, tables and k share
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
 from book.lab import compare, sweep
 from book.lab.experiment import Experiment
@@ -22,18 +21,25 @@ from modgraph_lib.training import TrainConfig
 __all__ = [
     "InitialConfig",
     "NcutConfig",
+    "by_seed",
     "condition",
     "initial_table",
     "regularizer_of",
+    "rows",
     "run",
     "run_initial",
     "table",
     "variant_of",
+    "words",
 ]
 
 REGULARIZERS = ("none", "dropout", "l1", "l2")
 VARIANTS = ("described", "published", "regrowth")
 PENALTY = 5e-5
+COLUMNS = (
+    "regularizer", "variant", "width", "k", "ncut", "shuffle_mean", "shuffled", "p_value",
+    "significant", "test_accuracy", "nodes", "isolated",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -189,126 +195,57 @@ def measure(config: NcutConfig, *, device: str = "cpu", root: str | None = None)
     return sweep.measured(config, network, graph, device=device, root=root)
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per (network, stage, k) of ``mlp_ncut`` records; see ``COLUMNS``."""
-    rows = []
-    for record in records:
-        config, result, origin = record["config"], record["result"], record["provenance"]
-        train = config["train"]
-        metrics = result["metrics"]
-        for k, found in result["clusterings"].items():
-            null = np.asarray(found["shuffled"])
-            test = clustering.ShuffleTest(
-                int(k), found["ncut"], np.empty(0), null, config["method"]
-            )
-            rows.append(
-                {
-                    "data": train["data"],
-                    "regularizer": regularizer_of(train),
-                    "variant": variant_of(train),
-                    "seed": train["seed"],
-                    "stage": config["stage"],
-                    "k": int(k),
-                    "method": config["method"],
-                    "ncut": found["ncut"],
-                    "shuffle_mean": null.mean(),
-                    "shuffle_std": null.std(),
-                    "shuffles": len(null),
-                    "shuffled": null,
-                    "p_value": test.p_value,
-                    "z_score": test.z_score,
-                    "significant": test.significant,
-                    "train_accuracy": metrics["train_accuracy"],
-                    "train_accuracy_final": metrics["train_accuracy_final"],
-                    "test_accuracy": metrics["test_accuracy"],
-                    "train_loss": metrics["train_loss"],
-                    "test_loss": metrics["test_loss"],
-                    "cluster_sizes": tuple(found["cluster_sizes"]),
-                    "nodes": result["nodes"],
-                    "isolated": result["isolated"],
-                    "epochs": train["epochs"],
-                    "prune_epochs": train["prune_epochs"],
-                    "dropout": train["dropout"],
-                    "width": train["widths"][0],
-                    "batch_size": train["batch_size"],
-                    "images": train.get("images", 0),
-                    "precision": train["precision"],
-                    "device": origin["device"],
-                    "seconds": origin["seconds"],
-                    "train_seconds": result["train_seconds"],
-                    "date": origin["date"],
-                    "commit": origin["commit"],
-                    "data_note": origin["data_note"],
-                    "key": record["key"],
-                    "config": record["config"],
-                }
-            )
-    return pd.DataFrame(rows, columns=COLUMNS)
+def rows(record: dict) -> list[dict]:
+    """One row a k: the n-cut beside those of its shuffles, and what the network is like."""
+    result = record["result"]
+    about = {**words(record), **result["metrics"]}
+    about |= {name: result[name] for name in ("nodes", "isolated", "train_seconds")}
+    return [
+        {**about, "k": int(k), **_clustered(found, record["config"]["method"])}
+        for k, found in result["clusterings"].items()
+    ]
 
 
-COLUMNS = [
-    "data",
-    "regularizer",
-    "variant",
-    "seed",
-    "stage",
-    "k",
-    "method",
-    "ncut",
-    "shuffle_mean",
-    "shuffle_std",
-    "shuffles",
-    "shuffled",
-    "p_value",
-    "z_score",
-    "significant",
-    "train_accuracy",
-    "train_accuracy_final",
-    "test_accuracy",
-    "train_loss",
-    "test_loss",
-    "cluster_sizes",
-    "nodes",
-    "isolated",
-    "epochs",
-    "prune_epochs",
-    "dropout",
-    "width",
-    "batch_size",
-    "images",
-    "precision",
-    "device",
-    "seconds",
-    "train_seconds",
-    "date",
-    "commit",
-    "data_note",
-    "key",
-    "config",
-]
+def _clustered(found: dict, method: str) -> dict:
+    null = np.asarray(found["shuffled"])
+    test = clustering.ShuffleTest(0, found["ncut"], np.empty(0), null, method)
+    return {
+        "ncut": found["ncut"],
+        "shuffle_mean": null.mean(),
+        "shuffle_std": null.std(),
+        "shuffles": len(null),
+        "shuffled": null,
+        "p_value": test.p_value,
+        "z_score": test.z_score,
+        "significant": test.significant,
+        "cluster_sizes": tuple(found["cluster_sizes"]),
+    }
 
 
-def initial_table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per (untrained network, k): columns seed, k, ncut, width, inputs, device, date."""
-    rows = [
-        {
-            "seed": record["config"]["first_seed"] + index,
-            "k": int(k),
-            "ncut": value,
-            "width": record["config"]["widths"][0],
-            "inputs": record["config"]["inputs"],
-            "device": record["provenance"]["device"],
-            "date": record["provenance"]["date"],
-            "key": record["key"],
-            "config": record["config"],
-        }
-        for record in records
+def words(record: dict) -> dict:
+    """How a record's network was trained, in words, and the width of its layers."""
+    train = record["config"]["train"]
+    return {
+        "regularizer": regularizer_of(train),
+        "variant": variant_of(train),
+        "width": train["widths"][0],
+    }
+
+
+def untrained_rows(record: dict) -> list[dict]:
+    """One row per (untrained network, k)."""
+    config = record["config"]
+    width = config["widths"][0]
+    return [{**row, "width": width} for row in by_seed(record, config["first_seed"])]
+
+
+def by_seed(record: dict, first: int) -> list[dict]:
+    """seed, k and ncut of a record's untrained networks, whose seeds count up from ``first``."""
+    return [
+        {"seed": first + index, "k": int(k), "ncut": value}
         for k, values in record["result"]["ncuts"].items()
         for index, value in enumerate(values)
     ]
-    return pd.DataFrame(
-        rows, columns=["seed", "k", "ncut", "width", "inputs", "device", "date", "key", "config"]
-    )
 
 
 def measure_initial(config: InitialConfig, *, device: str = "cpu", root: str | None = None) -> dict:
@@ -356,7 +293,8 @@ EXPERIMENT = Experiment(
     "mlp_ncut",
     NcutConfig,
     measure,
-    {"mlp_ncut": table},
+    rows,
+    COLUMNS,
     compare=compare.ncuts,
     keep=of_paper_size,
 )
@@ -364,11 +302,13 @@ INITIAL = Experiment(
     "mlp_initial_ncut",
     InitialConfig,
     measure_initial,
-    {"mlp_initial_ncut": initial_table},
+    untrained_rows,
+    ("seed", "k", "ncut", "width"),
     key=sweep.own_key,
     recompute=_first_untrained,
     in_part=True,
     compare=compare.initial,
 )
-run, run_one = EXPERIMENT.run, EXPERIMENT.run_one
+run, run_one, table = EXPERIMENT.run, EXPERIMENT.run_one, EXPERIMENT.table
+initial_table = INITIAL.table
 run_initial = functools.partial(INITIAL.run, device="cpu")

@@ -11,10 +11,9 @@ Nothing is trained that the cache holds. One record is one (network, stage):
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import pandas as pd
 import torch
 from torch import nn
 
@@ -36,10 +35,6 @@ __all__ = [
 
 STAGES = ("unpruned", "pruned")
 Look = Callable[[Trained, "LookConfig", str | None], dict[str, float]]
-CELL = (
-    "data", "regularizer", "stage", "seed", "epochs", "prune_epochs", "batch_size", "width",
-    "images",
-)  # fmt: skip
 MODES = ("train_off", "train_on", "test_off", "test_on")
 
 
@@ -136,52 +131,32 @@ EXPERIMENTS: dict[str, Callable[[Trained, LookConfig, str | None], dict[str, flo
 }
 
 
-def penalty_table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row a network and stage: its cell, test_loss, penalty, their sum, date and key."""
-    table = _table(records, ("test_loss", "penalty"))
-    table.insert(len(CELL) + 2, "test_loss_penalised", table["test_loss"] + table["penalty"])
-    return table
+def penalty_rows(record: dict) -> list[dict]:
+    """One row a network and stage: test_loss, penalty, and their sum."""
+    found = record["result"]
+    both = found["test_loss"] + found["penalty"]
+    return [{**mlps.words(record), **found, "test_loss_penalised": both}]
 
 
-def dropout_modes_table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row a network and stage: its cell, accuracies of ``MODES``, date and key."""
-    return _table(records, MODES)
-
-
-def _table(records: Iterable[dict], names: tuple[str, ...]) -> pd.DataFrame:
-    rows = []
-    for record in records:
-        train = record["config"]["train"]
-        cell = {
-            **train,
-            "stage": record["config"]["stage"],
-            "regularizer": mlps.regularizer_of(train),
-            "width": train["widths"][0],
-            "images": train.get("images", 0),
-        }
-        rows.append(
-            {
-                **{name: cell[name] for name in CELL},
-                **{name: record["result"][name] for name in names},
-                "date": record["provenance"]["date"],
-                "key": record["key"],
-                "config": record["config"],
-            }
-        )
-    return pd.DataFrame(rows, columns=[*CELL, *names, "date", "key", "config"])
+def mode_rows(record: dict) -> list[dict]:
+    """One row a network and stage: its accuracies of ``MODES``."""
+    return [{**mlps.words(record), **record["result"]}]
 
 
 PENALTY = Experiment(
     "mlp_penalty",
     LookConfig,
     measure_penalty,
-    {"mlp_penalty": penalty_table},
+    penalty_rows,
+    ("regularizer", "width", "test_loss", "penalty", "test_loss_penalised"),
     keep=mlps.of_paper_size,
 )
 DROPOUT_MODES = Experiment(
     "mlp_dropout_modes",
     LookConfig,
     measure_dropout_modes,
-    {"mlp_dropout_modes": dropout_modes_table},
+    mode_rows,
+    ("regularizer", "width", *MODES),
     keep=mlps.of_paper_size,
 )
+penalty_table, dropout_modes_table = PENALTY.table, DROPOUT_MODES.table

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from book.lab.experiment import Experiment
 from book.papers.ncut import mlps
@@ -79,37 +76,12 @@ def measure(config: DepthConfig, *, device: str = "cpu", root: str | None = None
     return {"result": result, "provenance": origin}
 
 
-COLUMNS = [
-    "key", "config", "data", "regularizer", "stage", "seed", "k", "ncut", "p", "z", "depth",
-    "layered_q", "layered_p", "layered_z", "layered_depth", "layered_clusters", "limit", "date",
-    "device", "data_note", "commit", "seconds",
-]  # fmt: skip
-
-
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per (network, stage, k); layered Q's columns repeat for each k."""
-    rows = []
-    for record in records:
-        config, result, origin = record["config"], record["result"], record["provenance"]
-        train = config["train"]
-        blind = {f"layered_{name}": value for name, value in result["layered"].items()}
-        for k, cut in result["ncut"].items():
-            rows.append(
-                {
-                    "key": record["key"],
-                    "config": config,
-                    "data": train["data"],
-                    "regularizer": "dropout" if train["dropout"] else "none",
-                    "stage": config["stage"],
-                    "seed": train["seed"],
-                    "k": int(k),
-                    **cut,
-                    **blind,
-                    "limit": result["limit"],
-                    **{n: origin[n] for n in ("date", "device", "data_note", "commit", "seconds")},
-                }
-            )
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"z": np.float64})
+def rows(record: dict) -> list[dict]:
+    """One row per k; layered Q's columns repeat for each."""
+    result, train = record["result"], record["config"]["train"]
+    own = {"regularizer": "dropout" if train["dropout"] else "none", "limit": result["limit"]}
+    own |= {f"layered_{name}": value for name, value in result["layered"].items()}
+    return [{**own, **cut, "k": int(k)} for k, cut in result["ncut"].items()]
 
 
 def recompute(config: DepthConfig) -> dict[str, Any]:
@@ -117,5 +89,6 @@ def recompute(config: DepthConfig) -> dict[str, Any]:
     return measure(config)["result"]
 
 
-EXPERIMENT = Experiment("depth", DepthConfig, measure, {"depth": table}, recompute=recompute)
-run = EXPERIMENT.run
+COLUMNS = ("regularizer", "k", "ncut", "p", "z", "depth", "limit", "layered_q", "layered_p")
+EXPERIMENT = Experiment("depth", DepthConfig, measure, rows, COLUMNS, recompute=recompute)
+run, table = EXPERIMENT.run, EXPERIMENT.table

@@ -8,12 +8,11 @@ a graph are tested against its shuffles, too.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.metrics import adjusted_rand_score, homogeneity_score
 
 from book.lab import compare
@@ -232,37 +231,29 @@ def _tested(score: float, null: np.ndarray, *, lower: bool) -> dict[str, float |
     }
 
 
-COLUMNS = [
-    "key", "config", "seed", "leak", "inputs", "trained", "data", "width", "steps", "shuffles",
-    "accuracy", "limit", "instrument", "ari", "homogeneity", "score", "p", "z", "depth", "seconds",
-    "date", "device", "data_note", "commit",
-]  # fmt: skip
+def rows(record: dict) -> list[dict]:
+    """One row per instrument.
 
-
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per (network, instrument).
-
-    Columns: those of the configuration, inputs ("separate", "mixed"), trained; accuracy (mean of
-    both tasks), limit (``strand_limit`` at k = 2 for the network's own blocks); ari, homogeneity,
-    score, p, z (positive: modular), depth, seconds.
+    Own columns: inputs ("separate", "mixed"), trained; accuracy (mean of both tasks), limit
+    (``strand_limit`` at k = 2 for the network's own blocks); ari, homogeneity, score, p, z
+    (positive: modular), depth, seconds.
     """
-    rows = []
-    for record in records:
-        config, result, origin = record["config"], record["result"], record["provenance"]
-        shared = {
-            "key": record["key"],
-            "config": config,
-            **{n: config[n] for n in ("seed", "leak", "data", "width", "steps", "shuffles")},
-            "inputs": "mixed" if config["mixed"] else "separate",
-            "trained": config["steps"] > 0,
-            "accuracy": float(np.mean(result["accuracy"])),
-            "limit": result["limits"]["2"],
-            **{name: origin[name] for name in ("date", "device", "data_note", "commit")},
+    config, result = record["config"], record["result"]
+    own = {
+        "inputs": "mixed" if config["mixed"] else "separate",
+        "trained": config["steps"] > 0,
+        "accuracy": float(np.mean(result["accuracy"])),
+        "limit": result["limits"]["2"],
+    }
+    return [
+        {
+            **own,
+            "instrument": name,
+            **values,
+            **{test: np.float64(values[test]) for test in ("p", "z")},  # of None it is NaN
         }
-        for name, values in result["instruments"].items():
-            rows.append({**shared, "instrument": name, **values})
-    frame = pd.DataFrame(rows, columns=COLUMNS)
-    return frame.astype({"p": float, "z": float})
+        for name, values in result["instruments"].items()
+    ]
 
 
 def key(config: PlantedConfig, root: str | None = None) -> dict[str, Any]:
@@ -299,17 +290,19 @@ def keep(record: dict[str, Any]) -> bool:
     )
 
 
+SCORES = ("ari", "homogeneity", "score", "p", "z", "depth")
 EXPERIMENT = Experiment(
     "planted",
     PlantedConfig,
     measure,
-    {"planted": table},
+    rows,
+    ("inputs", "trained", "accuracy", "limit", "instrument", *SCORES),
     key=key,
     recompute=recompute,
     compare=compared,
     keep=keep,
 )
-run = EXPERIMENT.run
+run, table = EXPERIMENT.run, EXPERIMENT.table
 
 
 def sweeps(parameters: PlantedParameters) -> list[Sweep]:

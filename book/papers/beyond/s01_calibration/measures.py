@@ -13,12 +13,11 @@ from book.lab.criteria import Part
 from book.lab.evidence import (
     Results,
     equal,
-    experiment_table,
     measurement,
     once,
     one_per_seed,
 )
-from book.papers.beyond.s01_calibration.experiment import COLUMNS, FIRST_SEED, PlantedConfig
+from book.papers.beyond.s01_calibration.experiment import EXPERIMENT, FIRST_SEED, PlantedConfig
 from modgraph_lib import clustering, graphs
 
 __all__ = ["LEVEL", "asked_for", "planted_rows"]
@@ -36,7 +35,7 @@ def planted_rows(
     results: Results, *, instrument: str, leak: float, inputs: str, runs: int, trained: bool = True
 ) -> pd.DataFrame:
     """Networks of one kind under one instrument, one row per seed."""
-    table = experiment_table(results, "planted", COLUMNS[2:])
+    table = EXPERIMENT.among(results)
     keep = (
         (table["instrument"] == instrument)
         & (table["leak"] == leak)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
@@ -201,29 +200,12 @@ def functional(
     return {**{name: test.effect().mean for name, test in tests.items()}, "parts": len(parts)}
 
 
-COLUMNS = [
-    "key", "config", "seed", "data", "regime", "epochs", "accuracy", "dead", "depth", "parts",
-    *MEASURES, "date", "device", "data_note", "commit", "seconds",
-]  # fmt: skip
-
-
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per network: regime, accuracy (test), dead (share of hidden units), the measures."""
-    rows = []
-    for record in records:
-        config, result, origin = record["config"], record["result"], record["provenance"]
-        rows.append(
-            {
-                "key": record["key"],
-                "config": config,
-                **{name: config["train"][name] for name in ("seed", "data", "epochs")},
-                "regime": config["regime"],
-                **{n: result[n] for n in ("accuracy", "dead", "depth", "parts", *MEASURES)},
-                **{name: origin[name] for name in ("date", "device", "data_note", "commit")},
-                "seconds": result["train_seconds"] + origin["seconds"],
-            }
-        )
-    return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(MEASURES, float))
+def rows(record: dict) -> list[dict]:
+    """One row a network: accuracy (test), dead (share of hidden units), and the measures."""
+    result = record["result"]
+    measures = {name: np.float64(result[name]) for name in MEASURES}  # of None it is NaN
+    seconds = result["train_seconds"] + record["provenance"]["seconds"]
+    return [{**result, **measures, "seconds": seconds}]
 
 
 def recompute(config: AgreementConfig) -> dict[str, Any]:
@@ -242,9 +224,15 @@ def keep(record: dict[str, Any]) -> bool:
 
 
 EXPERIMENT = Experiment(
-    "agreement", AgreementConfig, measure, {"agreement": table}, recompute=recompute, keep=keep
+    "agreement",
+    AgreementConfig,
+    measure,
+    rows,
+    ("accuracy", "dead", "depth", "parts", *MEASURES),
+    recompute=recompute,
+    keep=keep,
 )
-run = EXPERIMENT.run
+run, table = EXPERIMENT.run, EXPERIMENT.table
 
 
 def sweeps(parameters: AgreementParameters) -> Sequence[Sweep]:

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, equal, experiment_table, measurement, standard_error
+from book.lab.evidence import Results, equal, measurement, standard_error
 from book.papers.beyond.s02_agreement import experiment
 from book.papers.beyond.s02_agreement.experiment import DATA, MEASURES, REGIMES
 
@@ -92,7 +92,7 @@ def _partial(columns: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:
 
 def zoo(results: Results, *, runs: int = 8) -> pd.DataFrame:
     """The networks of the whole zoo, ``runs`` of each kind."""
-    table = experiment_table(results, "agreement", experiment.COLUMNS[2:])
+    table = experiment.EXPERIMENT.among(results)
     keep = (table["seed"] < runs) & table["regime"].isin(list(REGIMES))
 
     def asked(row):

@@ -8,12 +8,11 @@ not, or the published sentence encoder, or the same with random weights.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
@@ -236,45 +235,6 @@ def recorded(
     }
 
 
-FACTS = ["network", "trained", "seed", "epochs", "clusters"]
-ORIGIN = ["device", "seconds", "date", "commit", "data_note"]
-
-
-def facts(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What rows are chosen and credited by."""
-    config, origin = record["config"], record["provenance"]
-    about = {name: config[name] for name in FACTS}
-    about |= {name: origin[name] for name in ORIGIN}
-    return {**about, "config": config, "key": record["key"]}
-
-
-def rows_of(records: Iterable[dict], columns: list[str]) -> pd.DataFrame:
-    """One row a record: its facts, and these columns of its configuration or result."""
-    rows = [
-        {**facts(record), **{name: found.get(name) for name in columns}}
-        for record in records
-        for found in [{**record["config"], **record["result"]}]
-    ]
-    return pd.DataFrame(rows, columns=[*FACTS, *ORIGIN, "config", "key", *columns])
-
-
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """Graphs beside their nulls, one row each."""
-    kept = ["instrument", "rotations", "shuffles", "score", "rotated", "shuffled", "depth"]
-    return rows_of(records, [*kept, "names", "counts", "strength", "accuracy"])
-
-
-def lesion_table(records: Iterable[dict]) -> pd.DataFrame:
-    """Lesions, one row a network."""
-    kept = ["controls", "part", "cluster", "size", "population", "true", "random", "accuracy"]
-    return rows_of(records, kept)
-
-
-def turned_table(records: Iterable[dict]) -> pd.DataFrame:
-    """Turned streams, one row a network."""
-    return rows_of(records, ["turns", "shuffles", "ncut", "z", "logits", "edges", "accuracy"])
-
-
 def of_size(record: Mapping[str, Any]) -> bool:
     """Trained to the end, with all its nulls."""
     config = record["config"]
@@ -282,28 +242,32 @@ def of_size(record: Mapping[str, Any]) -> bool:
     return config["epochs"] == StreamConfig().epochs and enough
 
 
-EXPERIMENTS = (
-    Experiment(
-        "stream_graphs", GraphConfig, measure_graph, {"stream_graphs": table}, key=key, keep=of_size
-    ),
-    Experiment(
-        "stream_lesions",
-        LesionConfig,
-        measure_lesions,
-        {"stream_lesions": lesion_table},
-        key=key,
-        keep=of_size,
-    ),
-    Experiment(
-        "stream_turned",
-        TurnedConfig,
-        measure_turned,
-        {"stream_turned": turned_table},
-        key=key,
-        keep=of_size,
-    ),
+GRAPHS = Experiment(
+    "stream_graphs",
+    GraphConfig,
+    measure_graph,
+    columns=("score", "rotated", "shuffled", "depth", "names", "counts", "strength", "accuracy"),
+    key=key,
+    keep=of_size,
 )
-run_graphs, run_lesions, run_turned = (one.run for one in EXPERIMENTS)
+LESIONS = Experiment(
+    "stream_lesions",
+    LesionConfig,
+    measure_lesions,
+    columns=("part", "cluster", "size", "population", "true", "random", "accuracy"),
+    key=key,
+    keep=of_size,
+)
+TURNED = Experiment(
+    "stream_turned",
+    TurnedConfig,
+    measure_turned,
+    columns=("turns", "ncut", "z", "logits", "edges", "accuracy"),
+    key=key,
+    keep=of_size,
+)
+run_graphs, run_lesions, run_turned = (one.run for one in (GRAPHS, LESIONS, TURNED))
+table, lesion_table, turned_table = (one.table for one in (GRAPHS, LESIONS, TURNED))
 
 
 def configs(

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, equal, experiment_table, measurement, one_per_seed, part
+from book.lab.evidence import Results, equal, measurement, one_per_seed, part
+from book.lab.experiment import Experiment
 from book.papers.beyond.s03_transformers.experiment import (
+    GRAPHS,
+    LESIONS,
+    TURNED,
     GraphConfig,
-    LesionConfig,
-    TurnedConfig,
 )
-from book.papers.beyond.s03_transformers.networks import StreamConfig
 from modgraph_lib import statistics
 from modgraph_lib.proxies import ProxyTest
 
@@ -28,8 +29,7 @@ def graph_rows(
     results: Results, *, network: str, trained: bool, instrument: str = "ncut", runs: int = 1000
 ) -> pd.DataFrame:
     """Graphs beside their nulls at full size, one row a network."""
-    needed = ["network", "trained", "seed", "instrument", "score", "rotated", "shuffled", "depth"]
-    rows = experiment_table(results, "stream_graphs", needed)
+    rows = GRAPHS.among(results)
     if rows.empty:
         return rows.set_index("seed")
     rotations = NULLS[network, trained]
@@ -57,27 +57,20 @@ def graph_rows(
 
 def lesion_rows(results: Results, *, network: str, runs: int = 1000) -> pd.DataFrame:
     """Lesions of trained networks at full size, one row a network."""
-    return _trained(results, "stream_lesions", ["true", "random"], network, runs, LesionConfig)
+    return _trained(results, LESIONS, network, runs)
 
 
 def turned_rows(results: Results, *, runs: int = 1000) -> pd.DataFrame:
     """Trained ViTs with their streams turned, one row a network."""
-    return _trained(results, "stream_turned", ["z", "edges", "logits"], "vit", runs, TurnedConfig)
+    return _trained(results, TURNED, "vit", runs)
 
 
-def _trained(
-    results: Results,
-    name: str,
-    needed: list[str],
-    network: str,
-    runs: int,
-    config: type[StreamConfig],
-) -> pd.DataFrame:
-    rows = experiment_table(results, name, ["network", "trained", "seed", *needed])
+def _trained(results: Results, experiment: Experiment, network: str, runs: int) -> pd.DataFrame:
+    rows = experiment.among(results)
     if rows.empty:
         return rows.set_index("seed")
     kept = rows[(rows["network"] == network) & rows["trained"] & (rows["seed"] < runs)]
-    return one_per_seed(equal(kept, lambda row: config(network, True, row.seed)))
+    return one_per_seed(equal(kept, lambda row: experiment.config(network, True, row.seed)))
 
 
 def below(rows: pd.DataFrame, null: str) -> np.ndarray:

@@ -12,7 +12,6 @@ from book.lab.criteria import Part
 from book.lab.evidence import (
     Results,
     equal,
-    experiment_table,
     measurement,
     one_per_seed,
     part,
@@ -20,10 +19,9 @@ from book.lab.evidence import (
 from book.papers.ncut import mlps
 from book.papers.ncut.cells import cell, label
 from book.papers.ncut.measures import mean_gap
-from book.papers.ncut.second_looks import LookConfig
+from book.papers.ncut.second_looks import PENALTY, LookConfig
 
 KINDS = ("same", "diff")
-OBJECTIVE = "test_loss_penalised"
 REGULARIZERS = ("none", "dropout")
 SEPARATE = ":separate"
 # The 2020 paper's mixtures, in the order of its Table A.16.
@@ -103,9 +101,7 @@ def objectives(
     results: Results, *, data: str, regularizer: str, stage: str, runs: int
 ) -> pd.DataFrame:
     """Rows of ``mlp_penalty`` at the paper's settings, one per seed."""
-    table = experiment_table(
-        results, "mlp_penalty", ["data", "regularizer", "stage", "seed", OBJECTIVE]
-    )
+    table = PENALTY.among(results)
     rows = table[
         (table["data"] == data)
         & (table["regularizer"] == regularizer)

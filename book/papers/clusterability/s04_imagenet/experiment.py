@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import joblib
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
@@ -249,50 +248,28 @@ def restarts(graph: graphs.LayeredGraph, k: int, *, count: int = RESTARTS) -> li
     return [clustering.ncut(graph, row[0].numpy()) for row in labels]
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row a record; columns ``COLUMNS``.
+def rows(record: dict) -> list[dict]:
+    """One row a record: what it holds of the graph, its test, and how far its restarts lie apart.
 
     ``beaten`` counts shuffles above the network; ``restart_spread`` is the standard deviation of
     the n-cut over clusterings that start elsewhere, as a share of their mean.
     """
-    rows = []
-    for record in records:
-        config, result, origin = record["config"], record["result"], record["provenance"]
-        null, again = np.array(result["shuffled"]), np.array(result["restarts"])
-        test = clustering.ShuffleTest(
-            config["clusters"], result["ncut"], np.empty(0), null, config["reading"]
-        )
-        rows.append(
-            {
-                **{name: config[name] for name in ImagenetConfig.__dataclass_fields__},
-                **{name: result[name] for name in ("layers", "nodes", "edges", "negative_gammas")},
-                "ncut": result["ncut"],
-                "layer_bound": result["layer_bound"],
-                "shuffle_mean": null.mean(),
-                "shuffle_std": null.std(),
-                "shuffled": null,
-                "p_value": test.p_value,
-                "z_score": test.z_score,
-                "beaten": int((null > result["ncut"]).sum()),
-                "restart_spread": again.std(ddof=1) / again.mean(),
-                "device": origin["device"],
-                "seconds": origin["seconds"],
-                "date": origin["date"],
-                "commit": origin["commit"],
-                "key": record["key"],
-                "config": record["config"],
-            }
-        )
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-COLUMNS = [
-    *ImagenetConfig.__dataclass_fields__,
-    "layers", "nodes", "edges", "negative_gammas", "ncut", "layer_bound", "shuffle_mean",
-    "shuffle_std",
-    "shuffled", "p_value", "z_score", "beaten", "restart_spread", "device", "seconds", "date",
-    "commit", "key", "config",
-]  # fmt: skip
+    config, result = record["config"], record["result"]
+    null, again = np.array(result["shuffled"]), np.array(result["restarts"])
+    test = clustering.ShuffleTest(
+        config["clusters"], result["ncut"], np.empty(0), null, config["reading"]
+    )
+    found = {
+        **result,
+        "shuffle_mean": null.mean(),
+        "shuffle_std": null.std(),
+        "shuffled": null,
+        "p_value": test.p_value,
+        "z_score": test.z_score,
+        "beaten": int((null > result["ncut"]).sum()),
+        "restart_spread": again.std(ddof=1) / again.mean(),
+    }
+    return [found]
 
 
 def fork() -> nn.Module:
@@ -324,9 +301,11 @@ def _negative(model: nn.Module) -> int:
 EXPERIMENT = Experiment(
     "imagenet_ncut",
     ImagenetConfig,
-    tables={"imagenet_ncut": table},
+    rows=rows,
+    columns=("ncut", "p_value", "beaten", "restart_spread"),
     recompute=lambda config: measure(config, load(config)),
 )
+table = EXPERIMENT.table
 
 
 def sweeps(parameters: ImagenetParameters) -> list[Sweep]:

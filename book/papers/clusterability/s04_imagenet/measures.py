@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, equal, experiment_table, measurement
-from book.papers.clusterability.s04_imagenet.experiment import ImagenetConfig
+from book.lab.evidence import Results, equal, measurement
+from book.papers.clusterability.s04_imagenet.experiment import EXPERIMENT, ImagenetConfig
 
 __all__ = ["NAMES", "imagenet_rows"]
 
@@ -19,10 +19,6 @@ NAMES = {
     "inception_v3": "Inception-V3",
 }
 SHUFFLES, STARTS = 100, 100
-COLUMNS = [
-    "network", "weights", "reading", "seed", "clusters", "shuffles", "n_init", "ncut", "p_value",
-    "beaten", "restart_spread",
-]  # fmt: skip
 
 
 def imagenet_rows(
@@ -39,7 +35,7 @@ def imagenet_rows(
     Raises:
         ValueError: the table lacks columns.
     """
-    table = experiment_table(results, "imagenet_ncut", COLUMNS)
+    table = EXPERIMENT.among(results)
     rows = table[
         table["network"].isin(NAMES)
         & (table["shuffles"] >= (shuffles or SHUFFLES))

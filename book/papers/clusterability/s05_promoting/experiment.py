@@ -8,10 +8,8 @@ regulariser and plain CNNs have records here.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import pandas as pd
 
 from book.lab import sweep
 from book.lab.experiment import Experiment
@@ -276,61 +274,32 @@ def initial_configs(
 measure = mlps.measure
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per (network, stage, k): the columns of ``mlps.table`` and six more.
-
-    ``promotion`` is "none", "normalised", "eigenvalues" or "tags"; ``penalty`` the weight of each
-    eigenvalue; ``tags`` and ``beta`` the initialisation; ``tag_outputs`` whether it reached the
-    outputs; ``architecture`` mlp, small_cnn or vgg; ``depth`` the number of hidden layers.
-    """
-    records = list(records)
-    rows = mlps.table(records)
-    trains = {record["key"]: record["config"]["train"] for record in records}
-    facts = pd.DataFrame([_facts(trains[key]) for key in rows["key"]], columns=COLUMNS)
-    return pd.concat([rows.reset_index(drop=True), facts], axis=1)
+def rows(record: dict) -> list[dict]:
+    """One row a k: what ``mlps.rows`` says, and what was done to promote clusters."""
+    return [{**row, **_promotion(record)} for row in mlps.rows(record)]
 
 
-COLUMNS = ["promotion", "penalty", "tags", "beta", "tag_outputs", "architecture", "depth"]
+def untrained_rows(record: dict) -> list[dict]:
+    """One row per (untrained network, k)."""
+    train = record["config"]["train"]
+    own = {"width": train["widths"][0], **_promotion(record)}
+    return [{**row, **own} for row in mlps.by_seed(record, train["seed"])]
 
 
-def initial_table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per (untrained network, k): architecture, data, tags, beta, tag_outputs, ncut."""
-    rows = [
-        {
-            **_facts({**record["config"]["train"]}),
-            "data": record["config"]["train"]["data"],
-            "seed": record["config"]["train"]["seed"] + index,
-            "width": record["config"]["train"]["widths"][0],
-            "k": int(k),
-            "ncut": value,
-            "device": record["provenance"]["device"],
-            "date": record["provenance"]["date"],
-            "key": record["key"],
-            "config": record["config"],
-        }
-        for record in records
-        for k, values in record["result"]["ncuts"].items()
-        for index, value in enumerate(values)
-    ]
-    names = [*COLUMNS, "data", "seed", "width", "k", "ncut", "device", "date", "key", "config"]
-    return pd.DataFrame(rows, columns=names)
-
-
-def _facts(train: dict) -> dict:
-    penalty, tags = train.get("eigenvalue_penalty", 0.0), train.get("tags", 0)
+def _promotion(record: dict) -> dict:
+    """How clusters were promoted: promotion, penalty (of each eigenvalue), beta; and the depth."""
+    train = record["config"]["train"]
+    penalty = train.get("eigenvalue_penalty", 0.0)
     if penalty:
         promotion = "eigenvalues"
-    elif tags:
+    elif train.get("tags"):
         promotion = "tags"
     else:
         promotion = "normalised" if train.get("normalise") else "none"
     return {
         "promotion": promotion,
         "penalty": penalty,
-        "tags": tags,
         "beta": train.get("tag_beta", 1.0),
-        "tag_outputs": train.get("tag_outputs", False),
-        "architecture": train["architecture"],
         "depth": len(train["widths"]),
     }
 
@@ -352,21 +321,25 @@ def _check_variant(variant: str) -> None:
         raise ValueError(f"variant is one of {', '.join(VARIANTS)}; got {variant!r}")
 
 
+PROMOTION = ("promotion", "penalty", "beta", "depth")
 EXPERIMENT = Experiment(
     "promoting_ncut",
     NcutConfig,
     measure,
-    {"promoting_ncut": table},
+    rows,
+    (*mlps.COLUMNS, *PROMOTION),
     keep=lambda record: not record["config"]["train"]["data"].startswith("digits"),
 )
 INITIAL = Experiment(
     "promoting_initial_ncut",
     InitialConfig,
     measure_initial,
-    {"promoting_initial_ncut": initial_table},
+    untrained_rows,
+    ("k", "ncut", "width", *PROMOTION),
     key=sweep.own_key,
 )
-run, run_one = EXPERIMENT.run, EXPERIMENT.run_one
+run, run_one, table = EXPERIMENT.run, EXPERIMENT.run_one, EXPERIMENT.table
+initial_table = INITIAL.table
 run_initial = functools.partial(INITIAL.run, device="cpu")
 
 

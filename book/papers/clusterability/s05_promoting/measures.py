@@ -16,7 +16,6 @@ from book.lab.criteria import Part
 from book.lab.evidence import (
     Results,
     equal,
-    experiment_table,
     measurement,
     once,
     one_per_seed,
@@ -24,6 +23,7 @@ from book.lab.evidence import (
 )
 from book.papers.clusterability.s05_promoting.experiment import (
     BETA,
+    EXPERIMENT,
     PENALTY,
     TAGS,
     initialised,
@@ -265,15 +265,6 @@ def _pair(results, data, architecture, stage, k, runs) -> tuple[pd.DataFrame, pd
     )
 
 
-# fmt: off
-COLUMNS = [
-    "data", "stage", "k", "seed", "regularizer", "epochs", "prune_epochs", "batch_size", "width",
-    "method", "shuffles", "ncut", "shuffle_mean", "z_score", "significant", "test_accuracy",
-    "promotion", "penalty", "tags", "beta", "tag_outputs", "architecture", "depth", "precision",
-]
-# fmt: on
-
-
 def _rows(
     results: Results,
     train: Callable[[int], TrainConfig],
@@ -285,7 +276,7 @@ def _rows(
     runs: int,
 ) -> pd.DataFrame:
     """Rows of ``promoting_ncut`` whose network is ``train(seed)``, one per seed."""
-    table = experiment_table(results, "promoting_ncut", COLUMNS)
+    table = EXPERIMENT.among(results)
     rows = table[
         (table["architecture"] == architecture)
         & (table["data"] == data)

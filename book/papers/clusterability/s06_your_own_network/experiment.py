@@ -172,24 +172,21 @@ def run(config: ArchitectureConfig, *, fresh: bool = False) -> dict:
     return EXPERIMENT.put(config, result, origin)
 
 
+def rows(record: dict) -> list[dict]:
+    """One row an architecture: what its graph is like, or why it has none."""
+    config = record["config"]
+    merged = ", merged" if config["residual"] == "merge" else ""
+    without = dict.fromkeys(COLUMNS)  # what only a network with a graph has
+    return [{**without, **record["result"], "network": config["name"] + merged}]
+
+
 def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row an architecture: what its graph is like, or why it has none; small ones first."""
-    rows = [
-        {
-            "network": r["config"]["name"]
-            + (", merged" if r["config"]["residual"] == "merge" else ""),
-            "parameters": r["result"]["parameters"],
-            **{name: r["result"].get(name) for name in _COLUMNS},
-            "date": r["provenance"]["date"],
-            "commit": r["provenance"]["commit"],
-        }
-        for r in records
-    ]
-    frame = pd.DataFrame(rows, columns=["network", "parameters", *_COLUMNS, "date", "commit"])
-    return frame.sort_values(["nodes", "network"], ignore_index=True, na_position="last")
+    """The rows of architectures, small graphs first."""
+    found = EXPERIMENT.table(records)
+    return found.sort_values(["nodes", "network"], ignore_index=True, na_position="last")
 
 
-_COLUMNS = ("layers", "nodes", "edges", "bipartite", "seconds", "cluster_seconds", "ncut", "reason")
+COLUMNS = ("layers", "nodes", "edges", "bipartite", "seconds", "cluster_seconds", "ncut", "reason")
 
 
 def two_strands_with_a_skip(leak: float = 0.1) -> nn.Module:
@@ -276,7 +273,14 @@ def main(names: Sequence[str]) -> None:
     print(store.commit_records(EXPERIMENT.name))
 
 
-EXPERIMENT = Experiment("architectures", ArchitectureConfig, key=sweep.own_key, recompute=measure)
+EXPERIMENT = Experiment(
+    "architectures",
+    ArchitectureConfig,
+    rows=rows,
+    columns=("network", *COLUMNS),
+    key=sweep.own_key,
+    recompute=measure,
+)
 
 
 def run_all(wanted: Sequence[ArchitectureConfig], *, workers: int | None = None) -> list[dict]:

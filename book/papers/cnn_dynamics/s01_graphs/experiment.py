@@ -7,11 +7,10 @@ images follows, and of one snapshot's graphs, degrees and eigenvectors.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 import torch
 from torch.nn import functional
 
@@ -101,35 +100,16 @@ def run(
     return [EXPERIMENT.run_one(config, root=root) for config in configs]
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row a network: seconds of an epoch of 50,000 images, and of one snapshot's graphs."""
-    rows = []
-    for record in records:
-        origin = record["provenance"]
-        facts = {name: origin[name] for name in ("device", "date", "data_note", "processor")}
-        rows.append(
-            {
-                **record["config"],
-                **record["result"],
-                **facts,
-                "key": record["key"],
-                "config": record["config"],
-            }
-        )
-    columns = [*asdict(RuntimeConfig("lenet")), "epoch_seconds", "rolled_seconds"]
-    columns += ["unrolled_seconds", "device", "date", "data_note", "processor", "key", "config"]
-    return pd.DataFrame(rows, columns=columns)
-
-
 EXPERIMENT = Experiment(
     "cnn_runtimes",
     RuntimeConfig,
     measure,
-    tables={"cnn_runtimes": table},
+    columns=("epoch_seconds", "rolled_seconds", "unrolled_seconds"),
     key=sweep.own_key,
     compare=compare.times,
     keep=lambda record: record["config"]["batch_size"] == 128,
 )
+table = EXPERIMENT.table
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from book.lab.criteria import Part
 from book.lab.evidence import (
     Results,
     equal,
-    experiment_table,
     measurement,
     once,
     one_per_seed,
@@ -16,7 +15,7 @@ from book.lab.evidence import (
 )
 from book.papers.cnn_dynamics import settings
 from book.papers.cnn_dynamics.s01_graphs import sizes
-from book.papers.cnn_dynamics.s01_graphs.experiment import RuntimeConfig
+from book.papers.cnn_dynamics.s01_graphs.experiment import EXPERIMENT, RuntimeConfig
 from book.papers.cnn_dynamics.s03_predicting.measures import NAMES
 from modgraph_lib import graphs
 
@@ -110,8 +109,7 @@ def share_of_training(
 
     Both centralities. ``graph``: "rolled" or "unrolled" (positive and negative).
     """
-    seconds = ["network", "seed", "epoch_seconds", f"{graph}_seconds"]
-    table = experiment_table(results, "cnn_runtimes", seconds)
+    table = EXPERIMENT.among(results)
     table = equal(table, lambda row: RuntimeConfig(row.network, seed=row.seed))
     found = []
     for name in networks:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import joblib
@@ -173,34 +173,25 @@ def _run_one(config: PredictionConfig, root: str | None) -> dict | None:
     return EXPERIMENT.run_one(config, root=root)
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row a predictor: its configuration, number of networks, mean scores and their spread."""
-    rows = []
-    for record in records:
-        config, result, origin = record["config"], record["result"], record["provenance"]
-        row = {**config, "epochs_seen": tuple(config["epochs_seen"]), "digest": config["networks"]}
-        row |= {name: result.get(name) for name in RESULTS}
-        for name in ("scores", "mae", "r2"):
-            values = result.get(name)
-            row[name] = np.mean(values) if values else np.nan
-            row[f"{name}_sd"] = np.std(values, ddof=1) if values and len(values) > 1 else np.nan
-        if result.get("predicted"):
-            off = np.subtract(result["predicted"], result["accuracy"])
-            row |= {"mae": np.abs(off).mean()}
-            row |= {"r2": 1 - (off**2).sum() / np.var(result["accuracy"]) / len(off)}
-        row |= {name: origin[name] for name in ("device", "date", "data_note")}
-        row |= {"all_scores": result.get("scores"), "key": record["key"], "config": config}
-        rows.append(row)
-    return pd.DataFrame(rows, columns=COLUMNS)
+def rows(record: dict) -> list[dict[str, Any]]:
+    """One row a predictor: number of networks, mean scores and their spread."""
+    result = record["result"]
+    row = {name: result.get(name) for name in RESULTS}
+    row |= {"digest": record["config"]["networks"], "all_scores": result.get("scores")}
+    for name in ("scores", "mae", "r2"):
+        values = result.get(name)
+        row[name] = np.mean(values) if values else np.nan
+        row[f"{name}_sd"] = np.std(values, ddof=1) if values and len(values) > 1 else np.nan
+    if result.get("predicted"):
+        off = np.subtract(result["predicted"], result["accuracy"])
+        row |= {"mae": np.abs(off).mean()}
+        row |= {"r2": 1 - (off**2).sum() / np.var(result["accuracy"]) / len(off)}
+    return [row]
 
 
 # Of a record's result: how many networks, and what ``forest`` and ``linear svm`` give.
 RESULTS = ("networks", "high", "sample", "weights", "predicted", "accuracy", "rates")
-COLUMNS = [
-    *(field.name for field in fields(PredictionConfig)),
-    "digest", *RESULTS, "scores", "scores_sd", "all_scores", "mae", "mae_sd", "r2", "r2_sd",
-    "key", "config", "device", "date", "data_note",
-]  # fmt: skip
+SCORES = ("scores", "scores_sd", "mae", "mae_sd", "r2", "r2_sd")
 
 
 @dataclass(frozen=True)
@@ -286,10 +277,12 @@ EXPERIMENT = Experiment(
     "cnn_predictions",
     PredictionConfig,
     measure,
-    tables={"cnn_predictions": table},
+    rows=rows,
+    columns=("digest", *RESULTS, *SCORES),
     key=key,
     keep=lambda record: record["config"]["data"] != "digits" and record["config"]["epochs"] >= 15,
 )
+table = EXPERIMENT.table
 
 
 def sweeps(parameters: PredictParameters) -> list[Sweep]:

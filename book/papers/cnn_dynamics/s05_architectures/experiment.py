@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import joblib
@@ -124,34 +124,28 @@ def run(
     return list(parallel(one(config, root=root) for config in ready))
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row a transfer: its configuration, networks on either side, mean score and spread."""
-    rows = []
-    for record in records:
-        config, result, origin = record["config"], record["result"], record["provenance"]
-        row = {**config, "trained_on": tuple(config["trained_on"]), "digest": config["networks"]}
-        row |= {name: result[name] for name in ("trained", "networks", "sample")}
-        row |= {"scores": np.mean(result["scores"])}
-        row |= {"scores_sd": np.std(result["scores"], ddof=1)}
-        row |= {"key": record["key"], "config": config}
-        rows.append(row | {name: origin[name] for name in ("device", "date", "data_note")})
-    return pd.DataFrame(rows, columns=COLUMNS)
+def rows(record: dict) -> list[dict[str, Any]]:
+    """One row a transfer: networks on either side, mean score and spread."""
+    result = record["result"]
+    found = {
+        **result,
+        "digest": record["config"]["networks"],
+        "scores": np.mean(result["scores"]),
+        "scores_sd": np.std(result["scores"], ddof=1),
+    }
+    return [found]
 
-
-COLUMNS = [
-    *(field.name for field in fields(TransferConfig)),
-    "digest", "trained", "networks", "scores", "scores_sd", "key", "config", "device", "date",
-    "data_note",
-]  # fmt: skip
 
 EXPERIMENT = Experiment(
     "cnn_transfers",
     TransferConfig,
     measure,
-    tables={"cnn_transfers": table},
+    rows=rows,
+    columns=("digest", "trained", "networks", "scores", "scores_sd"),
     key=key,
     keep=lambda record: record["config"]["data"] != "digits" and record["config"]["epochs"] >= 15,
 )
+table = EXPERIMENT.table
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, equal, experiment_table, measurement, part
+from book.lab.evidence import Results, equal, measurement, part
 from book.papers.cnn_dynamics import evidence
 from book.papers.cnn_dynamics.s02_training.measures import accurate, moves, trend
 from book.papers.cnn_dynamics.s03_predicting.measures import NAMES, difference
 from book.papers.cnn_dynamics.s05_architectures.experiment import (
-    COLUMNS,
+    EXPERIMENT,
     PAPER_TRANSFERS,
     TransferConfig,
 )
@@ -34,7 +34,7 @@ def transfer_accuracy(
 ) -> list[Part]:
     """Mean accuracy (%) of an SVM on an architecture that it has not seen."""
     name = f"{', '.join(NAMES.get(one, one) for one in trained_on)} to {NAMES[tested_on]}"
-    rows = experiment_table(results, "cnn_transfers", COLUMNS)
+    rows = EXPERIMENT.among(results)
     wanted = rows["trained_on"].map(lambda found: tuple(found) == tuple(trained_on))
     rows = rows[wanted & (rows["tested_on"] == tested_on) & (rows["data"] == data)]
     rows = rows[rows["horizon"] == horizon]

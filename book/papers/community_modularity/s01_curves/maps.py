@@ -10,12 +10,11 @@ Source: Understanding the Dynamics of DNNs Using Graph Modularity, introduction 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
@@ -112,27 +111,10 @@ def maps_of(
     }
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row a network and layer; columns ``COLUMNS``, of which ``layer`` counts from 1."""
-    rows = []
-    for record in records:
-        config, result, origin = record["config"], record["result"], record["provenance"]
-        for layer, value in enumerate(result["silhouette"]):
-            rows.append(
-                {
-                    **{name: config["train"][name] for name in curves.TRAIN_COLUMNS},
-                    "samples": config["samples"],
-                    "perplexity": config["perplexity"],
-                    "measured_layers": config["layers"],
-                    "map_seed": config["seed"],
-                    "layer": layer + 1,
-                    "silhouette": value,
-                    "key": record["key"],
-                    "config": record["config"],
-                    **{name: origin[name] for name in ("device", "date", "data_note")},
-                }
-            )
-    return pd.DataFrame(rows, columns=COLUMNS)
+def rows(record: dict) -> list[dict]:
+    """One row a layer, which counts from 1."""
+    found = record["result"]["silhouette"]
+    return [{"layer": layer, "silhouette": value} for layer, value in enumerate(found, 1)]
 
 
 def points(record: dict) -> tuple[np.ndarray, np.ndarray]:
@@ -140,17 +122,12 @@ def points(record: dict) -> tuple[np.ndarray, np.ndarray]:
     return np.array(record["result"]["points"]), np.array(record["result"]["labels"])
 
 
-COLUMNS = [
-    *curves.TRAIN_COLUMNS, "samples", "perplexity", "measured_layers", "map_seed", "layer",
-    "silhouette", "key", "config", "device", "date", "data_note",
-]  # fmt: skip
-
-
 EXPERIMENT = Experiment(
     "community_maps",
     MapConfig,
     measure,
-    {"community_maps": table},
+    rows,
+    ("layer", "silhouette"),
     keep=curves.of_colour_images,
 )
-run, run_one = EXPERIMENT.run, EXPERIMENT.run_one
+run, run_one, table = EXPERIMENT.run, EXPERIMENT.run_one, EXPERIMENT.table

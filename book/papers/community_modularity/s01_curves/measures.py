@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, equal, experiment_table, measurement, part
+from book.lab.evidence import Results, equal, measurement, part
 from book.papers.community_modularity import shapes
 from book.papers.community_modularity.parts import (
     NETWORKS,
@@ -37,18 +37,14 @@ from book.papers.community_modularity.parts import (
 )
 from book.papers.community_modularity.rows import accuracies, at_best_scale, curve, curves
 from book.papers.community_modularity.s01_curves import toy
+from book.papers.community_modularity.s01_curves.maps import EXPERIMENT as MAPS
 from book.papers.community_modularity.s01_curves.maps import MapConfig
+from book.papers.community_modularity.s01_curves.pretrained import EXPERIMENT as PRETRAINED
 from book.papers.community_modularity.s01_curves.pretrained import PretrainedConfig
+from book.papers.community_modularity.s01_curves.probes import EXPERIMENT as PROBES
 from book.papers.community_modularity.s01_curves.probes import ProbeConfig
 from modgraph_lib import communities
 from modgraph_lib.training import SgdConfig
-
-MAP_COLUMNS = ["network", "data", "seed", "width", "epochs", "images", "schedule", "samples",
-               "measured_layers", "map_seed", "layer", "silhouette"]  # fmt: skip
-PROBE_COLUMNS = ["network", "data", "seed", "width", "epochs", "images", "schedule", "fit_images",
-                 "test_images", "measured_layers", "layer", "accuracy"]  # fmt: skip
-PRETRAINED_COLUMNS = ["network", "weights", "data", "samples", "neighbours", "seed", "layer", "q"]
-
 
 # --- the toy graph ---------------------------------------------------------------------------
 
@@ -71,7 +67,7 @@ def inside_follows_q(results: Results, *, runs: int) -> list[Part]:
 @measurement
 def map_trend(results: Results, *, network: str, runs: int) -> list[Part]:
     """Rank correlation with depth of the classes' silhouette in t-SNE maps; SD over networks."""
-    table = experiment_table(results, "community_maps", MAP_COLUMNS)
+    table = MAPS.among(results)
     wide = _wide(table, network, "silhouette", runs, MapConfig)
     return [mean_part(network_word(network), wide, shapes.trend)]
 
@@ -172,7 +168,7 @@ def not_rising_in_repeats(
 @measurement
 def probe_agreement(results: Results, *, runs: int, data: str = "cifar10") -> list[Part]:
     """Rank correlation over layers of Q with the accuracy of linear probes; mean over seeds."""
-    table = experiment_table(results, "community_probes", PROBE_COLUMNS)
+    table = PROBES.among(results)
     parts = []
     for network in SINGLE:
         probes = _wide(table[table["data"] == data], network, "accuracy", runs, ProbeConfig)
@@ -251,7 +247,7 @@ def _wide(
 
 def _pretrained(results: Results) -> dict[str, pd.DataFrame]:
     """One row a network: the mean curve with ImageNet weights, by network."""
-    table = experiment_table(results, "community_pretrained", PRETRAINED_COLUMNS)
+    table = PRETRAINED.among(results)
     rows = equal(table, lambda row: PretrainedConfig(row.network, "imagenet")).assign(scale="")
     named = {network: rows[rows["network"] == network] for network in RESNETS}
     return {network: curve(found) for network, found in named.items() if len(found)}

@@ -106,7 +106,7 @@ def over_k(results: Results, ks: Sequence[int] = (*FEW, *MANY)) -> pd.DataFrame:
 def live_rows(table: pd.DataFrame, **keep) -> pd.DataFrame:
     """Rows of this execution with these values, otherwise measured as the text describes."""
     usual = {"stage": "trained", "similarity": "cosine", "symmetrise": "mean",
-             "measured_layers": "described", "sampling": "random"}  # fmt: skip
+             "layers": "described", "sampling": "random"}  # fmt: skip
     for name, value in {**usual, **keep}.items():
         if value is not None:
             table = table[table[name] == value]
@@ -194,8 +194,7 @@ def changes(table: pd.DataFrame, samples: int, *, name: str) -> Styler:
         line = {"network": network_word(network), "as described": f"{usual:.3f}"}
         for options in (SIMILARITIES, SYMMETRISED, READINGS):
             for word, change in list(options.items())[1:]:
-                named = {"measured_layers" if k == "layers" else k: v for k, v in change.items()}
-                line[word] = _difference(live_rows(found, **named)["q"].mean() - usual)
+                line[word] = _difference(live_rows(found, **change)["q"].mean() - usual)
         lines.append(line)
     return styled(pd.DataFrame(lines), name).hide(axis="index")
 

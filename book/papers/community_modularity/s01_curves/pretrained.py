@@ -10,11 +10,10 @@ Source: Understanding the Dynamics of DNNs Using Graph Modularity, section 4.1 a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 from torch import nn
 
 from book.lab import store, sweep
@@ -155,36 +154,21 @@ def measure(
     return {"layers": list(layers), **found}
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row a network, draw and block; columns ``COLUMNS``, ``layer`` counts from 1."""
-    rows = []
-    for record in records:
-        config, result, origin = record["config"], record["result"], record["provenance"]
-        shared = {
-            **{name: config[name] for name in PretrainedConfig.__dataclass_fields__},
-            "layers_in_all": len(result["layers"]),
-            "key": record["key"],
-            "config": record["config"],
-            "device": origin["device"],
-            "date": origin["date"],
-            "data_note": "",
-        }
-        for repeat, (q, inside) in enumerate(zip(result["q"], result["inside"], strict=True)):
-            for layer, name in enumerate(result["layers"]):
-                point = {"repeat": repeat, "layer": layer + 1, "name": name}
-                rows.append({**shared, **point, "q": q[layer], "inside": inside[layer]})
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-COLUMNS = [
-    *PretrainedConfig.__dataclass_fields__, "layers_in_all", "key", "config", "device", "date",
-    "data_note", "repeat", "layer", "name", "q", "inside",
-]  # fmt: skip
+def rows(record: dict) -> list[dict]:
+    """One row a draw and block, which counts from 1."""
+    result = record["result"]
+    return [
+        {**point, "repeat": repeat, "layers_in_all": len(result["layers"])}
+        for repeat, values in enumerate(zip(result["q"], result["inside"], strict=True))
+        for point in curves.points(result["layers"], *values)
+    ]
 
 
 EXPERIMENT = Experiment(
     "community_pretrained",
     PretrainedConfig,
-    tables={"community_pretrained": table},
+    rows=rows,
+    columns=("layer", "q"),
     keep=lambda record: record["config"]["weights"] == "imagenet",
 )
+table = EXPERIMENT.table

@@ -11,12 +11,11 @@ Alain and Bengio, Understanding intermediate layers using linear classifier prob
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.linear_model import RidgeClassifierCV
 from sklearn.pipeline import make_pipeline
@@ -101,26 +100,14 @@ def probe_accuracies(
     return accuracies
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row a network and layer; columns ``COLUMNS``, of which ``layer`` counts from 1."""
-    rows = []
-    for record in records:
-        config, result, origin = record["config"], record["result"], record["provenance"]
-        for layer, value in enumerate(result["accuracy"]):
-            rows.append(
-                {
-                    **{name: config["train"][name] for name in curves.TRAIN_COLUMNS},
-                    **{name: config[name] for name in ("fit_images", "test_images")},
-                    "measured_layers": config["layers"],
-                    "layer": layer + 1,
-                    "accuracy": value,
-                    "test_accuracy": result["test_accuracy"],
-                    "key": record["key"],
-                    "config": record["config"],
-                    **{name: origin[name] for name in ("device", "date", "data_note")},
-                }
-            )
-    return pd.DataFrame(rows, columns=COLUMNS)
+def rows(record: dict) -> list[dict]:
+    """One row a layer, which counts from 1."""
+    found = record["result"]
+    of_network = {"test_accuracy": found["test_accuracy"]}
+    return [
+        {**of_network, "layer": layer, "accuracy": value}
+        for layer, value in enumerate(found["accuracy"], 1)
+    ]
 
 
 def _drawn(data, count: int, seed: int) -> tuple[torch.Tensor, np.ndarray]:
@@ -129,17 +116,12 @@ def _drawn(data, count: int, seed: int) -> tuple[torch.Tensor, np.ndarray]:
     return images[chosen], data.labels[chosen].numpy()
 
 
-COLUMNS = [
-    *curves.TRAIN_COLUMNS, "fit_images", "test_images", "measured_layers", "layer", "accuracy",
-    "test_accuracy", "key", "config", "device", "date", "data_note",
-]  # fmt: skip
-
-
 EXPERIMENT = Experiment(
     "community_probes",
     ProbeConfig,
     measure,
-    {"community_probes": table},
+    rows,
+    ("layer", "accuracy", "test_accuracy"),
     keep=curves.of_colour_images,
 )
-run, run_one = EXPERIMENT.run, EXPERIMENT.run_one
+run, run_one, table = EXPERIMENT.run, EXPERIMENT.run_one, EXPERIMENT.table

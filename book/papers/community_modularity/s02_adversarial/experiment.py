@@ -5,13 +5,12 @@ Source: Understanding the Dynamics of DNNs Using Graph Modularity, section 4.2 a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import joblib
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 from tqdm import tqdm
@@ -202,48 +201,32 @@ def misled_by(
     )
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row a record, kind of images, repeat and layer; one without layer where there is no Q.
+def rows(record: dict) -> list[dict]:
+    """One row a kind of images, repeat and layer; one without layer where there is no Q.
 
-    Columns: the configuration's, those of its network, attempted, succeeded, collected,
-    success_rate, retained_misled, retained_clean_right, l2, linf, pixels, test_accuracy, kind,
-    repeat, layer (from 1), name, q, key, device, seconds, date, commit, data_note.
+    Own columns: those of ``RESULTS``, kind, repeat, layer (from 1), name, q.
     """
-    rows = []
-    for record in records:
-        config, result, origin = record["config"], record["result"], record["provenance"]
-        shared = {
-            **{name: config["train"][name] for name in curves.TRAIN_COLUMNS},
-            **{name: config[name] for name in CONFIG_COLUMNS},
-            "k": config["neighbours"],
-            "measured_layers": config["layers"],
-            "settings": dict(map(tuple, config["settings"])),
-            **{name: result.get(name) for name in RESULT_COLUMNS},
-            "key": record["key"],
-            "config": record["config"],
-            **{name: origin[name] for name in ORIGIN_COLUMNS},
-        }
-        found = [
-            {"kind": kind, "repeat": repeat, "layer": layer + 1, "name": name, "q": q[layer]}
-            for kind, repeats in result["curves"].items()
-            for repeat, q in enumerate(repeats)
-            for layer, name in enumerate(result["layers"])
-        ]
-        nothing = {"kind": "", "repeat": 0, "layer": 0, "name": "", "q": np.nan}
-        rows += [{**shared, **point} for point in found or [nothing]]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    config, result = record["config"], record["result"]
+    own = {
+        "precision": config["precision"],  # of the attack, not of the training
+        "k": config["neighbours"],
+        "settings": dict(map(tuple, config["settings"])),
+        **{name: result.get(name) for name in RESULTS},
+    }
+    found = [
+        {"kind": kind, "repeat": repeat, "layer": layer, "name": name, "q": value}
+        for kind, repeats in result["curves"].items()
+        for repeat, q in enumerate(repeats)
+        for layer, (name, value) in enumerate(zip(result["layers"], q, strict=True), 1)
+    ]
+    nothing = {"kind": "", "repeat": 0, "layer": 0, "name": "", "q": np.nan}
+    return [{**own, **point} for point in found or [nothing]]
 
 
-CONFIG_COLUMNS = ("attack", "variant", "samples", "attempts", "precision")
-RESULT_COLUMNS = (
+RESULTS = (
     "attempted", "succeeded", "collected", "success_rate", "retained_misled",
     "retained_clean_right", "l2", "linf", "pixels", "test_accuracy",
 )  # fmt: skip
-ORIGIN_COLUMNS = ("device", "seconds", "date", "commit", "data_note")
-COLUMNS = [
-    *curves.TRAIN_COLUMNS, *CONFIG_COLUMNS, "k", "measured_layers", "settings", *RESULT_COLUMNS,
-    "key", "config", *ORIGIN_COLUMNS, "kind", "repeat", "layer", "name", "q",
-]  # fmt: skip
 
 
 def _space(model: nn.Module, variant: str) -> attacks.Space | None:
@@ -303,6 +286,8 @@ EXPERIMENT = Experiment(
     "community_adversarial",
     AdversarialConfig,
     measure,
-    {"community_adversarial": table},
+    rows,
+    ("k", "collected", "kind", "repeat", "layer", "q", "retained_misled", "retained_clean_right"),
     keep=curves.of_colour_images,
 )
+table = EXPERIMENT.table

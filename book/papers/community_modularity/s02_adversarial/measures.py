@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, experiment_table, measurement
+from book.lab.evidence import Results, measurement
 from book.papers.community_modularity.rows import at_best_scale
-from book.papers.community_modularity.s02_adversarial.experiment import AdversarialConfig
+from book.papers.community_modularity.s02_adversarial.experiment import (
+    EXPERIMENT,
+    AdversarialConfig,
+)
 from modgraph_lib.training import SgdConfig
 
 __all__ = ["ATTACKS", "NETWORKS", "attack_rows", "peaks"]
@@ -27,11 +30,6 @@ ATTACKS = {
     "local_search": "LocalSearch",
 }
 SAMPLES, FEWEST = 500, 200
-COLUMNS = [
-    "network", "data", "seed", "width", "epochs", "images", "schedule", "attack", "variant", "k",
-    "measured_layers", "settings", "samples", "collected", "retained_misled",
-    "retained_clean_right", "kind", "repeat", "layer", "q", "key",
-]  # fmt: skip
 
 
 def attack_rows(
@@ -58,7 +56,7 @@ def attack_rows(
         several records of a seed the one counts whose settings differ least from the defaults,
         then the one with most images, then the last.
     """
-    table = experiment_table(results, "community_adversarial", COLUMNS)
+    table = EXPERIMENT.among(results)
     keep = (
         (table["network"] == network)
         & (table["data"] == data)

@@ -9,13 +9,12 @@ Source: Understanding the Dynamics of DNNs Using Graph Modularity, section 4.3 a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import joblib
-import pandas as pd
 
 from book.lab import sweep
 from book.lab.experiment import Experiment
@@ -99,23 +98,6 @@ def _watch(last: EpochConfig, device: str, root: str | None) -> list[dict]:
         look(model, 0, {})
         sgd.trained(last.train, device=device, root=root, after_epoch=look)
     return [EXPERIMENT.stored(config, root) for config in epochs]
-
-
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row a run, epoch, repeat and layer: the columns of ``curves.table``, and epoch.
-
-    ``test_accuracy`` is that epoch's; it is missing before training.
-    """
-    found = []
-    for record in records:
-        config = {**record["config"], "stage": "trained", "similarity": "cosine"}
-        config["symmetrise"] = "mean"
-        rows = curves.table([{**record, "config": config}])
-        own = [record["config"]] * len(rows)
-        found.append(rows.assign(epoch=record["config"]["epoch"], config=own))
-    if not found:
-        return pd.DataFrame(columns=[*curves.COLUMNS, "epoch"])
-    return pd.concat(found, ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -203,10 +185,12 @@ def _again(config: EpochConfig) -> dict[str, Any]:
 EXPERIMENT = Experiment(
     "community_epochs",
     EpochConfig,
-    tables={"community_epochs": table},
+    rows=curves.rows,
+    columns=curves.COLUMNS,
     recompute=_again,
     keep=curves.of_colour_images,
 )
+table = EXPERIMENT.table
 
 
 def sweeps(parameters: TrainingTimeParameters) -> list[Sweep]:

@@ -11,7 +11,7 @@ from book.lab.evidence import Results, measurement, part
 from book.papers.community_modularity import rows as community_rows
 from book.papers.community_modularity.curves import CurveConfig
 from book.papers.community_modularity.s03_training import shapes as training_shapes
-from book.papers.community_modularity.s03_training.experiment import EpochConfig
+from book.papers.community_modularity.s03_training.experiment import EXPERIMENT, EpochConfig
 from book.papers.community_modularity.s03_training.shapes import EPOCHS
 from modgraph_lib.training import SgdConfig
 
@@ -25,7 +25,7 @@ def watched(results: Results, *, network: str, runs: int = community_rows.RUNS) 
     ``scale`` says how many epochs of how many were watched.
     """
     rows = community_rows.curves(
-        results, network=network, runs=runs, experiment="community_epochs", asked=_epoch
+        results, network=network, runs=runs, experiment=EXPERIMENT, asked=_epoch
     )
     if rows.empty:
         return rows.assign(epoch=pd.Series(dtype=int))

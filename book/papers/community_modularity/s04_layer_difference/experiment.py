@@ -7,7 +7,6 @@ layers inside ResNet blocks and after their additions, so both are measured here
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,18 +120,6 @@ def differences_of(
     }
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row a network and pair of layers i < j.
-
-    Columns: network, data, seed, width, epochs, images, schedule, stage, parts, samples, k,
-    layers_in_all, layer_i, layer_j (from 1), name_i, name_j, kind_i, kind_j, block_i, block_j
-    (from 1; 0 is the stem), q_i, q_j (means over draws), difference = abs(q_i - q_j), cka,
-    test_accuracy, key, device, date, data_note.
-    """
-    frames = [_pairs(record) for record in records]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
-
-
 def matrices(rows: pd.DataFrame) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Kinds of the layers (L,), and D and CKA (L, L), from the rows of one record."""
     count = int(rows["layers_in_all"].iloc[0])
@@ -145,37 +132,28 @@ def matrices(rows: pd.DataFrame) -> tuple[list[str], np.ndarray, np.ndarray]:
     return [kinds[layer] for layer in range(count)], difference, alignment
 
 
-def _pairs(record: dict) -> pd.DataFrame:
-    config, result, train = record["config"], record["result"], record["config"]["train"]
+def rows(record: dict) -> list[dict]:
+    """One row a pair of layers i < j.
+
+    Own columns: k, layers_in_all, layer_i, layer_j (from 1), name_i, name_j, kind_i, kind_j,
+    block_i, block_j (from 1; 0 is the stem), q_i, q_j (means over draws), difference =
+    abs(q_i - q_j), cka, test_accuracy.
+    """
+    result = record["result"]
     names, kinds = np.array(result["layers"]), np.array(result["kinds"])
     # a block's output closes it, so the layers before it and itself share its number
     after = kinds == "after"
     block = np.where(kinds == "stem", 0, np.cumsum(after) - after + 1)
     q, alignment = np.mean(result["q"], axis=0), np.array(result["cka"])
     one, other = np.triu_indices(len(names), 1)
-    shared = {
-        **{name: train[name] for name in curves.TRAIN_COLUMNS},
-        **{name: config[name] for name in ("stage", "parts", "samples")},
-        "k": config["neighbours"],
-        "layers_in_all": len(names),
-        "test_accuracy": result.get("test_accuracy"),
-        "key": record["key"],
-        "config": [record["config"]] * len(one),  # a mapping would be taken apart
-        **{name: record["provenance"][name] for name in ("device", "date", "data_note")},
-    }
     pairs = {"layer_i": one + 1, "layer_j": other + 1}
     for side, index in (("i", one), ("j", other)):
         pairs |= {f"name_{side}": names[index], f"kind_{side}": kinds[index]}
         pairs |= {f"block_{side}": block[index], f"q_{side}": q[index]}
     pairs |= {"difference": np.abs(q[one] - q[other]), "cka": alignment[one, other]}
-    return pd.DataFrame(pairs).assign(**shared)[COLUMNS]
-
-
-COLUMNS = [
-    *curves.TRAIN_COLUMNS, "stage", "parts", "samples", "k", "layers_in_all", "test_accuracy",
-    "key", "config", "device", "date", "data_note", "layer_i", "name_i", "kind_i", "block_i", "q_i",
-    "layer_j", "name_j", "kind_j", "block_j", "q_j", "difference", "cka",
-]  # fmt: skip
+    own = {"k": record["config"]["neighbours"], "layers_in_all": len(names)}
+    own |= {"test_accuracy": result.get("test_accuracy")}
+    return pd.DataFrame(pairs).assign(**own).to_dict("records")
 
 
 @dataclass(frozen=True)
@@ -246,10 +224,11 @@ EXPERIMENT = Experiment(
     "community_layer_difference",
     DifferenceConfig,
     measure,
-    {"community_layer_difference": table},
+    rows,
+    ("k", "layer_i", "layer_j", "kind_i", "kind_j", "block_i", "block_j", "difference", "cka"),
     keep=curves.of_colour_images,
 )
-run, run_one = EXPERIMENT.run, EXPERIMENT.run_one
+run, run_one, table = EXPERIMENT.run, EXPERIMENT.run_one, EXPERIMENT.table
 
 
 def sweeps(parameters: LayerDifferenceParameters) -> list[Sweep]:

@@ -7,19 +7,17 @@ import functools
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, experiment_table, measurement, part, standard_error
+from book.lab.evidence import Results, measurement, part, standard_error
 from book.papers.community_modularity import rows as community_rows
 from book.papers.community_modularity.s04_layer_difference import block_patterns
-from book.papers.community_modularity.s04_layer_difference.experiment import DifferenceConfig
+from book.papers.community_modularity.s04_layer_difference.experiment import (
+    EXPERIMENT,
+    DifferenceConfig,
+)
 from book.papers.community_modularity.settings import SAMPLES
 
 __all__ = ["pairs_of_layers"]
 
-COLUMNS = [
-    "network", "data", "seed", "width", "epochs", "images", "schedule", "stage", "parts",
-    "samples", "k", "layers_in_all", "layer_i", "layer_j", "kind_i", "kind_j", "block_i",
-    "block_j", "difference", "cka", "key",
-]  # fmt: skip
 WORDS = {"difference": "difference of Q", "cka": "1 - CKA"}
 
 
@@ -33,7 +31,7 @@ def pairs_of_layers(
     runs: int = community_rows.RUNS,
 ) -> pd.DataFrame:
     """Rows of one network's pairs of layers, at the paper's scale or else the short one."""
-    table = experiment_table(results, "community_layer_difference", COLUMNS)
+    table = EXPERIMENT.among(results)
     rows = table[(table["network"] == network) & (table["data"] == data) & (table["seed"] < runs)]
     samples = SAMPLES.get(data, 500)
     return community_rows.at_best_scale(

@@ -10,12 +10,11 @@ table 1 and tables B2 to B5.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import joblib
 import numpy as np
-import pandas as pd
 import torch
 from tqdm import tqdm
 
@@ -179,44 +178,34 @@ def measure(config: CurveConfig, *, device: str = "cpu", root: str | None = None
     return {**found, "result": {**found["result"], "start_accuracy": accuracy}}
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row a network, k, repeat and layer.
+def rows(record: dict) -> list[dict]:
+    """One row a k, repeat and layer.
 
-    Columns: those of ``curves.table``; learning_rate; family ("vgg19"); parent and parent_epochs
-    (None and 0 without one); removed (units fewer than the family's full network has); kept (as
-    text, empty for the first units of each stage); reading ("parent"; "control", the parent
-    trained on; "described", a variant that inherits; "published", one trained from scratch);
-    start_accuracy (of what inherits, before the first step).
+    Columns: those of ``curves.rows``; family ("vgg19"); parent and parent_epochs (None and 0
+    without one); removed (units fewer than the family's full network has); kept (as text, empty
+    for the first units of each stage); reading ("parent"; "control", the parent trained on;
+    "described", a variant that inherits; "published", one trained from scratch); start_accuracy
+    (of what inherits, before the first step).
     """
-    found = []
-    for record in records:
-        train, rows = record["config"]["train"], curves.table([record])
-        parent = train.get("parent")
-        plan = cifar_networks.plan_of(train["network"])
-        full = cifar_networks.plan_of(plan.family).counts
-        removed = sum(full) - sum(plan.counts)
-        kind = ("control" if parent else "parent") if not removed else None
-        found.append(
-            rows.assign(
-                learning_rate=train["learning_rate"],
-                family=plan.family,
-                parent=parent["network"] if parent else None,
-                parent_epochs=parent["epochs"] if parent else 0,
-                removed=removed,
-                kept=str(train["kept"]) if "kept" in train else "",
-                reading=kind or ("described" if parent else "published"),
-                start_accuracy=record["result"]["start_accuracy"],
-            )
-        )
-    if not found:
-        return pd.DataFrame(columns=[*curves.COLUMNS, *ADDED])
-    return pd.concat(found, ignore_index=True)
+    train = record["config"]["train"]
+    parent = train.get("parent")
+    plan = cifar_networks.plan_of(train["network"])
+    full = cifar_networks.plan_of(plan.family).counts
+    removed = sum(full) - sum(plan.counts)
+    kind = ("control" if parent else "parent") if not removed else None
+    own = {
+        "family": plan.family,
+        "parent": parent["network"] if parent else None,
+        "parent_epochs": parent["epochs"] if parent else 0,
+        "removed": removed,
+        "kept": str(train["kept"]) if "kept" in train else "",
+        "reading": kind or ("described" if parent else "published"),
+        "start_accuracy": record["result"]["start_accuracy"],
+    }
+    return [{**row, **own} for row in curves.rows(record)]
 
 
-ADDED = [
-    "learning_rate", "family", "parent", "parent_epochs", "removed", "kept", "reading",
-    "start_accuracy",
-]  # fmt: skip
+OWN = ("family", "parent", "parent_epochs", "removed", "kept", "reading", "start_accuracy")
 
 
 def _start_accuracy(train: SgdConfig, device: str, root: str | None) -> float | None:
@@ -235,6 +224,8 @@ EXPERIMENT = Experiment(
     "community_pruning",
     CurveConfig,
     measure,
-    {"community_pruning": table},
+    rows,
+    (*curves.COLUMNS, *OWN),
     keep=curves.of_colour_images,
 )
+table = EXPERIMENT.table

@@ -11,11 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from book.lab.evidence import Results, equal, experiment_table, remembered
+from book.lab.evidence import Results, equal, remembered
 from book.papers.community_modularity import shapes
 from book.papers.community_modularity.curves import CurveConfig
 from book.papers.community_modularity.rows import RUNS
 from book.papers.community_modularity.s05_layer_pruning.experiment import (
+    EXPERIMENT,
     FINE_TUNING,
     fine_tuned,
     from_scratch,
@@ -26,12 +27,6 @@ from modgraph_lib.models import cifar_networks
 __all__ = ["GUIDED", "of_variant", "one_a_network", "pruned", "removal_steps"]
 
 GUIDED = "resnet56"
-COLUMNS = [
-    "network", "data", "seed", "width", "epochs", "images", "schedule", "stage", "samples",
-    "similarity", "symmetrise", "sampling", "measured_layers", "k", "repeat", "layer", "q",
-    "test_accuracy", "best_accuracy", "learning_rate", "family", "parent", "parent_epochs",
-    "removed", "kept", "reading", "start_accuracy", "name", "key",
-]  # fmt: skip
 
 
 @remembered
@@ -52,7 +47,7 @@ def pruned(
         kept, q (an array over layers, the mean over repeats), layers (their names), test_accuracy,
         best_accuracy, start_accuracy (shares), key, scale (empty for the paper's, else words).
     """
-    table = experiment_table(results, "community_pruning", COLUMNS)
+    table = EXPERIMENT.among(results)
     rows = table[
         (table["family"] == family)
         & (table["data"] == data)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
@@ -148,39 +147,39 @@ def decoded(text: str, shape: Sequence[int]) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), np.int8).reshape(shape) / 127
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per (record, partition).
+def rows(record: dict) -> list[dict]:
+    """One row a partition.
 
-    Columns: those of ``networks.FACTS``; accuracy (test), edges, scope, variant, unusable, size;
-    true (n,), random (n, R) one-sidedness, single_units (units,), shape, pictures (n lists of
-    encoded ones).
+    Own columns: accuracy (test), edges, scope, variant, unusable, size; true (n,), random (n, R)
+    one-sidedness, single_units (units,), shape, pictures (n lists of encoded ones).
     """
-    rows = []
-    for record in records:
-        result = record["result"]
-        given = {
-            **networks.facts(record),
-            "accuracy": result["metrics"]["test_accuracy"],
-            "single_units": np.array(result["single_units"]),
-            "shape": tuple(result["shape"]),
+    result = record["result"]
+    given = {
+        **networks.words(record),
+        "accuracy": result["metrics"]["test_accuracy"],
+        "single_units": np.array(result["single_units"]),
+        "shape": tuple(result["shape"]),
+    }
+    return [
+        {
+            **given,
+            **{name: kept[name] for name in (*PARTITION, "pictures")},
+            **{name: np.array(kept[name]) for name in ("size", "true", "random")},
         }
-        for kept in result["partitions"]:
-            about = {n: kept[n] for n in ("edges", "scope", "variant", "unusable", "pictures")}
-            about["size"] = np.array(kept["size"])
-            about["true"] = np.array(kept["true"])
-            about["random"] = np.array(kept["random"])
-            rows.append({**given, **about})
-    return pd.DataFrame(rows, columns=[*networks.FACTS, *COLUMNS])
+        for kept in result["partitions"]
+    ]
 
 
-COLUMNS = [
-    "accuracy", "single_units", "shape", "edges", "scope", "variant", "unusable", "pictures",
-    "size", "true", "random",
-]  # fmt: skip
+PARTITION = ("edges", "scope", "variant", "unusable")
 EXPERIMENT = Experiment(
-    "dm_pictures", HalvesConfig, measure, {"dm_pictures": table}, keep=networks.of_paper_size
+    "dm_pictures",
+    HalvesConfig,
+    measure,
+    rows,
+    ("reading", "width", *PARTITION, "size", "true", "random", "pictures"),
+    keep=networks.of_paper_size,
 )
-run = EXPERIMENT.run
+run, table = EXPERIMENT.run, EXPERIMENT.table
 
 
 def sweeps(parameters: HalvesParameters) -> list[Sweep]:

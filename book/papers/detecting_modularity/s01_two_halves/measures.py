@@ -11,7 +11,6 @@ from book.lab.criteria import Part
 from book.lab.evidence import (
     Results,
     equal,
-    experiment_table,
     measurement,
     once,
     one_per_seed,
@@ -19,13 +18,12 @@ from book.lab.evidence import (
 from book.papers.detecting_modularity import networks
 from book.papers.detecting_modularity.conditions import PARTITIONINGS
 from book.papers.detecting_modularity.measures import keys
-from book.papers.detecting_modularity.s01_two_halves.experiment import HalvesConfig
+from book.papers.detecting_modularity.s01_two_halves.experiment import EXPERIMENT, HalvesConfig
 from modgraph_lib.proxies import ProxyTest
 
 __all__ = ["DATA", "halves_rows"]
 
 DATA = "mnist_halves_diff"
-NEEDED = ["data", "reading", "seed", "edges", "scope", "variant", "true", "random", "size"]
 
 
 def halves_rows(
@@ -38,7 +36,7 @@ def halves_rows(
     variant: str = "described",
 ) -> pd.DataFrame:
     """Networks on halves of MNIST at the paper's size, one per seed, with a first-layer picture."""
-    table = experiment_table(results, "dm_pictures", NEEDED)
+    table = EXPERIMENT.among(results)
     if table.empty:
         return table.set_index("seed")
     keep = (

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
@@ -134,33 +132,32 @@ def dealt(parts: list[Submodule], *, seed: list[int]) -> list[Submodule]:
     return found
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per (record, proxy, rule for ties): p_values (partitions,), tied, groups."""
-    rows = [
+def rows(record: dict) -> list[dict]:
+    """One row per (proxy, rule for ties): p_values (partitions,), tied, groups."""
+    result = record["result"]
+    return [
         {
-            **networks.facts(record),
+            **networks.words(record),
             "proxy": proxy,
             "ties": ties,
             "p_values": np.array(values),
-            "tied": record["result"]["tied"][proxy],
-            "groups": record["result"]["groups"],
+            "tied": result["tied"][proxy],
+            "groups": result["groups"],
         }
-        for record in records
-        for proxy, by_rule in record["result"]["p_values"].items()
+        for proxy, by_rule in result["p_values"].items()
         for ties, values in by_rule.items()
     ]
-    return pd.DataFrame(rows, columns=[*networks.FACTS, *COLUMNS])
 
 
-COLUMNS = ["proxy", "ties", "p_values", "tied", "groups"]
 EXPERIMENT = Experiment(
     "dm_null",
     NullConfig,
     measure,
-    {"dm_null": table},
+    rows,
+    ("reading", "width", "proxy", "ties", "p_values", "tied", "groups"),
     keep=lambda record: record["config"]["partitions"] >= 100,
 )
-run = EXPERIMENT.run
+run, table = EXPERIMENT.run, EXPERIMENT.table
 
 
 def sweeps(parameters: NullParameters) -> list[Sweep]:

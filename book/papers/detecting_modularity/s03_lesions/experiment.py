@@ -7,12 +7,11 @@ and how far the drops of the classes lie apart; from these every reading of the 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
@@ -20,6 +19,7 @@ from book.lab import compare
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
 from book.lab.section import Section, Sweep
+from book.lab.tables import Table
 from book.papers.detecting_modularity import networks
 from book.papers.detecting_modularity.networks import ModulesConfig
 from modgraph_lib import graphs, lesions, partitions, provenance, training
@@ -189,45 +189,39 @@ def _after_relu(config: LesionsConfig, model: nn.Module, images) -> dict[str, An
     return found
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per (record, partition, proxy of ``PROXIES``).
+def rows(record: dict) -> list[dict]:
+    """One row per (partition, proxy of ``PROXIES``).
 
-    Columns: those of ``networks.FACTS``; kind, test_images, accuracy; edges, scope, variant, ncut,
-    isolated, erased, unusable, labels; proxy, test (a ``ProxyTest`` over the sub-clusters, None
-    where the partition has none), size, layer, by_class (drops of the true ones).
+    Own columns: test_images, accuracy; edges, scope, variant, ncut, isolated, erased, unusable,
+    labels; proxy, test (a ``ProxyTest`` over the sub-clusters, None where the partition has none),
+    size, layer, by_class (drops of the true ones).
     """
-    rows = []
-    for record in records:
-        result = record["result"]
-        given = {
-            **networks.facts(record),
-            "kind": record["config"]["kind"],
-            "test_images": sum(result["classes"]),
-            "accuracy": sum(result["intact"]) / sum(result["classes"]),
+    result = record["result"]
+    images = sum(result["classes"])
+    given = {**networks.words(record), "test_images": images}
+    given["accuracy"] = sum(result["intact"]) / images
+    return [
+        {
+            **given,
+            **{name: kept[name] for name in PARTITION},
+            "size": np.array(kept["size"]),
+            "layer": np.array(kept["layer"]),
+            "by_class": np.array(kept.get("by_class", [])) / UNIT,
+            "proxy": proxy,
+            "test": proxy_test(kept, proxy, result),
         }
-        for kept in result["partitions"]:
-            about = {name: kept[name] for name in PARTITION}
-            about["size"], about["layer"] = np.array(kept["size"]), np.array(kept["layer"])
-            about["by_class"] = np.array(kept.get("by_class", [])) / UNIT
-            for proxy in PROXIES:
-                test = proxy_test(kept, proxy, result)
-                rows.append({**given, **about, "proxy": proxy, "test": test})
-    return pd.DataFrame(rows, columns=[*networks.FACTS, *OF_RUN, *PARTITION, *OF_PROXY])
-
-
-OF_RUN = ["kind", "test_images", "accuracy"]
-PARTITION = ["edges", "scope", "variant", "ncut", "isolated", "erased", "unusable", "labels"]
-OF_PROXY = ["proxy", "test", "size", "layer", "by_class"]
-
-
-def relu_table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per record: agreement of clusters over two halves of the images (before, after)."""
-    rows = [
-        {**networks.facts(record), **record["result"]["after_relu"]}
-        for record in records
-        if "after_relu" in record["result"]
+        for kept in result["partitions"]
+        for proxy in PROXIES
     ]
-    return pd.DataFrame(rows, columns=[*networks.FACTS, "before", "after", "silent"])
+
+
+def relu_rows(record: dict) -> list[dict]:
+    """Agreement of clusters over two halves of the images (before, after), of an MLP."""
+    found = record["result"].get("after_relu")
+    return [{**networks.words(record), **found}] if found else []
+
+
+PARTITION = ("edges", "scope", "variant", "ncut", "isolated", "erased", "unusable", "labels")
 
 
 def proxy_test(kept: Mapping[str, Any], proxy: str, result: Mapping[str, Any]) -> ProxyTest | None:
@@ -288,13 +282,15 @@ EXPERIMENT = Experiment(
     "dm_lesions",
     LesionsConfig,
     measure,
-    {"dm_lesions": table, "dm_relu": relu_table},
+    rows,
+    ("reading", "width", "accuracy", *PARTITION, "proxy", "test", "size", "layer"),
+    {"dm_relu": Table(relu_rows, ("reading", "width", "before", "after", "silent"))},
     recompute=_again,
     share=0.1,
     compare=_compare,
     keep=networks.of_paper_size,
 )
-run = EXPERIMENT.run
+run, table = EXPERIMENT.run, EXPERIMENT.table
 
 
 def sweeps(parameters: LesionsParameters) -> list[Sweep]:

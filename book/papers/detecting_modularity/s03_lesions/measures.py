@@ -11,14 +11,13 @@ from book.lab.criteria import Part
 from book.lab.evidence import (
     Results,
     equal,
-    experiment_table,
     measurement,
     one_per_seed,
 )
 from book.papers.detecting_modularity import networks, settings
 from book.papers.detecting_modularity.conditions import PARTITIONINGS, cell, combined, tests_of
 from book.papers.detecting_modularity.measures import keys
-from book.papers.detecting_modularity.s03_lesions.experiment import LesionsConfig
+from book.papers.detecting_modularity.s03_lesions.experiment import EXPERIMENT, LesionsConfig
 
 __all__ = ["some_but_not_most"]
 
@@ -55,8 +54,7 @@ def some_but_not_most(results: Results, runs: int):
 
 def relu_rows(results: Results, *, runs: int) -> pd.DataFrame:
     """How well two halves of the images agree on clusters before and after the ReLU, by seed."""
-    columns = ["architecture", "data", "reading", "seed", "before", "after"]
-    table = experiment_table(results, "dm_relu", columns)
+    table = EXPERIMENT.among(results, "dm_relu")
     keep = (table["data"] == "mnist") & (table["reading"] == "described") & (table["seed"] < runs)
 
     def asked(row):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
@@ -169,47 +168,42 @@ def _short(values: Iterable[float]) -> list[float]:
     return [float(f"{value:.{DIGITS}g}") for value in values]
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per (record, partition, proxy of ``PROXIES``).
+def rows(record: dict) -> list[dict]:
+    """One row per (partition, proxy of ``PROXIES``).
 
-    Columns: those of ``networks.FACTS``; recipe (of ``RECIPES`` or "other"), steps, edges, scope,
-    variant, unusable; proxy, test (a ``ProxyTest`` over the sub-clusters, None where the partition
-    has none), size, layer.
+    Own columns: recipe (of ``RECIPES`` or "other"), edges, scope, variant, unusable; proxy, test
+    (a ``ProxyTest`` over the sub-clusters, None where the partition has none), size, layer.
     """
-    rows = []
-    for record in records:
-        given = {
-            **networks.facts(record),
-            "recipe": recipe_of(record["config"]),
-            "steps": record["config"]["steps"],
+    given = {**networks.words(record), "recipe": recipe_of(record["config"])}
+    return [
+        {
+            **given,
+            **{name: kept[name] for name in PARTITION},
+            "proxy": proxy,
+            "test": _test(kept, proxy),
+            "size": np.array(kept["size"]),
+            "layer": np.array(kept["layer"]),
         }
-        for kept in record["result"]["partitions"]:
-            about = {name: kept[name] for name in ("edges", "scope", "variant", "unusable")}
-            for proxy in PROXIES:
-                values = np.array(kept.get(proxy, []))
-                test = None
-                if len(values):
-                    test = ProxyTest(values[:, 0], values[:, 1:], proxy == "score")
-                rows.append(
-                    {
-                        **given,
-                        **about,
-                        "proxy": proxy,
-                        "test": test,
-                        "size": np.array(kept["size"]),
-                        "layer": np.array(kept["layer"]),
-                    }
-                )
-    return pd.DataFrame(rows, columns=[*networks.FACTS, *COLUMNS])
+        for kept in record["result"]["partitions"]
+        for proxy in PROXIES
+    ]
 
 
-COLUMNS = [
-    "recipe", "steps", "edges", "scope", "variant", "unusable", "proxy", "test", "size", "layer",
-]  # fmt: skip
+def _test(kept: Mapping[str, Any], proxy: str) -> ProxyTest | None:
+    values = np.array(kept.get(proxy, []))
+    return ProxyTest(values[:, 0], values[:, 1:], proxy == "score") if len(values) else None
+
+
+PARTITION = ("edges", "scope", "variant", "unusable")
 EXPERIMENT = Experiment(
-    "dm_features", FeaturesConfig, measure, {"dm_features": table}, keep=networks.of_paper_size
+    "dm_features",
+    FeaturesConfig,
+    measure,
+    rows,
+    ("reading", "width", "recipe", *PARTITION, "proxy", "test", "size", "layer"),
+    keep=networks.of_paper_size,
 )
-run = EXPERIMENT.run
+run, table = EXPERIMENT.run, EXPERIMENT.table
 
 
 def sweeps(parameters: FeaturesParameters) -> list[Sweep]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from book.lab import compare, sweep
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
 from book.lab.section import Section, Sweep
+from book.lab.tables import Table
 from book.papers.ncut import mlps
 from modgraph_lib import clustering, datasets, graphs, lesions, provenance, training
 from modgraph_lib.datasets import Dataset
@@ -257,139 +258,94 @@ def found(record: Mapping[str, Any]) -> tuple[list[SingleLesion], list[DoubleLes
     return singles, doubles
 
 
-def table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per (record, rules, sub-module).
+def rows(record: dict) -> list[dict]:
+    """One row per (rules, sub-module).
 
-    Columns: those of the run (``RUN``), rules ("described" or "published"), depth, module,
-    name, size, population, proportion, intact, accuracy, loss, p_value, importance,
-    random_mean and random_std (of the change of accuracy, ddof 0), by_class (accuracies).
+    Own columns: rules ("described" or "published"), depth, module, name, size, population,
+    proportion, intact, accuracy, loss, p_value, importance, random_mean and random_std (of the
+    change of accuracy, ddof 0), by_class (accuracies).
+    """
+    singles, _ = found(record)
+    return [
+        {
+            **_run(record),
+            "rules": rules,
+            "depth": one.submodule.depth,
+            "module": one.submodule.module,
+            "name": one.submodule.name,
+            "size": len(one.submodule.units),
+            "population": len(one.submodule.population),
+            "proportion": one.submodule.proportion,
+            "intact": one.intact,
+            "accuracy": one.accuracy,
+            "loss": one.loss,
+            "p_value": one.p_value(rules),
+            "importance": one.importance(rules),
+            "random_mean": float((one.random - one.intact).mean()),
+            "random_std": float(one.random.std()),
+            "by_class": one.by_class,
+        }
+        for rules, one in product(lesions.RULES, singles)
+    ]
+
+
+def pair_rows(record: dict) -> list[dict]:
+    """One row per (rules, pair of sub-modules).
+
+    Own columns: rules, x, y (names), same_module, both_important (each by itself), delta_x,
+    delta_y, p_x, p_y, x_important (given Y), y_important (given X), depends (at least one of the
+    two is not), identity: delta(X, Y) - delta(Y, X) minus the difference of the two single losses.
     """
     rows = []
-    for record in records:
-        singles, _ = found(record)
-        for rules, one in product(lesions.RULES, singles):
-            part = one.submodule
+    singles, doubles = found(record)
+    loss = {one.submodule.name: one.loss for one in singles}
+    for rules in lesions.RULES:
+        important = {o.submodule.name for o in singles if o.importance(rules) == "important"}
+        for two in doubles:
+            p, given = two.p_values(rules), two.important(rules)
+            x, y = two.x.name, two.y.name
             rows.append(
                 {
                     **_run(record),
                     "rules": rules,
-                    "depth": part.depth,
-                    "module": part.module,
-                    "name": part.name,
-                    "size": len(part.units),
-                    "population": len(part.population),
-                    "proportion": part.proportion,
-                    "intact": one.intact,
-                    "accuracy": one.accuracy,
-                    "loss": one.loss,
-                    "p_value": one.p_value(rules),
-                    "importance": one.importance(rules),
-                    "random_mean": float((one.random - one.intact).mean()),
-                    "random_std": float(one.random.std()),
-                    "by_class": one.by_class,
+                    "x": x,
+                    "y": y,
+                    "same_module": two.x.module == two.y.module,
+                    "both_important": {x, y} <= important,
+                    "delta_x": two.delta_x,
+                    "delta_y": two.delta_y,
+                    "p_x": p[0],
+                    "p_y": p[1],
+                    "x_important": given[0],
+                    "y_important": given[1],
+                    "depends": two.depends(rules),
+                    "identity": two.delta_x - two.delta_y - (loss[x] - loss[y]),
                 }
             )
-    return pd.DataFrame(rows, columns=[*RUN, *SINGLE])
+    return rows
 
 
-def pairs_table(records: Iterable[dict]) -> pd.DataFrame:
-    """One row per (record, rules, pair of sub-modules).
-
-    Columns: those of the run (``RUN``), rules, x, y (names), same_module, both_important (each
-    by itself), delta_x, delta_y, p_x, p_y, x_important (given Y), y_important (given X),
-    depends (at least one of the two is not), identity: delta(X, Y) - delta(Y, X) minus the
-    difference of the two single losses.
-    """
-    rows = []
-    for record in records:
-        singles, doubles = found(record)
-        for rules in lesions.RULES:
-            important = {o.submodule.name for o in singles if o.importance(rules) == "important"}
-            loss = {one.submodule.name: one.loss for one in singles}
-            for two in doubles:
-                p, given = two.p_values(rules), two.important(rules)
-                x, y = two.x.name, two.y.name
-                rows.append(
-                    {
-                        **_run(record),
-                        "rules": rules,
-                        "x": x,
-                        "y": y,
-                        "same_module": two.x.module == two.y.module,
-                        "both_important": {x, y} <= important,
-                        "delta_x": two.delta_x,
-                        "delta_y": two.delta_y,
-                        "p_x": p[0],
-                        "p_y": p[1],
-                        "x_important": given[0],
-                        "y_important": given[1],
-                        "depends": two.depends(rules),
-                        "identity": two.delta_x - two.delta_y - (loss[x] - loss[y]),
-                    }
-                )
-    return pd.DataFrame(rows, columns=[*RUN, *PAIR])
-
-
-# fmt: off
-RUN = [
-    "data", "regularizer", "variant", "seed", "stage", "k", "kind", "single_controls",
-    "double_controls", "pairs", "epochs", "prune_epochs", "dropout", "width", "batch_size",
-    "images", "device", "seconds", "train_seconds", "date", "commit", "data_note", "key", "config",
-]
-SINGLE = [
-    "rules", "depth", "module", "name", "size", "population", "proportion", "intact",
-    "accuracy", "loss", "p_value", "importance", "random_mean", "random_std", "by_class",
-]
-PAIR = [
-    "rules", "x", "y", "same_module", "both_important", "delta_x", "delta_y", "p_x", "p_y",
-    "x_important", "y_important", "depends", "identity",
-]
-# fmt: on
-
-
-def _run(record: Mapping[str, Any]) -> dict[str, Any]:
-    config, origin = record["config"], record["provenance"]
-    train = config["train"]
-    return {
-        "data": train["data"],
-        "regularizer": mlps.regularizer_of(train),
-        "variant": mlps.variant_of(train),
-        "seed": train["seed"],
-        "stage": config["stage"],
-        "k": config["k"],
-        "kind": config["kind"],
-        "single_controls": config["single_controls"],
-        "double_controls": config["double_controls"],
-        "pairs": config["pairs"],
-        "epochs": train["epochs"],
-        "prune_epochs": train["prune_epochs"],
-        "dropout": train["dropout"],
-        "width": train["widths"][0],
-        "batch_size": train["batch_size"],
-        "images": sum(record["result"]["classes"]),
-        "device": origin["device"],
-        "seconds": origin["seconds"],
-        "train_seconds": record["result"]["train_seconds"],
-        "date": origin["date"],
-        "commit": origin["commit"],
-        "data_note": origin["data_note"],
-        "key": record["key"],
-        "config": record["config"],
-    }
+def _run(record: dict) -> dict:
+    result = record["result"]
+    about = {"images": sum(result["classes"]), "train_seconds": result["train_seconds"]}
+    return {**mlps.words(record), **about}
 
 
 EXPERIMENT = Experiment(
     "mlp_lesions",
     LesionConfig,
     measure,
-    {"mlp_lesions": table, "mlp_lesion_pairs": pairs_table},
+    rows,
+    ("rules", "depth", "name", "loss", "p_value", "importance"),
+    {"mlp_lesion_pairs": Table(pair_rows, ("rules", "x", "y", "both_important", "depends"))},
     key=key_of,
     recompute=_again,
     share=0.1,
     compare=compare.lesions,
     keep=mlps.of_paper_size,
 )
-run_one = EXPERIMENT.run_one
+run_one, table = EXPERIMENT.run_one, EXPERIMENT.table
+pairs_table = functools.partial(EXPERIMENT.table, name="mlp_lesion_pairs")
 
 
 def sweeps(parameters: LesionParameters) -> list[Sweep]:

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import Results, current_reading, equal, experiment_table, measurement, part
+from book.lab.evidence import Results, current_reading, equal, measurement, part
 from book.papers.ncut import mlps
-from book.papers.surprisingly_modular.s04_lesions.experiment import LesionConfig
+from book.papers.surprisingly_modular.s04_lesions.experiment import EXPERIMENT, LesionConfig
 
 __all__ = ["lesion_pairs", "lesion_rows"]
 
@@ -19,10 +19,6 @@ DATA = "fashion_mnist"
 IMAGES = 10_000  # all test images
 # What a lesion is: the text keeps the bias, the released code does not.
 KINDS = {"described": "weights", "published": "weights_and_biases"}
-COLUMNS = [
-    "data", "variant", "seed", "stage", "k", "kind", "rules", "single_controls",
-    "double_controls", "epochs", "prune_epochs", "dropout", "width", "batch_size", "images",
-]  # fmt: skip
 
 
 def lesion_rows(
@@ -48,7 +44,7 @@ def lesion_rows(
     Raises:
         ValueError: the table lacks columns.
     """
-    table = experiment_table(results, experiment, COLUMNS)
+    table = EXPERIMENT.among(results, experiment)
     kind = kind or KINDS[current_reading()]
     rows = table[
         (table["data"] == DATA)

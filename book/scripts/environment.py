@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 SUPPORTED = ((3, 11), (3, 14))
+PIP = "pip==26.3"  # unpacks in half the time of the one that comes with Python 3.11
 
 
 def digest(root: Path = ROOT) -> str:
@@ -63,9 +64,10 @@ def install(venv: Path = VENV, root: Path = ROOT) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
     pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install"]
     # Twice quiet: errors only. Extra indexes that lack a package are warned about one by one.
-    pip += ["-qq", "--constraint", str(root / "constraints.txt")]
+    # Not compiled: most of 16,000 modules are never imported, Python compiles the others then.
+    pip += ["-qq", "--no-compile", "--constraint", str(root / "constraints.txt")]
     # setuptools first and no build isolation: the build, too, uses the locked version only.
-    subprocess.run([*pip, "setuptools"], check=True)
+    subprocess.run([*pip, PIP, "setuptools"], check=True)
     editable = ["--no-build-isolation", "--editable"]
     subprocess.run([*pip, *editable, f"{root}[all]"], check=True)
     # The lab and the papers: what a notebook imports wherever it is opened.

@@ -115,6 +115,10 @@ class Browser:
         if not self.script("return !!window.axe"):
             self.script(AXE.read_text("utf8"))
             self.script(SAMPLE)
+            # The theme says 300 ms after a change of size or content what the keyboard can scroll.
+            self.driver.execute_async_script(
+                "requestAnimationFrame(() => setTimeout(arguments[0], 350))"
+            )
         self.driver.set_script_timeout(60)
         rules = f"runOnly: ['{only}'], " if only else ""
         found = self.driver.execute_async_script(

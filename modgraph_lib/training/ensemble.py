@@ -67,8 +67,8 @@ class Ensemble:
         self.members = [self.members[place] for place in places]
         index = torch.tensor(places + places[-1:] * (len(places) % 2))
         pick = lambda tensor: tensor.detach()[index.to(tensor.device)].clone()  # noqa: E731
-        self.parameters = [pick(p).requires_grad_() for p in self.parameters]
-        self.buffers = [pick(b) for b in self.buffers]
+        self.parameters = [_channels_last(pick(p)).requires_grad_() for p in self.parameters]
+        self.buffers = [_channels_last(pick(b)) for b in self.buffers]
         self._rates = pick(self._rates)
         self.rates = [self._rates.view(-1, *[1] * (p.ndim - 1)) for p in self.parameters]
         for step in self._plan:
@@ -168,6 +168,17 @@ def _stacks(model: nn.Module) -> bool:
         if isinstance(part, nn.Conv2d) and part.padding_mode != "zeros":
             return False
     return True
+
+
+def _channels_last(weight: torch.Tensor) -> torch.Tensor:
+    """The same stacked weights, those of convolutions with channels innermost in memory.
+
+    The images are so, and a convolution would bring its weights there in every step, twice: a
+    third of the time of AlexNet on images of 16 pixels.
+    """
+    if weight.ndim != 5:
+        return weight
+    return weight.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
 
 
 def _order(model: nn.Module) -> list[str]:

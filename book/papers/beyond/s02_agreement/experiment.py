@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -235,9 +234,4 @@ EXPERIMENT = Experiment(
 run, table = EXPERIMENT.run, EXPERIMENT.table
 
 
-def sweeps(parameters: AgreementParameters) -> Sequence[Sweep]:
-    """What the section runs."""
-    return [Sweep(run, configs(parameters))]
-
-
-SECTION = Section("beyond/02_agreement", AgreementParameters, sweeps)
+SECTION = Section("beyond/02_agreement", AgreementParameters, lambda p: [Sweep(run, configs(p))])

@@ -6,12 +6,11 @@ from book.lab.section import Section, Sweep
 from book.papers.cnn_dynamics import settings, zoo
 from book.papers.cnn_dynamics.settings import OneGridParameters
 
-__all__ = ["sweeps"]
+__all__ = ["SECTION"]
 
 
-def sweeps(parameters: OneGridParameters) -> list[Sweep]:
-    """What the section runs."""
-    return [Sweep(zoo.run, settings.chunks(parameters, parameters.network))]
-
-
-SECTION = Section("cnn_dynamics/02_training", OneGridParameters, sweeps)
+SECTION = Section(
+    "cnn_dynamics/02_training",
+    OneGridParameters,
+    lambda p: [Sweep(zoo.run, settings.chunks(p, p.network))],
+)

@@ -110,9 +110,8 @@ def _changes(parameters: AdversarialParameters, attack: str) -> tuple[tuple[str,
     return tuple((name, value) for name, value in wanted.items() if value != usual[name])
 
 
-def sweeps(parameters: AdversarialParameters) -> list[Sweep]:
-    """What the section runs."""
-    return [Sweep(experiment.run, runs(parameters))]
-
-
-SECTION = Section("community_modularity/02_adversarial", AdversarialParameters, sweeps)
+SECTION = Section(
+    "community_modularity/02_adversarial",
+    AdversarialParameters,
+    lambda p: [Sweep(experiment.run, runs(p))],
+)

@@ -193,9 +193,6 @@ EXPERIMENT = Experiment(
 table = EXPERIMENT.table
 
 
-def sweeps(parameters: TrainingTimeParameters) -> list[Sweep]:
-    """What the section runs."""
-    return [Sweep(run, runs(parameters))]
-
-
-SECTION = Section("community_modularity/03_training", TrainingTimeParameters, sweeps)
+SECTION = Section(
+    "community_modularity/03_training", TrainingTimeParameters, lambda p: [Sweep(run, runs(p))]
+)

@@ -231,9 +231,8 @@ EXPERIMENT = Experiment(
 run, run_one, table = EXPERIMENT.run, EXPERIMENT.run_one, EXPERIMENT.table
 
 
-def sweeps(parameters: LayerDifferenceParameters) -> list[Sweep]:
-    """What the section runs."""
-    return [Sweep(run, networks(parameters))]
-
-
-SECTION = Section("community_modularity/04_layer_difference", LayerDifferenceParameters, sweeps)
+SECTION = Section(
+    "community_modularity/04_layer_difference",
+    LayerDifferenceParameters,
+    lambda p: [Sweep(run, networks(p))],
+)

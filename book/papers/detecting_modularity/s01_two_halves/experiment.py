@@ -182,9 +182,6 @@ EXPERIMENT = Experiment(
 run, table = EXPERIMENT.run, EXPERIMENT.table
 
 
-def sweeps(parameters: HalvesParameters) -> list[Sweep]:
-    """What the section runs."""
-    return [Sweep(run, configs(parameters))]
-
-
-SECTION = Section("detecting_modularity/01_two_halves", HalvesParameters, sweeps)
+SECTION = Section(
+    "detecting_modularity/01_two_halves", HalvesParameters, lambda p: [Sweep(run, configs(p))]
+)

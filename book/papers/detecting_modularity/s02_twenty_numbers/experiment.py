@@ -160,9 +160,6 @@ EXPERIMENT = Experiment(
 run, table = EXPERIMENT.run, EXPERIMENT.table
 
 
-def sweeps(parameters: NullParameters) -> list[Sweep]:
-    """What the section runs."""
-    return [Sweep(run, configs(parameters))]
-
-
-SECTION = Section("detecting_modularity/02_twenty_numbers", NullParameters, sweeps)
+SECTION = Section(
+    "detecting_modularity/02_twenty_numbers", NullParameters, lambda p: [Sweep(run, configs(p))]
+)

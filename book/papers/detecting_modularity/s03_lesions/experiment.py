@@ -293,9 +293,6 @@ EXPERIMENT = Experiment(
 run, table = EXPERIMENT.run, EXPERIMENT.table
 
 
-def sweeps(parameters: LesionsParameters) -> list[Sweep]:
-    """What the section runs."""
-    return [Sweep(run, configs(parameters))]
-
-
-SECTION = Section("detecting_modularity/03_lesions", LesionsParameters, sweeps)
+SECTION = Section(
+    "detecting_modularity/03_lesions", LesionsParameters, lambda p: [Sweep(run, configs(p))]
+)

@@ -206,9 +206,8 @@ EXPERIMENT = Experiment(
 run, table = EXPERIMENT.run, EXPERIMENT.table
 
 
-def sweeps(parameters: FeaturesParameters) -> list[Sweep]:
-    """What the section runs."""
-    return [Sweep(run, configs(parameters))]
-
-
-SECTION = Section("detecting_modularity/04_what_excites_them", FeaturesParameters, sweeps)
+SECTION = Section(
+    "detecting_modularity/04_what_excites_them",
+    FeaturesParameters,
+    lambda p: [Sweep(run, configs(p))],
+)

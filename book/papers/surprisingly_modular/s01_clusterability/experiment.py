@@ -94,12 +94,11 @@ def initial_networks(parameters: ClusterabilityParameters) -> list[InitialConfig
     return mlps.initial_configs(p.data[0], p.width, p.cluster_counts, p.initial_networks)
 
 
-def sweeps(parameters: ClusterabilityParameters) -> list[Sweep]:
-    """What the section runs, in its order."""
-    return [
-        Sweep(mlps.run, clusterability(parameters)),
-        Sweep(mlps.run_initial, initial_networks(parameters), on_device=False),
-    ]
-
-
-SECTION = Section("surprisingly_modular/01_clusterability", ClusterabilityParameters, sweeps)
+SECTION = Section(
+    "surprisingly_modular/01_clusterability",
+    ClusterabilityParameters,
+    lambda p: [
+        Sweep(mlps.run, clusterability(p)),
+        Sweep(mlps.run_initial, initial_networks(p), on_device=False),
+    ],
+)

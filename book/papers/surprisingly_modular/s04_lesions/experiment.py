@@ -348,9 +348,6 @@ run_one, table = EXPERIMENT.run_one, EXPERIMENT.table
 pairs_table = functools.partial(EXPERIMENT.table, name="mlp_lesion_pairs")
 
 
-def sweeps(parameters: LesionParameters) -> list[Sweep]:
-    """What the section runs."""
-    return [Sweep(run, configs(parameters))]
-
-
-SECTION = Section("surprisingly_modular/04_lesions", LesionParameters, sweeps)
+SECTION = Section(
+    "surprisingly_modular/04_lesions", LesionParameters, lambda p: [Sweep(run, configs(p))]
+)

@@ -93,8 +93,8 @@ def _rename(centred: Blocks, parts: list[np.ndarray], k: int) -> None:
     """Give clusters on either side of each depth the names under which most weight stays inside."""
     from scipy.optimize import linear_sum_assignment  # slow to import
 
+    between = _between(centred, parts, k)
     for depth in range(1, len(parts)):
-        between = _between(centred, parts, k)
         across = sum((b for (i, j), b in between.items() if i < depth <= j), np.zeros((k, k)))
         names, later = linear_sum_assignment(across, maximize=True)
         if across[names, later].sum() > np.trace(across) + GAIN:
@@ -102,6 +102,9 @@ def _rename(centred: Blocks, parts: list[np.ndarray], k: int) -> None:
             renamed[later] = names
             for layer in range(depth, len(parts)):
                 parts[layer] = renamed[parts[layer]]
+            for (i, j), block in between.items():
+                rows, columns = (later if depth <= end else names for end in (i, j))
+                between[i, j] = block[np.ix_(rows, columns)]
 
 
 def _merge(centred: Blocks, parts: list[np.ndarray], k: int) -> None:

@@ -46,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     make.add_argument(
         "--shard", type=_shard, default=(1, 1), metavar="I/N", help="the I-th of N parts, from 1"
     )
+    make.add_argument("--committed", action="store_true", help="count committed rows as made")
     where = make.add_mutually_exclusive_group()
     where.add_argument("--workers", type=int, metavar="N", help="processes here at a time")
     where.add_argument(
@@ -98,6 +99,9 @@ def _run(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     say = functools.partial(print, flush=True)
+    if options.committed:
+        count = sum(store.adopt(experiment.name) for experiment in registry.experiments())
+        say(f"{section.name}: {count} committed records count as made")
     how = {"budget": options.budget, "shard": options.shard, "workers": options.workers}
     try:
         with cluster.on_cluster(options.dask) if options.dask else nullcontext():

@@ -18,6 +18,7 @@ from typing import Any
 from modgraph_lib import cache
 
 __all__ = [
+    "adopt",
     "check_writable",
     "commit_records",
     "get",
@@ -69,8 +70,7 @@ def put(
         "provenance": dict(origin),
     }
     record["digest"] = _digest(record)
-    text = json.dumps(record, sort_keys=True, allow_nan=False)
-    cache.write_atomically(_record_path(experiment, key), lambda path: path.write_text(text + "\n"))
+    _write(record)
     return record
 
 
@@ -119,6 +119,14 @@ def read(experiment: str) -> list[dict[str, Any]]:
     return [records[key] for key in sorted(records)]
 
 
+def adopt(experiment: str) -> int:
+    """Count committed records as made here, so that a run goes on from them; how many were not."""
+    missing = [r for r in read(experiment) if not _record_path(experiment, r["key"]).exists()]
+    for record in missing:
+        _write(record)
+    return len(missing)
+
+
 def state(experiment: str) -> tuple[tuple[str, int, int, int], ...]:
     """The files that ``read`` would read, as they stand: equal for as long as none was touched."""
     committed = [path for path in [_committed_path(experiment)] if path.exists()]
@@ -152,6 +160,12 @@ def _local_paths(experiment: str) -> list[Path]:
 
 def _record_path(experiment: str, key: str) -> Path:
     return cache.cache_root() / "records" / experiment / f"{key}.json"
+
+
+def _write(record: Mapping[str, Any]) -> None:
+    text = json.dumps(record, sort_keys=True, allow_nan=False) + "\n"
+    path = _record_path(record["experiment"], record["key"])
+    cache.write_atomically(path, lambda temporary: temporary.write_text(text))
 
 
 def _digest(record: Mapping[str, Any]) -> str:

@@ -60,6 +60,16 @@ def origin(rows: pd.DataFrame) -> Origin:
     )
 
 
+def provenance(rows: pd.DataFrame, what: str = "") -> Markdown:
+    """Who ran what and when, from the rows themselves; ``what`` in place of their number."""
+    if rows.empty:
+        return Markdown(NOT_RUN)
+    once = rows.drop_duplicates("key")
+    made, spent = origin(once), work(once["seconds"].sum())
+    told = f"{what or f'{len(once)} records'}; {spent} ({made.devices}), {made.span}"
+    return made.under(f"{told}, commit {made.commits}.")
+
+
 def work(seconds: float) -> str:
     """So many hours of work; minutes where an hour would be rounded away.
 

@@ -68,6 +68,20 @@ def test_records_come_back_and_commit_to_one_sorted_file(folders):
     assert len(path.read_text().splitlines()) == 3  # what was committed stays
 
 
+def test_an_empty_cache_goes_on_from_committed_records(folders):
+    for n in (1, 2):
+        store.put("demo", 1, {"n": n}, {"value": n}, origin())
+    path = store.commit_records("demo")
+    before = path.read_bytes()
+    for one in store._local_paths("demo"):
+        one.unlink()
+    assert store.get("demo", 1, {"n": 2}) is None
+    assert store.adopt("demo") == 2 and store.adopt("demo") == 0
+    assert store.get("demo", 1, {"n": 2})["result"] == {"value": 2}
+    store.commit_records("demo")
+    assert path.read_bytes() == before
+
+
 def test_a_record_says_where_it_came_from():
     record = store.put("toy", 1, {"seed": 0}, {}, origin())
     found = record["provenance"]

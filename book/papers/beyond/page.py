@@ -5,12 +5,11 @@ from __future__ import annotations
 import pandas as pd
 from IPython.display import Markdown
 
+from book.lab.show import NOT_RUN
 from book.lab.status import status_line
-from book.lab.words import command, drawn, origin, say
+from book.lab.words import command, drawn, provenance, say
 
 __all__ = ["NOT_RUN", "command", "drawn", "provenance", "say", "status"]
-
-NOT_RUN = "*The whole experiment has not been run yet.*"
 
 
 def status(section: str, rows: pd.DataFrame, *, what: str = "networks") -> Markdown:
@@ -18,13 +17,3 @@ def status(section: str, rows: pd.DataFrame, *, what: str = "networks") -> Markd
     count = rows["key"].nunique() if len(rows) else 0
     evidence = f"{count} {what}" if count else "only this page's small networks so far"
     return status_line(section, rows, evidence=evidence, cost="this page under a minute on 2 cores")
-
-
-def provenance(rows: pd.DataFrame) -> Markdown:
-    """Who ran what and when, from the rows themselves (key, date, commit, device, data_note)."""
-    if rows.empty:
-        return Markdown(NOT_RUN)
-    once = rows.drop_duplicates("key")
-    made = origin(once)
-    text = f"{len(once)} records ({made.devices}), {made.span}, commit {made.commits}."
-    return made.under(text)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 from IPython.display import Markdown
 
-from book.lab import ledger
+from book.lab import ledger, words
 from book.lab.claims import papers_root
 from book.lab.evidence import Results
+from book.lab.show import NOT_RUN
 from book.lab.status import status_line
-from book.lab.words import origin
 from book.papers.cnn_dynamics import evidence
 
 __all__ = ["NAMES", "NOT_RUN", "cost", "paper_table", "provenance", "status", "stored"]
@@ -22,7 +22,6 @@ NAMES = {
     "resnet44": "ResNet-44",
     "resnet50": "ResNet-50",
 }
-NOT_RUN = "*Not run yet.*"
 # Processor seconds of a network and epoch at paper scale, measured: rows of cnn_runtimes replace
 # them where they are there. LeNet is of an ensemble, whose rows say so.
 CPU_SECONDS = {
@@ -65,10 +64,7 @@ def described(rows: pd.DataFrame) -> str:
 
 def provenance(rows: pd.DataFrame) -> Markdown:
     """Which networks, when and where, from the rows themselves."""
-    if rows.empty:
-        return Markdown(NOT_RUN)
-    made = origin(rows)
-    return made.under(f"{described(rows)}; {made.span}, {made.devices}.")
+    return words.provenance(rows, described(rows))
 
 
 def cost(section: str, network: str = "lenet", networks: int = 120, epochs: int = 50) -> Markdown:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pandas as pd
 from IPython.display import Markdown
 
+from book.lab import words
 from book.lab.evidence import Results
+from book.lab.show import NOT_RUN
 from book.lab.status import status_line
-from book.lab.words import origin
 from book.papers.community_modularity.settings import DATA_WORDS, NETWORK_WORDS
 
 __all__ = ["NOT_RUN", "network_name", "provenance", "status"]
 
-NOT_RUN = "*Not run yet.*"
 # What tells one trained network from another.
 NETWORK = ["network", "data", "seed", "width", "epochs"]
 
@@ -39,10 +39,7 @@ def status(section: str, rows: pd.DataFrame, results: Results | None = None) -> 
 
 def provenance(rows: pd.DataFrame) -> Markdown:
     """Which networks, when and where, from the rows themselves."""
-    if rows.empty:
-        return Markdown(NOT_RUN)
-    made = origin(rows)
-    return made.under(f"{_evidence(rows)}; {made.span}, {made.devices}.")
+    return words.provenance(rows, _evidence(rows))
 
 
 def _evidence(rows: pd.DataFrame) -> str:

@@ -8,17 +8,17 @@ import pandas as pd
 from IPython.display import Markdown
 from pandas.io.formats.style import Styler
 
+from book.lab import words
 from book.lab.evidence import Results
-from book.lab.show import MISSING
+from book.lab.show import MISSING, NOT_RUN
 from book.lab.status import status_line
-from book.lab.words import command, drawn, origin, say, work
+from book.lab.words import command, drawn, say
 from book.papers.detecting_modularity import settings
 from book.papers.detecting_modularity.conditions import PARTITIONINGS, cell, combined, printed
 from modgraph_lib.datasets.names import data_name
 
 __all__ = ["beside", "command", "conditions", "drawn", "p_text", "provenance", "say", "status"]
 
-NOT_RUN = "*Not run yet at the paper's scale.*"
 NETWORK = ["architecture", "data", "reading", "seed", "epochs", "width", "images"]
 NAMES = {"mlp": "MLP", "small_cnn": "small CNN"}
 WORDS = {"described": "no regulariser", "published": "dropout + L2"}
@@ -42,13 +42,7 @@ def status(section: str, rows: pd.DataFrame) -> Markdown:
 
 def provenance(rows: pd.DataFrame) -> Markdown:
     """Who ran what and when, from the rows themselves."""
-    if rows.empty:
-        return Markdown(NOT_RUN)
-    made = origin(rows)
-    spent = work(rows.drop_duplicates("key")["seconds"].sum())
-    return made.under(
-        f"{_evidence(rows)}; {spent} ({made.devices}), {made.span}, commit {made.commits}."
-    )
+    return words.provenance(rows, _evidence(rows))
 
 
 def _evidence(rows: pd.DataFrame) -> str:

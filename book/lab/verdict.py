@@ -218,7 +218,8 @@ def _scale(claim: Any, judged: Sequence[Judged]) -> str:
         return DEFINITION
     criterion, part, _ = min(judged, key=lambda item: item[1].runs / item[0].runs)
     if scale := merged(part.scale for _, part, _ in judged):
-        return f"{RECIPE}: {scale}, {part.runs} of each"
+        fewer = scale.endswith(" networks") and ", " not in scale  # and nothing else is different
+        return f"{REDUCED}: {scale}" if fewer else f"{RECIPE}: {scale}, {part.runs} of each"
     if part.runs < criterion.runs:
         return f"{REDUCED}: {part.runs} of {criterion.runs} networks"
     return PAPER if any(part.keys for _, part, _ in judged) else DEFINITION

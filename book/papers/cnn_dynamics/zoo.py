@@ -210,7 +210,6 @@ def rows(record: dict) -> list[dict[str, Any]]:
         "deciles": result["degree_deciles"],
         "weights": result["weight_statistics"],
         "globals": result["globals"],
-        "seconds": result["seconds"],
     }
     return [found]
 

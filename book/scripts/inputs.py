@@ -34,6 +34,7 @@ SHARED = ("modgraph_lib/**/*.py", "book/lab/**/*.py", "data/papers/*.csv", "data
           "data/papers/tables/**/*", "constraints.txt")  # fmt: skip
 PAPERS, RESULTS = "book/papers", "data/results"
 WORD = re.compile(r"\w+")
+MEASURE = re.compile(r"\bmeasure: *[\"']?(\w+)")
 MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 
@@ -151,13 +152,14 @@ class Inputs:
         paper = section.split("/")[0]
         own = f"{PAPERS}/{paper}".replace("/", ".")
         page = _code_of_notebook(notebook)
-        claims = self._words_of_claims(paper)
-        words = {*claims, *page.words}
+        tests = [*self._files([f"data/papers/{paper}/**/*"])]
+        told = "\n".join(path.read_text("utf8") for path in tests if path.suffix == ".yaml")
+        words = {*WORD.findall(told), *page.words}
         todo = [name for name in self.modules if name == own or name.startswith(f"{own}.")]
         todo += [
             *self._imported(page),
             *_at(self.declared_in, words),
-            *_at(self.measured_in, claims),
+            *_at(self.measured_in, MEASURE.findall(told)),
         ]
         found: set[str] = set()
         while todo:
@@ -169,7 +171,6 @@ class Inputs:
             words |= code.words | code.declares
             todo += [*self._imported(code), *_at(self.declared_in, code.words)]
         results = [path for stem, path in self.results.items() if stem in words]
-        tests = self._files([f"data/papers/{paper}/**/*"])
         return sorted({*self.shared, *tests, *(self.modules[name] for name in found), *results})
 
     def digest(self, section: str, notebook: Path) -> str:
@@ -196,14 +197,6 @@ class Inputs:
             for end in range(1, len(parts) + 1):
                 if (part := ".".join(parts[:end])) in self.modules:
                     yield part
-
-    def _words_of_claims(self, paper: str) -> frozenset[str]:
-        """Words in our tests of a paper's claims."""
-        folder = self.root / "data" / "papers"
-        words = set[str]()
-        for path in sorted((folder / paper).rglob("*.yaml")):
-            words |= set(WORD.findall(path.read_text("utf8")))
-        return frozenset(words)
 
 
 def _at(where: dict[str, set[str]], words: Iterable[str]) -> Iterator[str]:

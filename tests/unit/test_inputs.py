@@ -31,6 +31,7 @@ FILES = {
     "data/papers/claims.csv": "paper,id\nthree,A\n",
     "data/papers/three/tests.yaml": "A: {measure: share, of: {experiment: told_rows}}\n"
     "B: {measure: mean_q}\n",
+    "data/papers/one/tests.yaml": "A: {text: No share is measured here., measure: own}\n",
     "data/results/one_rows.jsonl": "{}",
     "data/results/far.jsonl": "{}",
     "data/results/told_rows.jsonl": "{}",

@@ -155,7 +155,7 @@ def test_networks_without_some_layers_are_counted_with_their_parent():
     ]
     rows = pd.DataFrame([{"network": n, "seed": s, "epochs": e, **facts} for n, s, e in runs])
     said = community.provenance(rows.assign(key=rows.index, seconds=60.0)).data
-    assert "2 VGG19 and 2 with fewer layers on CIFAR-10 (width 16, 10 or 3 epochs); 5 minutes of" in said
+    assert "2 VGG19 and 2 with fewer layers on CIFAR-10 (width 16, 10 or 3 epochs); 5 min" in said
 
 
 def test_representations_with_one_q():

@@ -95,13 +95,13 @@ def _run(options: argparse.Namespace) -> int:
         section = section_of(options.section)
         changes = {name: yaml.safe_load(value) for name, value in options.changes}
         parameters = read_parameters(section, options.scale, changes)
-    except (ValueError, ParameterError) as error:
-        print(error, file=sys.stderr)
+        if options.committed:
+            count = sum(store.adopt(experiment.name) for experiment in registry.experiments())
+            print(f"{section.name}: {count} committed records count as made", flush=True)
+    except (ValueError, ParameterError, OSError) as error:
+        print(getattr(error, "strerror", None) or error, file=sys.stderr)
         return 2
     say = functools.partial(print, flush=True)
-    if options.committed:
-        count = sum(store.adopt(experiment.name) for experiment in registry.experiments())
-        say(f"{section.name}: {count} committed records count as made")
     how = {"budget": options.budget, "shard": options.shard, "workers": options.workers}
     try:
         with cluster.on_cluster(options.dask) if options.dask else nullcontext():

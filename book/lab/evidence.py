@@ -28,6 +28,7 @@ __all__ = [
     "merged",
     "once",
     "one_per_seed",
+    "only_fewer",
     "part",
     "reading",
     "remembered",
@@ -95,6 +96,15 @@ def merged(scales: Iterable[str]) -> str:
     """
     pieces = [piece for scale in scales if scale for piece in scale.split(", ")]
     return ", ".join(dict.fromkeys(pieces))
+
+
+def only_fewer(scale: str) -> bool:
+    """Whether a description names a number of networks and nothing else that is different.
+
+    >>> only_fewer("61 of the paper's 480 networks"), only_fewer("61 networks, 16 pixels")
+    (True, False)
+    """
+    return scale.endswith(" networks") and ", " not in scale
 
 
 # What a key says beside the configuration: which data, and which weights came out of a training.

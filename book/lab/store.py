@@ -120,7 +120,7 @@ def read(experiment: str) -> list[dict[str, Any]]:
 
 
 def adopt(experiment: str) -> int:
-    """Count committed records as made here, so that a run goes on from them; how many were not."""
+    """Copy committed records that are not here into the local ones; how many these were."""
     missing = [r for r in read(experiment) if not _record_path(experiment, r["key"]).exists()]
     for record in missing:
         _write(record)

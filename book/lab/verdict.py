@@ -23,7 +23,7 @@ from book.lab.criteria import (
     combine,
     judge,
 )
-from book.lab.evidence import Results, merged, reading, remembering
+from book.lab.evidence import Results, merged, only_fewer, reading, remembering
 
 __all__ = [
     "GRADES",
@@ -218,8 +218,9 @@ def _scale(claim: Any, judged: Sequence[Judged]) -> str:
         return DEFINITION
     criterion, part, _ = min(judged, key=lambda item: item[1].runs / item[0].runs)
     if scale := merged(part.scale for _, part, _ in judged):
-        fewer = scale.endswith(" networks") and ", " not in scale  # and nothing else is different
-        return f"{REDUCED}: {scale}" if fewer else f"{RECIPE}: {scale}, {part.runs} of each"
+        if only_fewer(scale):
+            return f"{REDUCED}: {scale}"
+        return f"{RECIPE}: {scale}, {part.runs} of each"
     if part.runs < criterion.runs:
         return f"{REDUCED}: {part.runs} of {criterion.runs} networks"
     return PAPER if any(part.keys for _, part, _ in judged) else DEFINITION

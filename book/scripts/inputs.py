@@ -152,7 +152,7 @@ class Inputs:
         paper = section.split("/")[0]
         own = f"{PAPERS}/{paper}".replace("/", ".")
         page = _code_of_notebook(notebook)
-        tests = [*self._files([f"data/papers/{paper}/**/*"])]
+        tests = list(self._files([f"data/papers/{paper}/**/*"]))
         told = "\n".join(path.read_text("utf8") for path in tests if path.suffix == ".yaml")
         words = {*WORD.findall(told), *page.words}
         todo = [name for name in self.modules if name == own or name.startswith(f"{own}.")]

@@ -98,8 +98,7 @@ def _rename(centred: Blocks, parts: list[np.ndarray], k: int) -> None:
         across = sum((b for (i, j), b in between.items() if i < depth <= j), np.zeros((k, k)))
         names, later = linear_sum_assignment(across, maximize=True)
         if across[names, later].sum() > np.trace(across) + GAIN:
-            renamed = np.empty(k, dtype=int)
-            renamed[later] = names
+            renamed = np.argsort(later)  # names are 0 to k - 1
             for layer in range(depth, len(parts)):
                 parts[layer] = renamed[parts[layer]]
             for (i, j), block in between.items():

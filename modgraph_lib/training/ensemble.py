@@ -171,7 +171,7 @@ def _stacks(model: nn.Module) -> bool:
 
 
 def _channels_last(weight: torch.Tensor) -> torch.Tensor:
-    """Stacked filters with channels innermost, as images have them: two copies less a step."""
+    """Filters (members, out, in, h, w) with ``in`` innermost, as images: two copies less a step."""
     if weight.ndim != 5:
         return weight
     return weight.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)

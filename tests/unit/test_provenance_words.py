@@ -2,11 +2,11 @@
 
 import pytest
 
-from book.lab import registry, store, words
+from book.lab import registry, show, store, words
 
 
 @pytest.mark.parametrize("experiment", registry.experiments(), ids=lambda one: one.name)
 def test_every_table_says_how_long_its_rows_took(experiment):
     records = store.read(experiment.name)[:40]
     told = words.provenance(experiment.table(records)).data
-    assert told == "*Not run yet at the paper's scale.*" if not records else " of work (" in told
+    assert told == show.NOT_RUN if not records else " of work (" in told

@@ -1,6 +1,8 @@
 """``python -m book.lab run``: a section's records without its notebook."""
 
+import json
 import re
+import shutil
 import signal
 
 import jupytext
@@ -49,6 +51,21 @@ def test_a_run_makes_the_rows_and_goes_on_after_a_stop(own_cache):
     assert said[-1].startswith("clusterability/01_mlps: 6 of 6 records, 0:0")
     assert run(section, parameters, say=said.append)
     assert {record["key"]: record for record in store.read("mlp_ncut")} == first
+
+
+def test_a_run_goes_on_from_committed_rows(own_cache, capsys):
+    parameters = read_parameters(section_of("clusterability/01_mlps"), changes=TINY)
+    run(section_of("clusterability/01_mlps"), parameters, say=lambda _: None)
+    names = ("mlp_ncut", "mlp_initial_ncut")
+    before = [store.commit_records(name).read_bytes() for name in names]
+    shutil.rmtree(own_cache / "records")
+    given = [word for name, value in TINY.items() for word in ("-p", name, json.dumps(value))]
+    assert main(["run", "clusterability/01_mlps", "--committed", *given]) == 0
+    assert "5 committed records count as made" in capsys.readouterr().out
+    assert [store.commit_records(name).read_bytes() for name in names] == before
+    (own_cache / "results" / "mlp_ncut.jsonl").write_text("{}")
+    assert main(["run", "clusterability/01_mlps", "--committed", *given]) == 2
+    assert "mlp_ncut.jsonl, line 1 is damaged" in capsys.readouterr().err
 
 
 def test_a_budget_ends_a_run_and_leaves_no_alarm(own_cache):

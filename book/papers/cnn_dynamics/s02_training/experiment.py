@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from book.lab.section import Section, Sweep
-from book.papers.cnn_dynamics import settings, zoo
-from book.papers.cnn_dynamics.settings import OneGridParameters
+from book.papers.cnn_dynamics import zoo
+from book.papers.cnn_dynamics.settings import OneGridParameters, chunks
 
 __all__ = ["SECTION"]
 
 
 SECTION = Section(
-    "cnn_dynamics/02_training",
-    OneGridParameters,
-    lambda p: [Sweep(zoo.run, settings.chunks(p, p.network))],
+    "cnn_dynamics/02_training", OneGridParameters, lambda p: [Sweep(zoo.run, chunks(p, p.network))]
 )

@@ -8,7 +8,7 @@ from pandas.io.formats.style import Styler
 __all__ = ["MISSING", "NOT_RUN", "mean_and_sd", "number", "plus_minus", "styled"]
 
 MISSING = "–"
-NOT_RUN = "*Not run yet at the paper's scale.*"
+NOT_RUN = "*Not run yet at full scale.*"
 
 
 def plus_minus(mean: float, deviation: float) -> str:

@@ -136,7 +136,8 @@ def cluster(graph: Graph, k: int, *, n_init: int = 10, seed: int = 0) -> Cluster
     parts than k), the k leading eigenvectors are an arbitrary choice among more. There all of
     them are used, and the result is marked ambiguous. There, and wherever else eigenvalues show
     a symmetry, the arithmetic is the same on every machine, and of equally good restarts the one
-    of lowest n-cut is kept.
+    of lowest n-cut is kept; but an eigenspace too wide to be found whole (``symmetry.eigenspace``)
+    is cut as the processor's rounding has it.
 
     Args and errors as in ``spectral_clustering``.
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pandas as pd
 from IPython.display import Markdown
 
+from book.lab.show import NOT_RUN
 from book.lab.status import status_line
 from book.lab.words import command, drawn, provenance, say
 
 __all__ = ["NOT_RUN", "command", "drawn", "provenance", "say", "status"]
-
-NOT_RUN = "*The whole experiment has not been run yet.*"
 
 
 def status(section: str, rows: pd.DataFrame, *, what: str = "networks") -> Markdown:

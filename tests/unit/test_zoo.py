@@ -10,6 +10,7 @@ from torch.nn import functional
 from modgraph_lib import datasets, models
 from modgraph_lib.models import cifar_networks
 from modgraph_lib.training import zoo
+from modgraph_lib.training.ensemble import ensemble
 from modgraph_lib.training.seeds import derived
 
 RATES = [0.1, 0.05, 0.2, 0.02, 0.1, 0.3, 1e-4, 0.05]
@@ -63,6 +64,24 @@ def test_a_member_is_the_network_trained_alone(data, place):
     together = trained(data, range(4), epochs=1)[place]
     expected = alone(*lenets([place]), RATES[place], 1 - DROPOUTS[place], data, 10)
     torch.testing.assert_close(weights(together), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "padding", "stride"), [(2, 1, 1), (1, 1, 1), (2, (0, 1), (1, 2))])
+def test_small_images_are_convolved_as_one_product(size, padding, stride):
+    torch.manual_seed(0)
+    kinds = lambda: (  # noqa: E731
+        nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 6, (2, 3), stride, padding), nn.Flatten(),
+        nn.LazyLinear(5),
+    )  # fmt: skip
+    x = torch.rand(7, 3, size, size + 1)[..., :size]
+    pair = [nn.Sequential(*kinds()) for _ in range(2)]
+    alone = torch.stack([model(x) for model in pair])
+    both = ensemble(pair, [0.1, 0.2], "cpu")
+    torch.testing.assert_close(both.forward(x), alone)
+    found = torch.autograd.grad(both.forward(x).square().sum(), both.parameters)
+    for place, model in enumerate(pair):
+        expected = torch.autograd.grad(alone[place].square().sum(), list(model.parameters()))
+        torch.testing.assert_close(tuple(part[place] for part in found), expected)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])

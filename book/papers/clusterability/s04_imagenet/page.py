@@ -6,11 +6,10 @@ import pandas as pd
 from IPython.display import Markdown
 from pandas.io.formats.style import Styler
 
-from book.lab import ledger
-from book.lab.claims import PAPERS
+from book.lab import ledger, words
 from book.lab.evidence import Results
 from book.lab.show import MISSING, styled
-from book.lab.words import library_digest, origin, rows_digest, say, work
+from book.lab.status import status_line
 from book.papers.clusterability.s04_imagenet.experiment import READINGS
 from book.papers.clusterability.s04_imagenet.measures import NAMES, imagenet_rows
 
@@ -37,23 +36,14 @@ FEW = 20  # shuffles that are enough beside, where the graph is too large for 10
 def status() -> Markdown:
     """The line under the chapter's title."""
     results = ledger.load_results()
-    totals = ledger.summary(ledger.verdicts(results, section=SECTION)).loc["all"]
-    said = ", ".join(f"{count} {kind}" for kind, count in totals.drop("total").items() if count)
     trained, untrained = (imagenet_rows(results, weights=w) for w in ("imagenet", "random"))
     rows = pd.concat([trained, untrained]) if len(trained) else untrained
     minutes = rows["seconds"].sum() / 60 if len(rows) else 0
-    return say(
-        f"""
-        **Paper:** {PAPERS["clusterability"]}<br>
-        **Verdicts so far:** {said}, of {totals["total"]} claims<br>
-        **Evidence so far:** {len(trained)} of {len(NAMES)} networks with ImageNet weights,
-        {len(untrained)} with random weights<br>
-        **Cost:** this page about half a minute on 2 cores; paper scale {minutes:.0f} minutes of
-        one core for the rows so far<br>
-        **Digests:** library `{library_digest()}`,
-        rows `{rows_digest(rows) if len(rows) else NOT_RUN}`
-        """
-    )
+    evidence = f"{len(trained)} of {len(NAMES)} networks with ImageNet weights, "
+    evidence += f"{len(untrained)} with random weights"
+    cost = f"this page about half a minute on 2 cores; paper scale {minutes:.0f} minutes of one "
+    cost += "core for the rows so far"
+    return status_line(SECTION, rows, evidence=evidence, cost=cost, results=results)
 
 
 def printed() -> pd.DataFrame:
@@ -203,13 +193,7 @@ def provenance(results: Results) -> Markdown:
     """Who ran what and when, from the rows themselves."""
     table = results["imagenet_ncut"]
     rows = table[table["network"].isin(NAMES) & (table["n_init"] >= 100)]
-    if rows.empty:
-        return Markdown(f"*{NOT_RUN.capitalize()} at the paper's scale.*")
-    made = origin(rows)
-    return Markdown(
-        f"*{len(rows)} rows, {work(rows['seconds'].sum())} "
-        f"({made.devices}), {made.span}, commit {made.commits}.*"
-    )
+    return words.provenance(rows)
 
 
 def _facts(row: pd.Series | None, missing: str) -> dict[str, str]:

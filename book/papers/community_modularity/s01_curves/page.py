@@ -9,11 +9,10 @@ import pandas as pd
 from IPython.display import Markdown
 from pandas.io.formats.style import Styler
 
-from book.lab import ledger, store
-from book.lab.claims import PAPERS
+from book.lab import ledger, store, words
 from book.lab.evidence import Results
 from book.lab.show import MISSING, styled
-from book.lab.words import library_digest, rows_digest, say
+from book.lab.status import status_line
 from book.papers.community_modularity import shapes
 from book.papers.community_modularity.parts import NETWORKS, SINGLE, VGGS, network_word
 from book.papers.community_modularity.rows import at_best_scale, curves
@@ -201,10 +200,10 @@ def changes(table: pd.DataFrame, samples: int, *, name: str) -> Styler:
 
 def accuracies_beside(results: Results, *, name: str) -> Styler:
     """Table B1 beside ours: last epoch, and the best epoch that the released code reports."""
-    words = {"CIFAR-10": "cifar10", "CIFAR-100": "cifar100", "ImageNet50": "imagenet50"}
+    names = {"CIFAR-10": "cifar10", "CIFAR-100": "cifar100", "ImageNet50": "imagenet50"}
     lines = []
     for row in ledger.paper_table("community_modularity/table_b1").itertuples(index=False):
-        data, network = words[row.dataset], row.architecture.lower()
+        data, network = names[row.dataset], row.architecture.lower()
         found = curves(results, network=network, data=data).drop_duplicates("seed")
         needs = NEEDS.get(data, "GPU" if network in NEED_GPU else "")
         absent = f"not run (needs {needs})" if needs else NOT_RUN
@@ -230,31 +229,15 @@ def accuracies_beside(results: Results, *, name: str) -> Styler:
 def status() -> Markdown:
     """The line under the section's title."""
     results = ledger.load_results()
-    totals = ledger.summary(ledger.verdicts(results, section=SECTION)).loc["all"]
-    said = ", ".join(f"{count} {kind}" for kind, count in totals.drop("total").items() if count)
     found = rows(results)
-    return say(
-        f"""
-        **Paper:** {PAPERS["community_modularity"]}<br>
-        **Verdicts so far:** {said}, of {totals["total"]} claims<br>
-        **Evidence so far:** {_evidence(found)}<br>
-        **Cost:** this page half a minute on 2 cores; the paper's nine networks need a GPU<br>
-        **Digests:** library `{library_digest()}`,
-        rows `{rows_digest(found) if len(found) else NOT_RUN}`
-        """
-    )
+    cost = "this page half a minute on 2 cores; the paper's nine networks need a GPU"
+    return status_line(SECTION, found, evidence=_evidence(found), cost=cost, results=results)
 
 
 def provenance(frame: pd.DataFrame) -> Markdown:
     """Who ran what and when, from the rows themselves."""
-    if frame.empty:
-        return Markdown(f"*{NOT_RUN.capitalize()}.*")
-    days = sorted({str(date)[:10] for date in frame["date"]})
-    span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     scales = "; ".join(sorted({scale or "the paper's training" for scale in frame["scale"]}))
-    notes = "; ".join(sorted({note for note in frame["data_note"] if note}))
-    text = f"*{_evidence(frame)}; {scales}; {', '.join(sorted(set(frame['device'])))}, {span}.*"
-    return Markdown(f"{text} *Data: {notes}.*" if notes else text)
+    return words.provenance(frame, f"{_evidence(frame)}; {scales}")
 
 
 def missing(*data: str) -> Markdown:

@@ -15,7 +15,7 @@ from book.lab.claims import criteria_of
 from book.lab.criteria import MET, NOT_MET, Criterion, judge
 from book.lab.evidence import Results
 from book.lab.show import MISSING, NOT_RUN, styled
-from book.lab.words import origin
+from book.lab.words import provenance
 from book.papers.surprisingly_modular.s04_lesions.measures import lesion_pairs, lesion_rows
 
 __all__ = [
@@ -283,15 +283,8 @@ def graph_panels(
 
 def lesion_provenance(rows: pd.DataFrame) -> Markdown:
     """Who ran what and when, from the rows themselves."""
-    if rows.empty:
-        return Markdown(NOT_RUN)
-    runs = rows.drop_duplicates("key")
-    made = origin(runs)
-    return Markdown(
-        f"*{len(runs)} networks, {runs['images'].iloc[0]:,} test images each, "
-        f"{runs['seconds'].sum() / 60:.0f} minutes of lesions ({made.devices}), {made.span}, "
-        f"commit {made.commits}.*"
-    )
+    images = 0 if rows.empty else rows["images"].iloc[0]
+    return provenance(rows, f"{rows['key'].nunique()} networks, {images:,} test images each")
 
 
 def _bounds(criterion: Criterion) -> str:

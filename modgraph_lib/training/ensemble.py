@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -191,7 +191,7 @@ def _as_product(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, part: nn.Conv2d
 ) -> torch.Tensor:
     """Convolution of each member's channels as a product: oneDNN would copy all filters twice."""
-    count, (down, right) = len(weight), part.padding
+    (down, right), count = cast("tuple[int, int]", part.padding), len(weight)
     x = functional.pad(x, (right, right, down, down)).unflatten(1, (count, -1))
     for axis in (0, 1):
         x = x.unfold(3 + axis, part.kernel_size[axis], part.stride[axis])

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from book.lab import ledger, registry
 from book.lab.criteria import Criterion, judge
@@ -21,7 +22,8 @@ from book.papers.detecting_modularity.s04_what_excites_them import experiment as
 from book.papers.detecting_modularity.s04_what_excites_them import page as feature_page
 from book.papers.detecting_modularity.s05_larger_networks import experiment as larger
 from book.papers.detecting_modularity.s05_larger_networks import page as larger_page
-from modgraph_lib import cache
+from modgraph_lib import cache, datasets
+from modgraph_lib.datasets import _load
 from modgraph_lib.proxies import ProxyTest
 
 SMALL = {"epochs": 3, "width": 16, "batch_size": 32}
@@ -248,5 +250,37 @@ def test_everything_can_be_shown_before_anything_is_run(monkeypatch):
 def test_parameters_that_cannot_be():
     with pytest.raises(ValueError, match="cannot be found among 24 channels"):
         larger.LargerParameters(width=8, clusters=[40])
+    with pytest.raises(ValueError, match="images of 32 pixels"):
+        larger.LargerParameters(architecture="vgg", data="mnist")
     with pytest.raises(ValueError, match="at least 3 images"):
         lesion.LesionsConfig(networks.condition("mlp", "digits", "described", 0), responses=2)
+
+
+def test_the_vgg_is_the_regularised_one_and_loses_what_goes_out():
+    parameters = larger.LargerParameters(
+        architecture="vgg", data="cifar10", epochs=0, batch_size=0, width=64, seeds=5, clusters=[16]
+    )
+    wanted, seen = larger.configs(parameters)
+    train = wanted[0].train
+    assert (train.epochs, train.batch_size, train.l2, train.dropout) == (200, 128, 5e-4, 0.5)
+    assert train.augmentation == "described" and wanted[0].kind == "outgoing"
+    record = {"config": {"train": {**vars(train), "widths": list(train.widths)}}}
+    assert networks.words(record)["reading"] == "described" and networks.of_paper_size(record)
+    assert [one.train.seed for one in seen] == [0, 1, 2, 3, 4]
+
+
+def test_a_small_vgg_goes_the_whole_way(monkeypatch):
+    numbers = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (256, 3, 32, 32), generator=numbers, dtype=torch.uint8)
+    noise = datasets.make("cifar10", images, torch.arange(256) % 10, classes=list("0123456789"))
+    monkeypatch.setattr(_load, "_real", lambda *given: noise)
+    parameters = larger.LargerParameters(
+        architecture="vgg", data="cifar10", epochs=1, width=4, clusters=[8],
+        controls=3, responses=40, test_images=60, steps=2, device="cpu",
+    )  # fmt: skip
+    (config,), (seen,) = larger.configs(parameters)
+    table = lesion.table([as_record(config, lesion.measure(config))])
+    assert set(table["reading"]) == {"described"} and (table["variant"] == "described").any()
+    assert any(test is not None for test in table["test"])
+    scores = feature.measure(seen)["result"]["partitions"]
+    assert any(part.get("score") for part in scores)

@@ -90,7 +90,8 @@ def cell(
         train = networks.condition(architecture, data, reading, row.seed)
         if experiment is excitement.EXPERIMENT:
             return FeaturesConfig(train, clusters=clusters, **RECIPES[recipe])
-        return LesionsConfig(train, clusters=clusters)
+        kind = settings.ARCHITECTURES[architecture].kind
+        return LesionsConfig(train, clusters=clusters, kind=kind)
 
     return one_per_seed(equal(table[keep], asked))
 

@@ -15,18 +15,30 @@ CRITICAL = 0.025  # the printed critical value, at which single p-values are cal
 
 @dataclass(frozen=True)
 class Setting:
-    """The paper's training run of one architecture (appendix A.2)."""
+    """The paper's training run of one architecture (appendix A.2), and how a unit is lesioned.
+
+    Attributes:
+        dropout, dense_dropout: of the regularised networks.
+        plain: whether the text describes networks without regulariser; it does not for the VGG.
+        channels: convolutional channels for each of ``width``; 0: none.
+        kind: of lesion, see ``lesions.KINDS``.
+    """
 
     width: int
     epochs: int
     batch_size: int
     dropout: float
     dense_dropout: float = 0.0
+    plain: bool = True
+    channels: int = 0
+    kind: str = "weights_and_biases"
 
 
 ARCHITECTURES = {
     "mlp": Setting(256, 20, 128, dropout=0.5),
-    "small_cnn": Setting(64, 10, 64, dropout=0.25, dense_dropout=0.5),
+    "small_cnn": Setting(64, 10, 64, dropout=0.25, dense_dropout=0.5, channels=3),
+    # Batch norm follows its ReLU: only without outgoing weights is a channel silent.
+    "vgg": Setting(64, 200, 128, dropout=0.5, plain=False, channels=66, kind="outgoing"),
 }
 # (edges, scope, variant): the text's four, and what the code does for the last of them.
 PARTITIONS = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from book.lab.parameters import parameter
 from book.lab.section import Section, Sweep
-from book.papers.detecting_modularity import networks
+from book.papers.detecting_modularity import networks, settings
 from book.papers.detecting_modularity.s03_lesions import experiment as lesion
 from book.papers.detecting_modularity.s04_what_excites_them import experiment as feature
 
@@ -17,17 +17,22 @@ __all__ = ["LargerParameters", "configs"]
 class LargerParameters:
     """Parameters of ``detecting_modularity/05_larger_networks``; the defaults are quick."""
 
+    architecture: str = parameter(
+        "small_cnn",
+        "small_cnn, or vgg (on cifar10; wants a GPU)",
+        choices=("small_cnn", "vgg"),
+    )
     data: str = parameter(
         "digits",
-        "data set: digits, mnist (paper) or fashion_mnist",
-        choices=("digits", "mnist", "fashion_mnist"),
+        "data set: digits, mnist (paper), fashion_mnist or cifar10 (paper, VGG)",
+        choices=("digits", "mnist", "fashion_mnist", "cifar10"),
     )
     readings: list[str] = parameter(
         ["described"],
         "described (plain) or published (dropout, L2)",
         choices=("described", "published"),
     )
-    seeds: int = parameter(1, "small CNNs of each reading (paper: 5)", at_least=1)
+    seeds: int = parameter(1, "networks of each reading (paper: 5)", at_least=1)
     clusters: list[int] = parameter(
         [8, 12], "clusters of the whole graph (paper: 16; VGG also 8 and 12)", at_least=2
     )
@@ -35,20 +40,22 @@ class LargerParameters:
     responses: int = parameter(500, "training images for correlations (code: 5000)", at_least=3)
     test_images: int = parameter(0, "images a lesion is tested on; 0 means all", at_least=0)
     steps: int = parameter(30, "steps of each visualisation (paper: 100)", at_least=1)
-    epochs: int = parameter(6, "epochs (paper: 10)", at_least=1)
-    width: int = parameter(16, "channels of each convolution (paper: 64)", at_least=4)
-    batch_size: int = parameter(32, "images per optimiser step (paper: 64)", at_least=1)
+    epochs: int = parameter(6, "epochs; 0 means the paper's (10; VGG 200)", at_least=0)
+    width: int = parameter(16, "channels of the first convolution (paper: 64)", at_least=4)
+    batch_size: int = parameter(32, "images per step; 0: the paper's (64; VGG 128)", at_least=0)
+    images: int = parameter(0, "training images; 0 means all", at_least=0)
     seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
     device: str = parameter("auto", "auto, cpu, cuda or mps")
     workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
     def __post_init__(self) -> None:
-        for k in self.clusters:
-            if k > 3 * self.width:
-                raise ValueError(
-                    f"{k} clusters cannot be found among {3 * self.width} channels (three "
-                    f"convolutions of {self.width}); choose at most {3 * self.width}"
-                )
+        if self.architecture == "vgg" and self.data != "cifar10":
+            raise ValueError(f"the VGG wants images of 32 pixels: data=cifar10, not {self.data}")
+        units = settings.ARCHITECTURES[self.architecture].channels * self.width
+        if beyond := [k for k in self.clusters if k > units]:
+            raise ValueError(
+                f"{beyond[0]} clusters cannot be found among {units} channels; ask for fewer"
+            )
 
 
 def configs(
@@ -57,10 +64,12 @@ def configs(
     """Lesions and visualisations of each network and k; those of one network stand together."""
     p = parameters
     lesions, features = [], []
-    for train in networks.chosen(p, "small_cnn", p.data):
+    kind = settings.ARCHITECTURES[p.architecture].kind
+    for train in networks.chosen(p, p.architecture, p.data):
         for k in p.clusters:
             shared = {"clusters": k, "responses": p.responses, "controls": p.controls}
-            lesions.append(lesion.LesionsConfig(train, **shared, test_images=p.test_images))
+            wanted = lesion.LesionsConfig(train, **shared, kind=kind, test_images=p.test_images)
+            lesions.append(wanted)
             recipe = {**feature.of_recipe("described", p.data), "steps": p.steps}
             features.append(feature.FeaturesConfig(train, **shared, **recipe))
     return lesions, features

@@ -19,22 +19,17 @@ from modgraph_lib import proxies
 __all__ = ["answer", "by_k", "evidence", "not_run", "printed_matrix", "printed_over_k"]
 
 # What each kind of network costs, and what keeps it from being run here.
-NEEDS = (
-    ("small CNN, MNIST", "5 networks, about 6 hours on one core", "the command below"),
-    ("VGG, CIFAR-10", "5 networks, about 3 hours on an H100 (weeks on two cores)", "a GPU"),
-    ("VGG-16, VGG-19, ResNet18, ImageNet", "hours", "ImageNet weights and images"),
-)
+NEEDS = {
+    "small_cnn": ("small CNN, MNIST", "5 networks, about 6 hours on one core", "the command below"),
+    "vgg": ("VGG, CIFAR-10", "5 networks, 3 hours on an H100 (weeks on two cores)", "a GPU"),
+    "imagenet": ("VGG-16, VGG-19, ResNet18", "hours", "ImageNet weights and images"),
+}
 
 
 def evidence() -> pd.DataFrame:
-    """Rows of small CNNs of the paper's size."""
-    results, usual = ledger.load_results(), settings.ARCHITECTURES["small_cnn"]
-    found = []
-    for name in ("dm_lesions", "dm_features"):
-        rows = results[name]
-        keep = (rows["architecture"] == "small_cnn") & (rows["width"] == usual.width)
-        found.append(rows[keep & (rows["epochs"] == usual.epochs) & (rows["images"] == 0)])
-    return pd.concat(found)
+    """Rows of small CNNs and VGGs of the paper's size."""
+    found = [ledger.load_results()[name] for name in ("dm_lesions", "dm_features")]
+    return pd.concat([rows[rows["architecture"] != "mlp"] for rows in found])
 
 
 def answer() -> Markdown:
@@ -42,10 +37,9 @@ def answer() -> Markdown:
     matrix = printed_matrix()
     score = matrix[(matrix["proxy"] == "score") & (matrix["network"] == "CNN")]
     hits = int((score["p"] <= settings.CRITICAL).sum())
-    rows = evidence()
-    seeds = rows["seed"].nunique() if len(rows) else 0
+    run = len(evidence().drop_duplicates(["architecture", "data", "seed"]))
     return Markdown(
-        f"Of the paper's larger networks, {seeds} are run here at its size. Its own tables say "
+        f"Of the paper's larger networks, {run} are run here at its size. Its own tables say "
         f"that the answer depends on the network. Of the small CNN's four partitions, {hits} have "
         f"a significant visualisation score. Of {matrix.groupby('proxy')['p'].count().iloc[0]} "
         "conditions, "
@@ -116,9 +110,8 @@ def by_k(*tables: pd.DataFrame) -> pd.DataFrame:
 
 def not_run() -> Styler:
     """What is not run, what it would take, and what is missing."""
-    rows = pd.DataFrame(NEEDS, columns=["networks", "cost", "needs"])
-    seeds = evidence()["seed"].nunique()
-    if seeds >= settings.NETWORKS:
-        rows = rows.iloc[1:]
+    seeds = evidence().groupby("architecture")["seed"].nunique()
+    missing = [need for name, need in NEEDS.items() if seeds.get(name, 0) < settings.NETWORKS]
+    rows = pd.DataFrame(missing, columns=["networks", "cost", "needs"])
     styled = rows.style.set_uuid("dm05-needs").hide(axis="index")
     return styled.set_properties(**{"text-align": "left"})

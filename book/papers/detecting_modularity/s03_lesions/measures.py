@@ -15,8 +15,8 @@ from book.lab.evidence import (
     one_per_seed,
 )
 from book.papers.detecting_modularity import networks, settings
-from book.papers.detecting_modularity.conditions import PARTITIONINGS, cell, combined, tests_of
-from book.papers.detecting_modularity.measures import keys
+from book.papers.detecting_modularity.conditions import tests_of
+from book.papers.detecting_modularity.measures import conditions_of, keys
 from book.papers.detecting_modularity.s03_lesions.experiment import EXPERIMENT, LesionsConfig
 
 __all__ = ["some_but_not_most"]
@@ -37,18 +37,12 @@ def dm_more_than_mean(results: Results, *, runs: int) -> list[Part]:
 def some_but_not_most(results: Results, runs: int):
     """(name, rows, share beyond all random sets, share above their mean) of such conditions."""
     found = []
-    for edges, scope in PARTITIONINGS:
-        rows = cell(
-            results, architecture="mlp", data="mnist", proxy="drop", edges=edges, scope=scope,
-            runs=runs,
-        )  # fmt: skip
-        whole = combined(rows, proxy="drop")
-        if whole is None or whole.p_value > settings.CRITICAL or whole.effect > 1:
-            continue
-        tests = tests_of(rows)
-        lowest = np.concatenate([test.ranks("count") == 0 for test in tests]).mean()
-        above = np.concatenate([test.true > test.controls.mean(1) for test in tests]).mean()
-        found.append((f"{edges}/{scope}", rows, float(lowest), float(above)))
+    for name, rows, p, effect in conditions_of(results, "drop", runs):
+        if p <= settings.CRITICAL and effect <= 1:
+            tests = tests_of(rows)
+            lowest = np.concatenate([test.ranks("count") == 0 for test in tests]).mean()
+            above = np.concatenate([test.true > test.controls.mean(1) for test in tests]).mean()
+            found.append((name, rows, float(lowest), float(above)))
     return found
 
 

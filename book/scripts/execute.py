@@ -28,13 +28,7 @@ import nbformat
 
 from book.scripts import pictures
 from book.scripts.inputs import Inputs
-from book.scripts.sections import (
-    BUILD,
-    ROOT,
-    Section,
-    all_sections,
-    is_current,
-)
+from book.scripts.sections import BUILD, ROOT, Section, all_sections, is_current
 
 VERSIONS = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "networkx", "papermill")
 # Generous: a whole section at quick scale takes under a minute. A hang must still end.

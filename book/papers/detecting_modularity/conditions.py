@@ -7,12 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from book.lab.evidence import (
-    Results,
-    equal,
-    one_per_seed,
-    remembered,
-)
+from book.lab.evidence import Results, equal, one_per_seed, remembered
 from book.lab.printed import paper_table
 from book.papers.detecting_modularity import networks, settings
 from book.papers.detecting_modularity.s03_lesions import experiment as lesion

@@ -13,13 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from book.lab.evidence import (
-    Results,
-    current_reading,
-    equal,
-    one_per_seed,
-    remembered,
-)
+from book.lab.evidence import Results, current_reading, equal, one_per_seed, remembered
 from book.papers.ncut import mlps, settings
 from modgraph_lib import statistics
 from modgraph_lib.datasets.names import data_name

@@ -7,13 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from book.lab.evidence import (
-    Results,
-    current_reading,
-    equal,
-    one_per_seed,
-    remembered,
-)
+from book.lab.evidence import Results, current_reading, equal, one_per_seed, remembered
 from book.papers.ncut import cnn_settings, cnns
 from book.papers.ncut.cells import first_shuffles, word
 

@@ -10,13 +10,7 @@ from sklearn.cluster import SpectralClustering
 from sklearn.metrics import adjusted_rand_score
 
 from book.lab.criteria import Part
-from book.lab.evidence import (
-    Results,
-    equal,
-    measurement,
-    once,
-    one_per_seed,
-)
+from book.lab.evidence import Results, equal, measurement, once, one_per_seed
 from book.papers.beyond.s01_calibration.experiment import EXPERIMENT, FIRST_SEED, PlantedConfig
 from modgraph_lib import clustering, graphs
 

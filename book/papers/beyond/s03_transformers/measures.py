@@ -10,12 +10,7 @@ import pandas as pd
 from book.lab.criteria import Part
 from book.lab.evidence import Results, equal, measurement, one_per_seed, part
 from book.lab.experiment import Experiment
-from book.papers.beyond.s03_transformers.experiment import (
-    GRAPHS,
-    LESIONS,
-    TURNED,
-    GraphConfig,
-)
+from book.papers.beyond.s03_transformers.experiment import GRAPHS, LESIONS, TURNED, GraphConfig
 from modgraph_lib import statistics
 from modgraph_lib.proxies import ProxyTest
 

@@ -16,12 +16,7 @@ from book.lab.states import chooser
 from book.papers.beyond import page as chapter
 from book.papers.beyond.page import NOT_RUN
 from book.papers.beyond.s03_transformers import minilm, pictures, toy
-from book.papers.beyond.s03_transformers.measures import (
-    below,
-    graph_rows,
-    lesion_rows,
-    turned_rows,
-)
+from book.papers.beyond.s03_transformers.measures import below, graph_rows, lesion_rows, turned_rows
 from modgraph_lib import clustering, statistics
 from modgraph_lib.proxies import ProxyTest
 

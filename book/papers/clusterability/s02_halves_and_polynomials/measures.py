@@ -9,13 +9,7 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import (
-    Results,
-    equal,
-    measurement,
-    one_per_seed,
-    part,
-)
+from book.lab.evidence import Results, equal, measurement, one_per_seed, part
 from book.papers.ncut import mlps
 from book.papers.ncut.cells import cell, label
 from book.papers.ncut.measures import mean_gap

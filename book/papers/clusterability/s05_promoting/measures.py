@@ -13,14 +13,7 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import (
-    Results,
-    equal,
-    measurement,
-    once,
-    one_per_seed,
-    part,
-)
+from book.lab.evidence import Results, equal, measurement, once, one_per_seed, part
 from book.papers.clusterability.s05_promoting.experiment import (
     BETA,
     EXPERIMENT,

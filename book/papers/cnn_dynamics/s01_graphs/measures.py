@@ -5,14 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from book.lab.criteria import Part
-from book.lab.evidence import (
-    Results,
-    equal,
-    measurement,
-    once,
-    one_per_seed,
-    part,
-)
+from book.lab.evidence import Results, equal, measurement, once, one_per_seed, part
 from book.papers.cnn_dynamics import settings
 from book.papers.cnn_dynamics.s01_graphs import sizes
 from book.papers.cnn_dynamics.s01_graphs.experiment import EXPERIMENT, RuntimeConfig

@@ -12,13 +12,8 @@ from book.lab import ledger
 from book.lab.evidence import Results
 from book.lab.show import styled
 from book.papers.community_modularity.page import NOT_RUN, network_name
-from book.papers.community_modularity.s04_layer_difference import (
-    block_patterns,
-    pictures,
-)
-from book.papers.community_modularity.s04_layer_difference import (
-    experiment as layer_difference,
-)
+from book.papers.community_modularity.s04_layer_difference import block_patterns, pictures
+from book.papers.community_modularity.s04_layer_difference import experiment as layer_difference
 from book.papers.community_modularity.s04_layer_difference.measures import pairs_of_layers
 
 __all__ = ["heat_maps", "pairs", "patterns", "same_q", "stored_rows"]

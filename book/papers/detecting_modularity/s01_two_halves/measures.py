@@ -8,13 +8,7 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import (
-    Results,
-    equal,
-    measurement,
-    once,
-    one_per_seed,
-)
+from book.lab.evidence import Results, equal, measurement, once, one_per_seed
 from book.papers.detecting_modularity import networks
 from book.papers.detecting_modularity.conditions import PARTITIONINGS
 from book.papers.detecting_modularity.measures import keys

@@ -8,12 +8,7 @@ import numpy as np
 import pandas as pd
 
 from book.lab.criteria import Part
-from book.lab.evidence import (
-    Results,
-    equal,
-    measurement,
-    one_per_seed,
-)
+from book.lab.evidence import Results, equal, measurement, one_per_seed
 from book.papers.detecting_modularity import networks, settings
 from book.papers.detecting_modularity.conditions import tests_of
 from book.papers.detecting_modularity.measures import conditions_of, keys

@@ -90,10 +90,14 @@ class Ensemble:
         for step in self._plan:
             part = step.part
             if isinstance(part, nn.Conv2d):
-                weight = next(weights).flatten(0, 1)
-                bias = next(weights).flatten() if part.bias is not None else None
+                weight = next(weights)
+                bias = next(weights) if part.bias is not None else None
+                if not shared and bias is not None and _is_small(x, part):
+                    x = _as_product(x, weight, bias, part)
+                    continue
                 settings: Any = (part.stride, part.padding, part.dilation, 1 if shared else count)
-                x, shared = functional.conv2d(x, weight, bias, *settings), False
+                bias = None if bias is None else bias.flatten()
+                x, shared = functional.conv2d(x, weight.flatten(0, 1), bias, *settings), False
             elif isinstance(part, nn.Flatten):
                 if shared:
                     x = x.flatten(1)
@@ -175,6 +179,26 @@ def _channels_last(weight: torch.Tensor) -> torch.Tensor:
     if weight.ndim != 5:
         return weight
     return weight.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+
+
+def _is_small(x: torch.Tensor, part: nn.Conv2d) -> bool:
+    """Whether a convolution is mostly weights: on images of four pixels or fewer, on a CPU."""
+    plain = part.dilation == (1, 1) and not isinstance(part.padding, str)
+    return plain and x.device.type == "cpu" and x.shape[2] * x.shape[3] <= 4
+
+
+def _as_product(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, part: nn.Conv2d
+) -> torch.Tensor:
+    """Convolution of each member's channels as a product: oneDNN would copy all filters twice."""
+    count, (down, right) = len(weight), part.padding
+    x = functional.pad(x, (right, right, down, down)).unflatten(1, (count, -1))
+    for axis in (0, 1):
+        x = x.unfold(3 + axis, part.kernel_size[axis], part.stride[axis])
+    x = x.permute(1, 0, 3, 4, 5, 6, 2)  # members, images, height, width, window, channels
+    columns = x.flatten(4).flatten(1, 3).transpose(1, 2)
+    found = torch.baddbmm(bias[:, :, None], weight.permute(0, 1, 3, 4, 2).flatten(2), columns)
+    return found.unflatten(2, x.shape[1:4]).permute(2, 0, 1, 3, 4).flatten(1, 2)
 
 
 def _order(model: nn.Module) -> list[str]:

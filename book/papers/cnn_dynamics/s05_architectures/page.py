@@ -99,7 +99,11 @@ def _sorted() -> str:
         if name != "LeNet" and len(own):
             best = own.loc[own["scores"].astype(float).idxmax()]
             said.append(f"{best['scores']:.0f} of 100 {name}s ({best['scale']})")
-    return f"From degrees of nine epochs a classifier sorts {', '.join(said)}. " if said else ""
+    return (
+        f"From degrees of nine epochs a classifier sorts {', '.join(said)} rightly. "
+        if said
+        else ""
+    )
 
 
 def state() -> Styler:
@@ -108,11 +112,11 @@ def state() -> Styler:
     lines = []
     for data, name in KINDS:
         rows = evidence.grid(results, network=name, data=data)
-        cells = dict.fromkeys(("networks", "scale", "lowest", "highest"), MISSING)
+        cells = dict.fromkeys(("networks", "lowest", "highest", "scale"), MISSING)
         if len(rows):
             lowest, highest = (f"{rows['accuracy'].agg(end):.1f}" for end in ("min", "max"))
             scale = str(rows["scale"].iloc[0]) or "as in the paper"
-            cells = dict(zip(cells, (f"{len(rows)}", scale, lowest, highest), strict=True))
+            cells = dict(zip(cells, (f"{len(rows)}", lowest, highest, scale), strict=True))
         where = "CIFAR-10" if data == "cifar10" else "Tiny ImageNet, 100 classes"
         lines.append({"data": where, "network": NAMES[name], **cells})
     return styled(pd.DataFrame(lines), "cd05-state").hide(axis="index")

@@ -46,7 +46,7 @@ def made(network, q, *, seed=0, data="cifar10", names=None, k=3, accuracy=0.8, s
         "test_accuracy": accuracy,
         "best_accuracy": accuracy,
     }
-    origin = {"device": "cpu", "date": "2026-01-01", "data_note": ""}
+    origin = {"device": "cpu", "seconds": 60.0, "date": "2026-01-01", "data_note": ""}
     key = cache.config_key(curves.EXPERIMENT.name, 1, config)
     return {"key": key, "config": cache.canonical(config), "result": result, "provenance": origin}
 

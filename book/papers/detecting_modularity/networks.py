@@ -68,13 +68,11 @@ def chosen(parameters: Any, architecture: str, data: str) -> list[TrainConfig]:
     """The training runs that a section's parameters name, reading by reading and seed by seed.
 
     Args:
-        parameters: with readings, seeds, seed, epochs, width, batch_size and, if they may be
-            limited, images.
+        parameters: with readings, seeds, seed, epochs, width, batch_size and images.
         architecture, data: as for ``condition``.
     """
     p = parameters
-    options = {name: getattr(p, name) for name in ("epochs", "width", "batch_size")}
-    options["images"] = getattr(p, "images", 0)
+    options = {name: getattr(p, name) for name in ("epochs", "width", "batch_size", "images")}
     return [
         condition(architecture, data, reading, seed, **options)
         for reading in p.readings

@@ -99,11 +99,8 @@ def _sorted() -> str:
         if name != "LeNet" and len(own):
             best = own.loc[own["scores"].astype(float).idxmax()]
             said.append(f"{best['scores']:.0f} of 100 {name}s ({best['scale']})")
-    return (
-        f"From degrees of nine epochs a classifier sorts {', '.join(said)} rightly. "
-        if said
-        else ""
-    )
+    whole = "From degrees of nine epochs a classifier sorts {} rightly. "
+    return whole.format(", ".join(said)) if said else ""
 
 
 def state() -> Styler:

@@ -18,6 +18,8 @@ ARGS ?=
 PY := .venv/bin/python
 # Without this a kernel could pick up packages from ~/.local instead of the locked ones.
 export PYTHONNOUSERSITE := 1
+# Images that set this make every process compile all that it imports: seconds for torch alone.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## this list

@@ -67,6 +67,25 @@ def parameter(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What every section that trains can be asked; a cell's last parameters."""
+
+    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
+    device: str = parameter("auto", "auto, cpu, cuda or mps")
+    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """These parameters by name, to hand on."""
+        return {name: getattr(self, name) for name in names}
+
+
+def fields(cls: type) -> list[dataclasses.Field]:
+    """Fields in the order of a cell: those of ``Run`` last."""
+    last = {field.name for field in dataclasses.fields(Run)}
+    return sorted(dataclasses.fields(cls), key=lambda field: field.name in last)
+
+
 def read(namespace: Mapping[str, Any], cls: type) -> Any:
     """Return ``cls(**values)`` with the values of `namespace`, or raise one `ParameterError`.
 
@@ -77,16 +96,16 @@ def read(namespace: Mapping[str, Any], cls: type) -> Any:
     In a live session the cell can be run again after later cells have defined names of their
     own; once the namespace holds an instance of `cls`, unknown names are no longer searched.
     """
-    fields = {field.name: field for field in dataclasses.fields(cls)}
+    declared = {field.name: field for field in fields(cls)}
     hints = typing.get_type_hints(cls)
     problems = []
     if not any(type(value) is cls for value in namespace.values()):
-        problems += [_unknown(name, fields) for name in _stray_names(namespace, fields)]
-    missing = [name for name in fields if name not in namespace]
+        problems += [_unknown(name, declared) for name in _stray_names(namespace, declared)]
+    missing = [name for name in declared if name not in namespace]
     problems += [f"{name} is missing from the parameters cell" for name in missing]
 
     values = {}
-    for name, field in fields.items():
+    for name, field in declared.items():
         if name in namespace:
             value, found = _checked(name, namespace[name], hints[name], field.metadata)
             values[name] = value
@@ -96,14 +115,14 @@ def read(namespace: Mapping[str, Any], cls: type) -> Any:
             return cls(**values)
         except ValueError as error:
             problems.append(str(error))
-    raise ParameterError(_message(problems, fields))
+    raise ParameterError(_message(problems, declared))
 
 
 def cell(cls: type) -> str:
     """Source of the ``parameters`` cell that mirrors `cls`: ``name: type = literal  # help``."""
     hints = typing.get_type_hints(cls)
     lines = []
-    for field in dataclasses.fields(cls):
+    for field in fields(cls):
         annotation = _type_name(hints[field.name])
         lines.append(
             f"{field.name}: {annotation} = {_literal(default_of(field))}"

@@ -11,14 +11,11 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import fcntl
-import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +23,7 @@ from pathlib import Path
 import joblib
 import nbformat
 
-from book.scripts import pictures
+from book.scripts import pictures, warm
 from book.scripts.inputs import Inputs
 from book.scripts.sections import BUILD, ROOT, Section, all_sections, is_current
 
@@ -49,7 +46,7 @@ def write_atomically(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 
 def machine() -> dict[str, str | int]:
-    """What this runs on, for the page of run times. Asked once a build: torch takes seconds."""
+    """What this runs on, for the page of run times."""
     import torch
 
     processor = platform.processor() or platform.machine()
@@ -96,13 +93,8 @@ def run_notebook(source: Path, output: Path, *, cwd: Path, timeout: int) -> nbfo
         )
 
 
-def execute(
-    section: Section, digest: str, where: Mapping[str, str | int], *, timeout: int = CELL_TIMEOUT
-) -> float:
+def execute(section: Section, digest: str, *, timeout: int = CELL_TIMEOUT) -> float:
     """Run one section in this process; write ``section.executed``; return its wall seconds.
-
-    Args:
-        where: what ``machine`` says.
 
     Raises:
         papermill.PapermillExecutionError: a cell raised; the notebook up to there is kept in
@@ -120,66 +112,56 @@ def execute(
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in VERSIONS},
-        "machine": dict(where),
+        "machine": machine(),
     }
     write_atomically(notebook, section.executed)
     section.failed.unlink(missing_ok=True)
     return seconds
 
 
-def work(name: str, digest: str, where: str) -> int:
-    """What a worker process does; returns its exit status. ``where`` is ``machine`` as JSON."""
+def work(section: Section, digest: str, cores: int) -> None:
+    """What a worker process does; ``cores`` is how many processes the section's sweeps may start.
+
+    One process a core, one thread a process. A sweep that has one core runs in the kernel itself
+    and saves the seconds in which two more processes import torch.
+    """
     from papermill import PapermillExecutionError
 
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(cores))
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    with section.log.open("w") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    os.chdir(section.root)
+    warm.fork()
+    warm.follow_parent()
     try:
-        print(f"{name}: {execute(Section(name), digest, json.loads(where)):.1f} s")
+        print(f"{section.name}: {execute(section, digest):.1f} s", flush=True)
     except PapermillExecutionError:
         raise
     except (RuntimeError, TimeoutError) as error:  # nbclient's words for a lost kernel
-        print(f"{name}: the kernel was lost: {error!r}")
-        return LOST_KERNEL
-    return 0
+        print(f"{section.name}: the kernel was lost: {error!r}", flush=True)
+        sys.exit(LOST_KERNEL)
 
 
-def run_worker(
-    section: Section, digest: str, where: str, lock_fd: int, cores: int
-) -> tuple[int, float]:
+def run_worker(section: Section, digest: str, cores: int) -> tuple[int, float]:
     """Run one section in a new process; return its exit status and wall seconds.
-
-    ``cores`` is how many processes the section's own sweeps may start.
 
     Messages between a kernel and its client are lost once in a great while, on a busy machine
     above all. That says nothing about the section, so it gets a second and last try.
-
-    The worker inherits the build's lock: where this process is killed and a worker lives on, the
-    next build waits for that worker instead of repeating its section beside it.
     """
     section.log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "book.scripts.execute"]
-    command += ["--worker", section.name, digest, where]
-    environment = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    # One process a core, one thread a process. A sweep that has one core runs in the kernel itself
-    # and saves the seconds in which two more processes import torch.
-    environment.setdefault("OMP_NUM_THREADS", "1")
-    environment.setdefault("LOKY_MAX_CPU_COUNT", str(cores))
     start = time.monotonic()
     for attempt in (1, 2):
-        with section.log.open("w") as log:
-            status = subprocess.run(
-                command,
-                cwd=ROOT,
-                env=environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                pass_fds=(lock_fd,),
-                check=False,
-            ).returncode
-        if status != LOST_KERNEL:
+        process = warm.context().Process(target=work, args=(section, digest, cores))
+        process.start()
+        process.join()
+        if process.exitcode != LOST_KERNEL:
             break
         if attempt == 1:
             print(f"{section.name}: the kernel was lost, once more", flush=True)
-    return status, time.monotonic() - start
+    return process.exitcode or 0, time.monotonic() - start
 
 
 def apart(sections: list[Section]) -> list[Section]:
@@ -206,13 +188,10 @@ def build_all(jobs: int, *, force: bool = False) -> int:
         print(f"book: {len(sections)} sections, {len(todo)} to execute", flush=True)
         if not todo:
             return 0
-        failed, where = 0, json.dumps(machine())
+        failed = 0
         cores = max(1, joblib.cpu_count() // min(jobs, len(todo)))
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            runs = {
-                pool.submit(run_worker, s, digests[s.name], where, lock.fileno(), cores): s
-                for s in todo
-            }
+            runs = {pool.submit(run_worker, s, digests[s.name], cores): s for s in todo}
             for done, run in enumerate(concurrent.futures.as_completed(runs), 1):
                 section, (status, seconds) = runs[run], run.result()
                 word = "done" if status == 0 else f"FAILED (exit status {status})"
@@ -235,10 +214,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time (default 2)")
     parser.add_argument("--force", action="store_true", help="execute what has not changed too")
-    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)  # section, digest, machine
     options = parser.parse_args(argv)
-    if options.worker:
-        return work(*options.worker)
     if options.jobs < 1:
         parser.error(f"--jobs must be at least 1, not {options.jobs}")
     failed = build_all(options.jobs, force=options.force)

@@ -200,7 +200,7 @@ class TestSync:
 
 class TestExecute:
     def test_result_appears_whole_with_its_metadata(self, section):
-        execute.execute(section, "digest", {"cores": 1})
+        execute.execute(section, "digest")
         notebook = read_executed(section)
         run = notebook.metadata["modgraph"]
         assert run["digest"] == "digest" and run["seconds"] > 0
@@ -213,12 +213,12 @@ class TestExecute:
         section.text.write_text(TEXT.replace('print("not kept")', "1 / 0"), "utf8")
         execute.write_atomically(sync.from_text(section), section.notebook)
         with pytest.raises(PapermillExecutionError, match="ZeroDivisionError"):
-            execute.execute(section, "digest", {"cores": 1})
+            execute.execute(section, "digest")
         assert section.failed.exists() and not section.executed.exists()
 
     def test_committed_notebook_is_never_touched(self, section):
         before = section.notebook.read_bytes()
-        execute.execute(section, "digest", {"cores": 1})
+        execute.execute(section, "digest")
         assert section.notebook.read_bytes() == before
 
     def test_interrupted_write_leaves_the_old_file(self, section, monkeypatch):

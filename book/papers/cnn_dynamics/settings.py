@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from book.lab.parameters import parameter
+from book.lab.parameters import Run, parameter
 from book.papers.cnn_dynamics.zoo import CHAINS, NETWORKS, Chunk, NetworkConfig
 
 __all__ = ["THRESHOLDS", "GridParameters", "OneGridParameters", "chunks", "member", "threshold"]
@@ -35,7 +35,7 @@ def threshold(data: str, network: str, images: int) -> float:
 
 
 @dataclass(frozen=True)
-class GridParameters:
+class GridParameters(Run):
     """Parameters of grids; the defaults are quick."""
 
     data: str = parameter(
@@ -61,8 +61,6 @@ class GridParameters:
     )
     together: int = parameter(4, "networks that train side by side", at_least=1)
     seed: int = parameter(0, "seed of batch order and dropout noise", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
 
 @dataclass(frozen=True)
@@ -87,12 +85,7 @@ def chunks(parameters: GridParameters, network: str) -> list[Chunk]:
                     network,
                     float(f"{mantissa}e{exponent}"),
                     dropout,
-                    data=p.data,
-                    pixels=p.pixels,
-                    images=p.images,
-                    batch_size=p.batch_size,
-                    epochs=p.epochs,
-                    patience=p.patience,
+                    **p.given("data", "pixels", "images", "batch_size", "epochs", "patience"),
                     grid_seed=p.seed,
                 )
                 for mantissa in p.mantissas

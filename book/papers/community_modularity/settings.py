@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from book.lab.parameters import Run, parameter
 from modgraph_lib.training import SgdConfig
 
-__all__ = ["DATA_WORDS", "NETWORK_WORDS", "SAMPLES", "SCALES", "training_run"]
+__all__ = [
+    "DATA_WORDS",
+    "NETWORK_WORDS",
+    "SAMPLES",
+    "SCALES",
+    "TrainedParameters",
+    "training_run",
+]
 
 SCALES = ("paper", "short")
 # Images in a graph, by data set (section 4); other data sets take the first.
@@ -29,6 +39,29 @@ SHORT = {
 }
 # The same in words, wherever a number from such networks is shown.
 SHORT_WORDS = "{width}, 10 epochs of one cycle, weight decay 0.0005, bfloat16"
+
+
+@dataclass(frozen=True)
+class TrainedParameters(Run):
+    """What the sections that train one kind of network or two can be asked."""
+
+    data: str = parameter(
+        "digits",
+        "data set: digits, cifar10 (paper), cifar100 or tiny_imagenet_50",
+        choices=("digits", "cifar10", "cifar100", "tiny_imagenet_50"),
+    )
+    seeds: int = parameter(1, "networks of each kind (paper: 1)", at_least=1)
+    scale: str = parameter(
+        "short", "recipe: short (one cycle) or paper (150 epochs)", choices=SCALES
+    )
+    width: int = parameter(8, "channels of the first stage; 0 is the paper's 64", at_least=0)
+    epochs: int = parameter(12, "epochs of the whole run (paper: 150)", at_least=1)
+    batch_size: int = parameter(64, "images per optimiser step (paper: 256)", at_least=1)
+    precision: str = parameter(
+        "float32", "arithmetic of training: float32 or bfloat16", choices=("float32", "bfloat16")
+    )
+    neighbours: int = parameter(3, "neighbours k of each image (paper: 3)", at_least=1)
+    repeats: int = parameter(3, "draws of test images (paper: 5)", at_least=1)
 
 
 def training_run(

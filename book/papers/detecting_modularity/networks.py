@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from book.lab.parameters import Run, parameter
 from book.papers.detecting_modularity import settings
 from book.papers.ncut import mlps
 from modgraph_lib import datasets, graphs, partitions, training
@@ -19,6 +20,7 @@ from modgraph_lib.partitions import Partition
 from modgraph_lib.training import TrainConfig, Trained
 
 __all__ = [
+    "MlpParameters",
     "ModulesConfig",
     "condition",
     "labels_of",
@@ -26,12 +28,39 @@ __all__ = [
     "partition_record",
     "partitions_of",
     "prepared",
+    "readings",
     "test_set",
     "usable",
     "words",
 ]
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"  # clusters in a record, one letter a unit
+
+
+def readings(*default: str) -> Any:
+    """The parameter of that name."""
+    help = "described (plain) or published (dropout, L2)"
+    return parameter(list(default), help, choices=settings.READINGS)
+
+
+@dataclass(frozen=True)
+class MlpParameters(Run):
+    """What the sections on the paper's MLPs can be asked; the defaults are quick."""
+
+    data: str = parameter(
+        "digits",
+        "data set: digits, mnist (paper) or fashion_mnist",
+        choices=("digits", "mnist", "fashion_mnist"),
+    )
+    readings: list[str] = readings("described")
+    seeds: int = parameter(5, "networks of each reading (paper: 5)", at_least=1)
+    clusters: int = parameter(16, "clusters of the whole graph (paper: 16)", at_least=2)
+    controls: int = parameter(19, "random sets per sub-cluster (paper: 19)", at_least=1)
+    responses: int = parameter(5000, "training images for correlations (code: 5000)", at_least=3)
+    epochs: int = parameter(40, "epochs (paper: 20)", at_least=1)
+    width: int = parameter(64, "units in each of the four hidden layers (paper: 256)", at_least=4)
+    batch_size: int = parameter(32, "images per optimiser step (paper: 128)", at_least=1)
+    images: int = parameter(0, "training images; 0 means all", at_least=0)
 
 
 @dataclass(frozen=True)
@@ -72,7 +101,7 @@ def chosen(parameters: Any, architecture: str, data: str) -> list[TrainConfig]:
         architecture, data: as for ``condition``.
     """
     p = parameters
-    options = {name: getattr(p, name) for name in ("epochs", "width", "batch_size", "images")}
+    options = p.given("epochs", "width", "batch_size", "images")
     return [
         condition(architecture, data, reading, seed, **options)
         for reading in p.readings

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from book.lab.parameters import parameter
+from book.lab.parameters import Run, parameter
 from book.papers.ncut import mlps
 from book.papers.ncut.mlps import NcutConfig, condition
 from modgraph_lib.training import TrainConfig
@@ -44,7 +44,7 @@ ALSO_IN_01 = {"mnist": (2, 4, 7, 10), "cifar10_grey": (2, 4, 7, 10)}
 
 
 @dataclass(frozen=True)
-class MixturesParameters:
+class MixturesParameters(Run):
     """Parameters of ``surprisingly_modular/03_mixtures``; the defaults are quick."""
 
     mixtures: list[str] = parameter(QUICK, "pairs A+B, or A+B:separate, of data sets")
@@ -69,9 +69,6 @@ class MixturesParameters:
         "described (text) or published (code: CIFAR-10 trains longer)",
         choices=("described", "published"),
     )
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
     def __post_init__(self) -> None:
         mlps.check_sizes(with_constituents(self.mixtures), self.width, [self.clusters])
@@ -89,12 +86,7 @@ def mixture_networks(parameters: MixturesParameters) -> list[NcutConfig]:
                 data,
                 regularizer,
                 seed,
-                variant=p.variant,
-                epochs=p.epochs,
-                prune_epochs=p.prune_epochs,
-                width=p.width,
-                batch_size=p.batch_size,
-                images=p.images,
+                **p.given("variant", "epochs", "prune_epochs", "width", "batch_size", "images"),
             ),
             "pruned",
             _cluster_counts(data, p.clusters),
@@ -116,10 +108,7 @@ def lines_with_dropout(parameters: MixturesParameters) -> TrainConfig:
         "lines",
         "dropout",
         p.seed,
-        epochs=p.epochs,
-        prune_epochs=p.prune_epochs,
-        width=p.width,
-        batch_size=p.batch_size,
+        **p.given("epochs", "prune_epochs", "width", "batch_size"),
         images=p.line_images,
     )
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from book.lab.experiment import Experiment
-from book.lab.parameters import parameter
+from book.lab.parameters import Run, parameter
 from book.lab.section import Section, Sweep
 from modgraph_lib import (
     activations,
@@ -83,7 +83,7 @@ class AgreementConfig:
 
 
 @dataclass(frozen=True)
-class AgreementParameters:
+class AgreementParameters(Run):
     """Parameters of ``beyond/02_agreement``; the defaults are quick."""
 
     data: list[str] = parameter(["digits"], "data sets (whole: three)", choices=DATA)
@@ -94,9 +94,6 @@ class AgreementParameters:
     epochs: int = parameter(8, "epochs (whole: 15)", at_least=1)
     shuffles: int = parameter(9, "shuffles of each graph test (whole: 19)", at_least=1)
     controls: int = parameter(9, "random sets per sub-cluster (whole: 19)", at_least=1)
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
 
 def config(data: str, regime: str, seed: int, *, epochs: int = 15, **options) -> AgreementConfig:

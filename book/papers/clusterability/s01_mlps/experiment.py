@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from book.lab.parameters import parameter
+from book.lab.parameters import Run, parameter
 from book.lab.section import Section, Sweep
 from book.papers.ncut import dead_units, mlps
 from book.papers.ncut.mlps import InitialConfig, NcutConfig, condition
@@ -15,7 +15,7 @@ DATA = ("digits", "mnist", "fashion_mnist")
 
 
 @dataclass(frozen=True)
-class MlpsParameters:
+class MlpsParameters(Run):
     """Parameters of ``clusterability/01_mlps``; the defaults are quick."""
 
     data: list[str] = parameter(["digits"], "data sets: digits, mnist, fashion_mnist", choices=DATA)
@@ -37,9 +37,6 @@ class MlpsParameters:
         "described (text), published (code) or regrowth (other pruning order)",
         choices=mlps.VARIANTS,
     )
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
     def __post_init__(self) -> None:
         mlps.check_sizes(self.data, self.width, [self.clusters])
@@ -57,11 +54,7 @@ def mlp_networks(parameters: MlpsParameters) -> list[NcutConfig]:
                 data,
                 regularizer,
                 seed,
-                variant=p.variant,
-                epochs=p.epochs,
-                prune_epochs=p.prune_epochs,
-                width=p.width,
-                batch_size=p.batch_size,
+                **p.given("variant", "epochs", "prune_epochs", "width", "batch_size"),
             ),
             stage,
             (p.clusters,),

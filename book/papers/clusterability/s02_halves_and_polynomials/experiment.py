@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from book.lab.parameters import parameter
+from book.lab.parameters import Run, parameter
 from book.lab.section import Section, Sweep
 from book.papers.ncut import dead_units, mixtures, mlps
 from book.papers.ncut.mlps import NcutConfig, condition
@@ -36,7 +36,7 @@ BASES = ("digits", "mnist", "fashion_mnist", "cifar10_grey")
 
 
 @dataclass(frozen=True)
-class TasksParameters:
+class TasksParameters(Run):
     """Parameters of ``clusterability/02_halves_and_polynomials``; the defaults are quick."""
 
     halves: list[str] = parameter(
@@ -66,9 +66,6 @@ class TasksParameters:
         750, "training points of the polynomials; 0 means all 60,000 (paper: not stated)",
         at_least=0,
     )  # fmt: skip
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
     def __post_init__(self) -> None:
         data = ["polynomials", *_halves(self), *mixtures.with_constituents(self.mixtures)]
@@ -120,10 +117,7 @@ def _networks(
                 name,
                 regularizer,
                 seed,
-                epochs=p.epochs,
-                prune_epochs=p.prune_epochs,
-                width=p.width,
-                batch_size=p.batch_size,
+                **p.given("epochs", "prune_epochs", "width", "batch_size"),
                 images=images,
             ),
             stage,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from book.lab.parameters import parameter
+from book.lab.parameters import Run, parameter
 from book.lab.section import Section, Sweep
 from book.papers.ncut import cnns, dead_units
 from book.papers.ncut.cnns import InitialConfig, NcutConfig
@@ -16,7 +16,7 @@ KINDS = ("same", "diff")
 
 
 @dataclass(frozen=True)
-class CnnsParameters:
+class CnnsParameters(Run):
     """Parameters of ``clusterability/03_cnns``; the defaults are quick."""
 
     data: list[str] = parameter(["digits"], "data sets: digits, mnist, fashion_mnist", choices=DATA)
@@ -48,9 +48,6 @@ class CnnsParameters:
     variant: str = parameter(
         "described", "VGGs as described (text) or published (code)", choices=cnns.VARIANTS
     )
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
     def __post_init__(self) -> None:
         if self.clusters > 3 * self.width:
@@ -138,11 +135,7 @@ def _small(p: CnnsParameters, data: str, regularizer: str, seed: int) -> list[Nc
         data,
         regularizer,
         seed,
-        epochs=p.epochs,
-        prune_epochs=p.prune_epochs,
-        width=p.width,
-        batch_size=p.batch_size,
-        precision=p.precision,
+        **p.given("epochs", "prune_epochs", "width", "batch_size", "precision"),
     )
     return cnns.readings(train, cluster_counts=(p.clusters,), shuffles=p.shuffles)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from book.lab import sweep
 from book.lab.experiment import Experiment
-from book.lab.parameters import parameter
+from book.lab.parameters import Run, parameter
 from book.lab.section import Section, Sweep
 from book.papers.ncut import cnns, mlps
 from book.papers.ncut.mlps import NcutConfig
@@ -68,7 +68,7 @@ class InitialConfig:
 
 
 @dataclass(frozen=True)
-class PromotingParameters:
+class PromotingParameters(Run):
     """Parameters of ``clusterability/05_promoting``; the defaults are quick."""
 
     data: list[str] = parameter(
@@ -100,9 +100,6 @@ class PromotingParameters:
     beta: float = parameter(0.6, "factor between tags (paper: MLP 0.6, CNN 0.8)")
     penalty: float = parameter(0.1, "weight of each eigenvalue (paper: 0.1)")
     variant: str = parameter("described", "described (text) or published (code)", choices=VARIANTS)
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
     def __post_init__(self) -> None:
         if not 0 < self.beta <= 1:
@@ -206,11 +203,7 @@ def tagged_networks(parameters: PromotingParameters, *, control: bool = False) -
             train = plain(
                 data,
                 seed,
-                architecture=p.architecture,
-                epochs=p.epochs,
-                prune_epochs=p.prune_epochs,
-                width=p.width,
-                batch_size=p.batch_size,
+                **p.given("architecture", "epochs", "prune_epochs", "width", "batch_size"),
             )
             if not control:
                 train = initialised(train, tags=p.tags, beta=p.beta, variant=p.variant)

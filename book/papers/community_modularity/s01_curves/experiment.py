@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from book.lab.parameters import parameter
+from book.lab.parameters import Run, parameter
 from book.lab.section import Section, Sweep
 from book.papers.community_modularity import curves
 from book.papers.community_modularity.curves import CurveConfig
@@ -36,7 +36,7 @@ QUICK = {"width": 8, "epochs": 12, "batch_size": 64, "learning_rate": 0.03, "pre
 
 
 @dataclass(frozen=True)
-class CurvesParameters:
+class CurvesParameters(Run):
     """Parameters of ``community_modularity/01_curves``; the defaults are quick."""
 
     data: list[str] = parameter(
@@ -80,9 +80,6 @@ class CurvesParameters:
         "images for these networks: imagenet50 or imagenet",
         choices=("imagenet50", "imagenet"),
     )
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
     def __post_init__(self) -> None:
         for data in self.data:
@@ -163,9 +160,7 @@ def pretrained_configs(parameters: CurvesParameters) -> list[PretrainedConfig]:
             weights,
             p.imagenet_data,
             samples=p.samples or SAMPLES["imagenet50"],
-            neighbours=p.neighbours,
-            repeats=p.repeats,
-            seed=p.seed,
+            **p.given("neighbours", "repeats", "seed"),
         )
         for network in p.imagenet_networks
     ]

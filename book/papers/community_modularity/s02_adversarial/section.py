@@ -13,7 +13,7 @@ from book.papers.community_modularity.s02_adversarial.experiment import (
     VARIANTS,
     AdversarialConfig,
 )
-from book.papers.community_modularity.settings import SCALES, training_run
+from book.papers.community_modularity.settings import TrainedParameters, training_run
 from modgraph_lib import attacks
 from modgraph_lib.models import cifar_networks
 
@@ -23,7 +23,7 @@ DATA = ("digits", "cifar10", "cifar100", "tiny_imagenet_50")
 
 
 @dataclass(frozen=True)
-class AdversarialParameters:
+class AdversarialParameters(TrainedParameters):
     """Parameters of ``community_modularity/02_adversarial``; the defaults are quick."""
 
     data: str = parameter("digits", "data set: digits, cifar10 (paper) or another", choices=DATA)
@@ -31,19 +31,8 @@ class AdversarialParameters:
     attack_names: list[str] = parameter(
         ["fgsm", "jsma", "one_pixel"], "attacks (paper: all six)", choices=ATTACKS
     )
-    seeds: int = parameter(1, "networks of each kind (paper: 1)", at_least=1)
-    scale: str = parameter(
-        "short", "recipe: short (one cycle) or paper (150 epochs)", choices=SCALES
-    )
-    width: int = parameter(8, "channels of the first stage; 0 is the paper's 64", at_least=0)
-    epochs: int = parameter(12, "epochs of training (paper: 150)", at_least=1)
-    batch_size: int = parameter(64, "images per optimiser step (paper: 256)", at_least=1)
-    precision: str = parameter(
-        "float32", "arithmetic of training: float32 or bfloat16", choices=attacks.PRECISIONS
-    )
     samples: int = parameter(100, "misled images in a graph (paper: 500)", at_least=FEWEST)
     attempts: int = parameter(0, "images attacked at most; 0 is no limit", at_least=0)
-    neighbours: int = parameter(3, "neighbours k of each image (paper: 3)", at_least=1)
     repeats: int = parameter(5, "draws of clean images to compare with (paper: 5)", at_least=1)
     cw_steps: int = parameter(60, "steps per search of CW (AdverTorch: 10000)", at_least=1)
     cw_searches: int = parameter(4, "searches of CW (AdverTorch: 9)", at_least=1)
@@ -51,9 +40,6 @@ class AdversarialParameters:
     population: int = parameter(30, "candidates of OnePixel (its source: 400)", at_least=5)
     generations: int = parameter(10, "generations of OnePixel (its source: 100)", at_least=1)
     variant: str = parameter("described", "described (text) or published (code)", choices=VARIANTS)
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
     def __post_init__(self) -> None:
         for name in self.networks:

@@ -101,35 +101,14 @@ def _watch(last: EpochConfig, device: str, root: str | None) -> list[dict]:
 
 
 @dataclass(frozen=True)
-class TrainingTimeParameters:
+class TrainingTimeParameters(settings.TrainedParameters):
     """Parameters of ``community_modularity/03_training``; the defaults are quick."""
 
-    data: str = parameter(
-        "digits",
-        "data set: digits, cifar10 (paper), cifar100 or tiny_imagenet_50",
-        choices=("digits", "cifar10", "cifar100", "tiny_imagenet_50"),
-    )
     networks: list[str] = parameter(
         ["resnet18", "vgg16"], "networks that are watched (paper: resnet18 and vgg16)"
     )
-    seeds: int = parameter(1, "networks of each kind (paper: 1)", at_least=1)
-    scale: str = parameter(
-        "short", "recipe: short (one cycle) or paper (150 epochs)", choices=settings.SCALES
-    )
-    width: int = parameter(8, "channels of the first stage; 0 is the paper's 64", at_least=0)
-    epochs: int = parameter(12, "epochs of the whole run (paper: 150)", at_least=1)
     watch: int = parameter(12, "epochs that are watched (paper: 30)", at_least=1)
-    batch_size: int = parameter(64, "images per optimiser step (paper: 256)", at_least=1)
-    precision: str = parameter(
-        "float32", "float32, or bfloat16 (faster where the processor has it)",
-        choices=("float32", "bfloat16"),
-    )  # fmt: skip
     samples: int = parameter(250, "test images in a graph (paper: 500)", at_least=20)
-    neighbours: int = parameter(3, "neighbours k of each image (paper: 3)", at_least=1)
-    repeats: int = parameter(3, "draws of test images (paper: 5)", at_least=1)
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
     def __post_init__(self) -> None:
         for network in self.networks:
@@ -144,12 +123,7 @@ def runs(parameters: TrainingTimeParameters) -> list[EpochConfig]:
             settings.training_run(
                 network,
                 p.seed + number,
-                data=p.data,
-                scale=p.scale,
-                width=p.width,
-                epochs=p.epochs,
-                batch_size=p.batch_size,
-                precision=p.precision,
+                **p.given("data", "scale", "width", "epochs", "batch_size", "precision"),
             ),
             min(p.watch, p.epochs),
             samples=p.samples,

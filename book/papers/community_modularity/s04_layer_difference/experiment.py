@@ -157,36 +157,15 @@ def rows(record: dict) -> list[dict]:
 
 
 @dataclass(frozen=True)
-class LayerDifferenceParameters:
+class LayerDifferenceParameters(settings.TrainedParameters):
     """Parameters of ``community_modularity/04_layer_difference``; the defaults are quick."""
 
-    data: str = parameter(
-        "digits",
-        "data set: digits, cifar10, cifar100 or tiny_imagenet_50",
-        choices=("digits", "cifar10", "cifar100", "tiny_imagenet_50"),
-    )
     network: str = parameter("resnet18", "a ResNet (the paper's cannot be recovered)")
-    seeds: int = parameter(1, "networks", at_least=1)
     parts: list[str] = parameter(
         ["units"], "inside blocks: units (up to batch norm, ReLU) or convolutions",
         choices=("units", "convolutions"),
     )  # fmt: skip
-    scale: str = parameter(
-        "short", "recipe: short (one cycle) or paper (150 epochs)", choices=settings.SCALES
-    )
-    width: int = parameter(8, "channels of the first stage; 0 is the paper's 64", at_least=0)
-    epochs: int = parameter(12, "epochs of training (paper: 150)", at_least=1)
-    batch_size: int = parameter(64, "images per optimiser step (paper: 256)", at_least=1)
-    precision: str = parameter(
-        "float32", "float32, or bfloat16 (faster where the processor has it)",
-        choices=("float32", "bfloat16"),
-    )  # fmt: skip
     samples: int = parameter(250, "test images compared (paper: 500)", at_least=20)
-    neighbours: int = parameter(3, "neighbours k of each image (paper: 3)", at_least=1)
-    repeats: int = parameter(3, "draws of test images (paper: 5)", at_least=1)
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
     def __post_init__(self) -> None:
         if cifar_networks.plan_of(self.network).family not in cifar_networks.RESNET_PLANS:
@@ -201,18 +180,11 @@ def networks(parameters: LayerDifferenceParameters) -> list[DifferenceConfig]:
             settings.training_run(
                 p.network,
                 p.seed + number,
-                data=p.data,
-                scale=p.scale,
-                width=p.width,
-                epochs=p.epochs,
-                batch_size=p.batch_size,
-                precision=p.precision,
+                **p.given("data", "scale", "width", "epochs", "batch_size", "precision"),
             ),
             stage,
             parts,
-            samples=p.samples,
-            neighbours=p.neighbours,
-            repeats=p.repeats,
+            **p.given("samples", "neighbours", "repeats"),
         )
         for number in range(p.seeds)
         for stage in ("trained", "untrained")

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from book.lab.parameters import parameter
+from book.lab.parameters import Run, parameter
 from book.lab.section import Section, Sweep
 from book.papers.community_modularity import settings, shapes
 from book.papers.community_modularity.curves import CurveConfig
@@ -24,7 +24,7 @@ QUICK_GUIDED = {**QUICK, "width": 4, "epochs": 6}
 
 
 @dataclass(frozen=True)
-class PruningParameters:
+class PruningParameters(Run):
     """Parameters of ``community_modularity/05_layer_pruning``; the defaults are quick."""
 
     data: str = parameter(
@@ -54,9 +54,6 @@ class PruningParameters:
     samples: int = parameter(200, "test images in a graph (paper: 500)", at_least=4)
     neighbours: int = parameter(3, "neighbours k of each image (paper: 3)", at_least=1)
     repeats: int = parameter(3, "draws of test images (paper: 5)", at_least=1)
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
     def __post_init__(self) -> None:
         if self.tune_rate <= 0:

@@ -14,7 +14,7 @@ from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
 from book.lab.section import Section, Sweep
 from book.papers.detecting_modularity import networks
-from book.papers.detecting_modularity.networks import ModulesConfig
+from book.papers.detecting_modularity.networks import MlpParameters, ModulesConfig
 from modgraph_lib import pictures, provenance, training
 from modgraph_lib.activations import pre_activations
 from modgraph_lib.lesions import Submodule, random_units
@@ -45,28 +45,14 @@ class HalvesConfig(ModulesConfig):
 
 
 @dataclass(frozen=True)
-class HalvesParameters:
+class HalvesParameters(MlpParameters):
     """Parameters of ``detecting_modularity/01_two_halves``; the defaults are quick."""
 
     data: str = parameter(
         "digits", "whose halves: digits or mnist (paper)", choices=("digits", "mnist")
     )
-    readings: list[str] = parameter(
-        ["described"],
-        "described (plain) or published (dropout, L2)",
-        choices=("described", "published"),
-    )
     seeds: int = parameter(2, "networks of each reading (paper: not said)", at_least=1)
-    clusters: int = parameter(16, "clusters of the whole graph (paper: 16)", at_least=2)
     controls: int = parameter(199, "random sets per sub-cluster (paper: 4)", at_least=1)
-    responses: int = parameter(5000, "training images for correlations (code: 5000)", at_least=3)
-    epochs: int = parameter(40, "epochs (paper: 20)", at_least=1)
-    width: int = parameter(64, "units in each of the four hidden layers (paper: 256)", at_least=4)
-    batch_size: int = parameter(32, "images per optimiser step (paper: 128)", at_least=1)
-    images: int = parameter(0, "training images; 0 means all", at_least=0)
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
 
 def configs(parameters: HalvesParameters) -> list[HalvesConfig]:
@@ -75,9 +61,7 @@ def configs(parameters: HalvesParameters) -> list[HalvesConfig]:
     return [
         HalvesConfig(
             train,
-            clusters=p.clusters,
-            responses=p.responses,
-            controls=p.controls,
+            **p.given("clusters", "responses", "controls"),
             kept_pictures=2 if train.seed == p.seed else -1,
         )
         for train in networks.chosen(p, "mlp", f"{p.data}_halves_diff")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from book.lab.experiment import Experiment
-from book.lab.parameters import parameter
+from book.lab.parameters import Run, parameter
 from book.lab.section import Section, Sweep
 from book.papers.detecting_modularity import networks
 from book.papers.detecting_modularity.networks import ModulesConfig
@@ -34,7 +34,7 @@ class NullConfig(ModulesConfig):
 
 
 @dataclass(frozen=True)
-class NullParameters:
+class NullParameters(Run):
     """Parameters of ``detecting_modularity/02_twenty_numbers``; the defaults are quick."""
 
     partitions: int = parameter(30, "random partitions of the network", at_least=1)
@@ -44,8 +44,6 @@ class NullParameters:
     width: int = parameter(64, "units in each of the four hidden layers", at_least=4)
     batch_size: int = parameter(32, "images per optimiser step", at_least=1)
     seed: int = parameter(0, "network seed", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
 
 def configs(parameters: NullParameters) -> list[NullConfig]:
@@ -60,9 +58,7 @@ def configs(parameters: NullParameters) -> list[NullConfig]:
         "digits",
         "published",
         p.seed,
-        epochs=p.epochs,
-        width=p.width,
-        batch_size=p.batch_size,
+        **p.given("epochs", "width", "batch_size"),
     )
     return [NullConfig(train, clusters=p.clusters, controls=p.controls, partitions=p.partitions)]
 

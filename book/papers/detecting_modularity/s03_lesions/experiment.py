@@ -21,7 +21,7 @@ from book.lab.parameters import parameter
 from book.lab.section import Section, Sweep
 from book.lab.tables import Table
 from book.papers.detecting_modularity import networks
-from book.papers.detecting_modularity.networks import ModulesConfig
+from book.papers.detecting_modularity.networks import MlpParameters, ModulesConfig
 from modgraph_lib import graphs, lesions, partitions, provenance, training
 from modgraph_lib.activations import pre_activations
 from modgraph_lib.partitions import Partition
@@ -48,31 +48,11 @@ class LesionsConfig(ModulesConfig):
 
 
 @dataclass(frozen=True)
-class LesionsParameters:
+class LesionsParameters(MlpParameters):
     """Parameters of ``detecting_modularity/03_lesions``; the defaults are quick."""
 
-    data: str = parameter(
-        "digits",
-        "data set: digits, mnist (paper) or fashion_mnist",
-        choices=("digits", "mnist", "fashion_mnist"),
-    )
-    readings: list[str] = parameter(
-        ["described", "published"],
-        "described (plain) or published (dropout, L2)",
-        choices=("described", "published"),
-    )
-    seeds: int = parameter(5, "networks of each reading (paper: 5)", at_least=1)
-    clusters: int = parameter(16, "clusters of the whole graph (paper: 16)", at_least=2)
-    controls: int = parameter(19, "random sets per sub-cluster (paper: 19)", at_least=1)
-    responses: int = parameter(5000, "training images for correlations (code: 5000)", at_least=3)
+    readings: list[str] = networks.readings("described", "published")
     test_images: int = parameter(0, "images a lesion is tested on; 0 means all", at_least=0)
-    epochs: int = parameter(40, "epochs (paper: 20)", at_least=1)
-    width: int = parameter(64, "units in each of the four hidden layers (paper: 256)", at_least=4)
-    batch_size: int = parameter(32, "images per optimiser step (paper: 128)", at_least=1)
-    images: int = parameter(0, "training images; 0 means all", at_least=0)
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
 
 def configs(parameters: LesionsParameters) -> list[LesionsConfig]:
@@ -81,10 +61,7 @@ def configs(parameters: LesionsParameters) -> list[LesionsConfig]:
     return [
         LesionsConfig(
             train,
-            clusters=p.clusters,
-            responses=p.responses,
-            controls=p.controls,
-            test_images=p.test_images,
+            **p.given("clusters", "responses", "controls", "test_images"),
         )
         for train in networks.chosen(p, "mlp", p.data)
     ]

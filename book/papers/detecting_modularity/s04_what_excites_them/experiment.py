@@ -13,7 +13,7 @@ from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
 from book.lab.section import Section, Sweep
 from book.papers.detecting_modularity import networks
-from book.papers.detecting_modularity.networks import ModulesConfig
+from book.papers.detecting_modularity.networks import MlpParameters, ModulesConfig
 from modgraph_lib import features, provenance, training
 from modgraph_lib.proxies import ProxyTest
 
@@ -54,35 +54,14 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class FeaturesParameters:
+class FeaturesParameters(MlpParameters):
     """Parameters of ``detecting_modularity/04_what_excites_them``; the defaults are quick."""
 
-    data: str = parameter(
-        "digits",
-        "data set: digits, mnist (paper) or fashion_mnist",
-        choices=("digits", "mnist", "fashion_mnist"),
-    )
-    readings: list[str] = parameter(
-        ["described"],
-        "described (plain) or published (dropout, L2)",
-        choices=("described", "published"),
-    )
     recipes: list[str] = parameter(
         ["described", "published"],
         "described (pixels) or published (Fourier)",
         choices=tuple(RECIPES),
     )
-    seeds: int = parameter(5, "networks of each reading (paper: 5)", at_least=1)
-    clusters: int = parameter(16, "clusters of the whole graph (paper: 16)", at_least=2)
-    controls: int = parameter(19, "random sets per sub-cluster (paper: 19)", at_least=1)
-    responses: int = parameter(5000, "training images for correlations (code: 5000)", at_least=3)
-    epochs: int = parameter(40, "epochs (paper: 20)", at_least=1)
-    width: int = parameter(64, "units in each of the four hidden layers (paper: 256)", at_least=4)
-    batch_size: int = parameter(32, "images per optimiser step (paper: 128)", at_least=1)
-    images: int = parameter(0, "training images; 0 means all", at_least=0)
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
 
 def configs(parameters: FeaturesParameters) -> list[FeaturesConfig]:
@@ -91,9 +70,7 @@ def configs(parameters: FeaturesParameters) -> list[FeaturesConfig]:
     return [
         FeaturesConfig(
             train,
-            clusters=p.clusters,
-            responses=p.responses,
-            controls=p.controls,
+            **p.given("clusters", "responses", "controls"),
             **of_recipe(recipe, p.data),
         )
         for train in networks.chosen(p, "mlp", p.data)

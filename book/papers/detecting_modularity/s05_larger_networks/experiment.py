@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from book.lab.parameters import parameter
+from book.lab.parameters import Run, parameter
 from book.lab.section import Section, Sweep
 from book.papers.detecting_modularity import networks, settings
 from book.papers.detecting_modularity.s03_lesions import experiment as lesion
@@ -14,7 +14,7 @@ __all__ = ["LargerParameters", "configs"]
 
 
 @dataclass(frozen=True)
-class LargerParameters:
+class LargerParameters(Run):
     """Parameters of ``detecting_modularity/05_larger_networks``; the defaults are quick."""
 
     architecture: str = parameter(
@@ -27,11 +27,7 @@ class LargerParameters:
         "data set: digits, mnist (paper), fashion_mnist or cifar10 (paper, VGG)",
         choices=("digits", "mnist", "fashion_mnist", "cifar10"),
     )
-    readings: list[str] = parameter(
-        ["described"],
-        "described (plain) or published (dropout, L2)",
-        choices=("described", "published"),
-    )
+    readings: list[str] = networks.readings("described")
     seeds: int = parameter(1, "networks of each reading (paper: 5)", at_least=1)
     clusters: list[int] = parameter(
         [8, 12], "clusters of the whole graph (paper: 16; VGG also 8 and 12)", at_least=2
@@ -44,9 +40,6 @@ class LargerParameters:
     width: int = parameter(16, "channels of the first convolution (paper: 64)", at_least=4)
     batch_size: int = parameter(32, "images per step; 0: the paper's (64; VGG 128)", at_least=0)
     images: int = parameter(0, "training images; 0 means all", at_least=0)
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
     def __post_init__(self) -> None:
         if self.architecture == "vgg" and self.data != "cifar10":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from book.lab.parameters import parameter
+from book.lab.parameters import Run, parameter
 from book.lab.section import Section, Sweep
 from book.papers.ncut import mlps
 from book.papers.ncut.mlps import InitialConfig, NcutConfig, condition
@@ -17,7 +17,7 @@ REGULARIZERS = ("none", "dropout")
 
 
 @dataclass(frozen=True)
-class ClusterabilityParameters:
+class ClusterabilityParameters(Run):
     """Parameters of ``surprisingly_modular/01_clusterability``; the defaults are quick."""
 
     data: list[str] = parameter(
@@ -42,9 +42,6 @@ class ClusterabilityParameters:
         "described (text), published (code) or regrowth (other pruning order)",
         choices=mlps.VARIANTS,
     )
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
     def __post_init__(self) -> None:
         mlps.check_sizes(self.data, self.width, self.cluster_counts)
@@ -66,11 +63,7 @@ def clusterability(parameters: ClusterabilityParameters) -> list[NcutConfig]:
                     data,
                     regularizer,
                     seed,
-                    variant=p.variant,
-                    epochs=p.epochs,
-                    prune_epochs=p.prune_epochs,
-                    width=p.width,
-                    batch_size=p.batch_size,
+                    **p.given("variant", "epochs", "prune_epochs", "width", "batch_size"),
                 )
                 configs += network_configs(train, p.cluster_counts, p.shuffles)
     return configs

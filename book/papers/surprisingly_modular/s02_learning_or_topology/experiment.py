@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from book.lab.parameters import parameter
+from book.lab.parameters import Run, parameter
 from book.lab.section import Section, Sweep
 from book.papers.ncut import mlps, settings
 from book.papers.ncut.mlps import NcutConfig, condition
@@ -38,7 +38,7 @@ SHARED = (2, 4, 7, 10)
 
 
 @dataclass(frozen=True)
-class LearningOrTopologyParameters:
+class LearningOrTopologyParameters(Run):
     """Parameters of ``surprisingly_modular/02_learning_or_topology``; the defaults are quick."""
 
     noises: list[str] = parameter(
@@ -72,9 +72,6 @@ class LearningOrTopologyParameters:
     )
     width: int = parameter(64, "units in each of the four hidden layers (paper: 256)", at_least=2)
     batch_size: int = parameter(64, "images per optimiser step (paper: 128)", at_least=1)
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
     def __post_init__(self) -> None:
         data = [*self.data, *(NOISE_DATA[noise] for noise in self.noises)]
@@ -102,9 +99,7 @@ def noise_networks(parameters: LearningOrTopologyParameters) -> list[NcutConfig]
                 seed,
                 share=p.noise_share,
                 epochs=p.kilo_epochs if noise == "kilo_epoch" else p.epochs,
-                prune_epochs=p.prune_epochs,
-                width=p.width,
-                batch_size=p.batch_size,
+                **p.given("prune_epochs", "width", "batch_size"),
             ),
             p.cluster_counts,
             p.shuffles,
@@ -166,10 +161,7 @@ def topology_networks(parameters: LearningOrTopologyParameters) -> list[NcutConf
                 data,
                 regularizer,
                 seed,
-                epochs=p.epochs,
-                prune_epochs=p.prune_epochs,
-                width=p.width,
-                batch_size=p.batch_size,
+                **p.given("epochs", "prune_epochs", "width", "batch_size"),
             ),
             p.cluster_counts,
             p.shuffles,

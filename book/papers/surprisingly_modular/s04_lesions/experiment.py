@@ -13,7 +13,7 @@ import numpy as np
 
 from book.lab import compare, sweep
 from book.lab.experiment import Experiment
-from book.lab.parameters import parameter
+from book.lab.parameters import Run, parameter
 from book.lab.section import Section, Sweep
 from book.lab.tables import Table
 from book.papers.ncut import mlps
@@ -69,7 +69,7 @@ class LesionConfig:
 
 
 @dataclass(frozen=True)
-class LesionParameters:
+class LesionParameters(Run):
     """Parameters of ``surprisingly_modular/04_lesions``; the defaults are quick."""
 
     data: str = parameter(
@@ -93,9 +93,6 @@ class LesionParameters:
     prune_epochs: int = parameter(20, "epochs with pruning (paper: 20)", at_least=1)
     width: int = parameter(64, "units in each of the four hidden layers (paper: 256)", at_least=2)
     batch_size: int = parameter(32, "images per optimiser step (paper: 128)", at_least=1)
-    seed: int = parameter(0, "first network seed; later ones count up", at_least=0)
-    device: str = parameter("auto", "auto, cpu, cuda or mps")
-    workers: int = parameter(0, "parallel processes; 0 means one per core", at_least=0)
 
     def __post_init__(self) -> None:
         mlps.check_sizes([self.data], self.width, [self.clusters])
@@ -110,16 +107,11 @@ def configs(parameters: LesionParameters, *, kinds: Sequence[str] = ()) -> list[
                 p.data,
                 "dropout",
                 seed,
-                epochs=p.epochs,
-                prune_epochs=p.prune_epochs,
-                width=p.width,
-                batch_size=p.batch_size,
+                **p.given("epochs", "prune_epochs", "width", "batch_size"),
             ),
             k=p.clusters,
             kind=kind,
-            single_controls=p.single_controls,
-            double_controls=p.double_controls,
-            pairs=p.pairs,
+            **p.given("single_controls", "double_controls", "pairs"),
         )
         for kind, seed in product(kinds or (p.kind,), range(p.seed, p.seed + p.seeds))
     ]

@@ -10,7 +10,7 @@ from torch import nn
 
 from modgraph_lib import _checks, hooks
 from modgraph_lib.device import pick_device
-from modgraph_lib.pixels import scaled
+from modgraph_lib.pixels import fewer, scaled
 
 __all__ = ["REDUCTIONS", "hidden_layers", "pre_activations"]
 
@@ -88,11 +88,12 @@ def pre_activations(
 
     where = torch.device(pick_device(device))
     home = next((p.device for p in model.parameters()), where)
-    batches = range(0, len(images), BATCH)
+    batch = fewer(BATCH, images.shape[1:])
+    batches = range(0, len(images), batch)
     try:
         with hooks.evaluating(model.to(where)), torch.no_grad(), hooks.listening(modules, heard):
             for first in batches:
-                model(scaled(images[first : first + BATCH].to(where)))
+                model(scaled(images[first : first + batch].to(where)))
     finally:
         model.to(home)
     for name, found in parts.items():

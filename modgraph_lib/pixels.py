@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 
-__all__ = ["channels_last", "scaled", "with_channels"]
+__all__ = ["channels_last", "fewer", "scaled", "with_channels"]
 
 
 def scaled(images: torch.Tensor) -> torch.Tensor:
@@ -29,6 +32,15 @@ def channels_last(images: torch.Tensor) -> torch.Tensor:
     return images.contiguous(memory_format=torch.channels_last).as_strided(
         images.shape, (channels * height * width, 1, channels * width, channels)
     )
+
+
+def fewer(count: int, shape: Sequence[int]) -> int:
+    """How many images (..., H, W) take the memory of ``count`` of 32x32; never more than that.
+
+    >>> pixels.fewer(500, (3, 224, 224)), pixels.fewer(500, (28, 28))
+    (10, 500)
+    """
+    return max(1, count * 1024 // max(1024, math.prod(shape[-2:])))
 
 
 def with_channels(images: torch.Tensor) -> torch.Tensor:

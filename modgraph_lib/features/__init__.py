@@ -24,6 +24,7 @@ from modgraph_lib import _checks, hooks, lesions
 from modgraph_lib.device import pick_device
 from modgraph_lib.features.parametrisation import PARAMETRISATIONS, parametrised
 from modgraph_lib.lesions import Submodule
+from modgraph_lib.pixels import fewer
 
 __all__ = ["OBJECTIVES", "Coherence", "Visualisations", "coherence", "visualize"]
 
@@ -68,6 +69,7 @@ def visualize(
     objective: str = "l1",
     jitter: float = 0.0,
     scale: float = 0.0,
+    rotation: float = 0.0,
     seed: int,
     starts: Sequence[Sequence[int]] | None = None,
     batch: int = BATCH,
@@ -87,12 +89,13 @@ def visualize(
             sigmoid; three channels are decorrelated.
         objective: "l1", the sum of absolute responses, or "spatial_mean", the sum over units of
             the absolute mean of a map (the code). For linear layers they are the same.
-        jitter, scale: at each step all images are shifted by up to so many pixels, and enlarged or
-            shrunk by up to this share. Scores are taken without.
+        jitter, scale, rotation: at each step all images are shifted by up to so many pixels,
+            enlarged or shrunk by up to this share, turned by up to so many degrees. Scores are
+            taken without.
         seed: of the shifts, and of the starting images where ``starts`` does not say.
         starts: a seed for each group. Groups of equal seeds start from the same image, which
             takes noise out of a comparison.
-        batch: images at a time.
+        batch: images of up to 32x32 at a time; of larger ones fewer.
         device: "auto" is cuda, then mps, then cpu.
 
     Raises:
@@ -123,6 +126,7 @@ def visualize(
     try:
         with _frozen(model.to(where)):
             _check_image(model, shape, where)
+            batch = fewer(batch, shape)
             for first in range(0, len(masks), batch):
                 some = slice(first, first + batch)
                 mask = torch.from_numpy(masks[some]).to(where)
@@ -135,7 +139,8 @@ def visualize(
                 for step in range(steps):
                     adam.zero_grad()
                     with torch.enable_grad():
-                        x = _moved(image(), jitter, scale, np.random.default_rng([seed, 1, step]))
+                        rng = np.random.default_rng([seed, 1, step])
+                        x = _moved(image(), jitter, scale, rotation, rng)
                         (-score(x).sum()).backward()
                     adam.step()
                 with torch.no_grad():
@@ -258,17 +263,19 @@ def _frozen(model: nn.Module) -> Iterator[None]:
 
 
 def _moved(
-    images: torch.Tensor, jitter: float, scale: float, rng: np.random.Generator
+    images: torch.Tensor, jitter: float, scale: float, rotation: float, rng: np.random.Generator
 ) -> torch.Tensor:
-    """All images shifted and scaled alike; what moves in from outside is grey."""
-    if not jitter and not scale:
+    """All images shifted, scaled and turned alike; what moves in from outside is grey."""
+    if not jitter and not scale and not rotation:
         return images
     height, width = images.shape[2:]
     dx, dy, zoom = rng.uniform(-1, 1, 3)
     zoom = 1 / (1 + scale * zoom)
+    turn = np.deg2rad(rotation * rng.uniform(-1, 1)) if rotation else 0.0
+    across, along = zoom * np.cos(turn), zoom * np.sin(turn)
     rows = [
-        [zoom, 0, 2 * jitter * dx / width],
-        [0, zoom, 2 * jitter * dy / height],
+        [across, -along * height / width, 2 * jitter * dx / width],
+        [along * width / height, across, 2 * jitter * dy / height],
     ]
     theta = torch.tensor(rows, dtype=images.dtype, device=images.device).expand(len(images), 2, 3)
     grid = functional.affine_grid(theta, list(images.shape), align_corners=False)

@@ -20,7 +20,7 @@ from modgraph_lib.lesions._activation import Calls, axis_of, path_of, path_out
 from modgraph_lib.lesions._branches import ON_ACCELERATORS, Site, row_numbers
 from modgraph_lib.lesions._passes import passes
 from modgraph_lib.lesions._whole import KERNELS, decided, evaluating, sites
-from modgraph_lib.pixels import scaled
+from modgraph_lib.pixels import fewer, scaled
 
 __all__ = ["KINDS", "Images", "LesionAccuracies", "lesion_accuracies"]
 
@@ -133,7 +133,8 @@ def lesion_accuracies(
             widths = _units(model, wanted, probe[:1], masks, kind)
             checked = _checked_masks(masks, widths, where)
             runner = passes(model, wanted, probe)
-            rows = batch_rows or ROWS_AT_ONCE.get(where.type, ON_ACCELERATORS)
+            usual = ROWS_AT_ONCE.get(where.type, ON_ACCELERATORS)
+            rows = batch_rows or fewer(usual, images.shape[1:])
             return _count(runner, checked, images, target, rows, where)
     finally:
         model.to(home)

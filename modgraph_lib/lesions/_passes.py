@@ -24,6 +24,7 @@ from torch import fx, nn
 from modgraph_lib.lesions._branches import ON_ACCELERATORS, Branches, Changed, Masks, Room, Site
 from modgraph_lib.lesions._steps import Tracer, end_of, is_elementwise, is_relu_of_kernel
 from modgraph_lib.lesions._whole import Hooked, decided
+from modgraph_lib.pixels import fewer
 
 __all__ = ["Traced", "passes"]
 
@@ -181,7 +182,8 @@ class Traced:
         A few branches at a time, so that what is written and read stays in the processor's cache.
         """
         images = len(block.images)
-        rows = ROWS_TO_THE_END.get(block.images.device.type, ON_ACCELERATORS)
+        usual = ROWS_TO_THE_END.get(block.images.device.type, ON_ACCELERATORS)
+        rows = fewer(usual, block.images.shape[1:])
         several = max(1, rows // images)
         found = []
         for first in range(0, branches.count, several):

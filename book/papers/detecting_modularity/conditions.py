@@ -17,6 +17,7 @@ from book.papers.detecting_modularity.s04_what_excites_them.experiment import (
     RECIPES,
     FeaturesConfig,
 )
+from book.papers.detecting_modularity.s05_larger_networks import pretrained
 from modgraph_lib import proxies
 from modgraph_lib.proxies import Combined, ProxyTest
 
@@ -66,9 +67,12 @@ def cell(
     Raises:
         ValueError: the table lacks columns.
     """
-    experiment = EXPERIMENTS[proxy]
+    experiment, imagenet = EXPERIMENTS[proxy], architecture in pretrained.NETWORKS
+    if imagenet:
+        features = experiment is excitement.EXPERIMENT
+        experiment = pretrained.FEATURES if features else pretrained.LESIONS
     table = experiment.among(results)
-    if architecture not in settings.ARCHITECTURES or table.empty:
+    if table.empty:
         return table.iloc[:0].set_index("seed")
     keep = (
         (table["architecture"] == architecture)
@@ -82,6 +86,9 @@ def cell(
     )
 
     def asked(row):
+        if imagenet:
+            network = pretrained.Pretrained(architecture)
+            return pretrained.asked(network, proxy, clusters=clusters)
         train = networks.condition(architecture, data, reading, row.seed)
         if experiment is excitement.EXPERIMENT:
             return FeaturesConfig(train, clusters=clusters, **RECIPES[recipe])

@@ -170,11 +170,14 @@ def prepared(
 
 
 def partitions_of(
-    config: ModulesConfig, model: nn.Module, images: torch.Tensor
+    config: ModulesConfig, model: nn.Module, images: torch.Tensor, device: str = "cpu"
 ) -> Iterator[Partition]:
     """The five partitions of ``settings.PARTITIONS``, from two graphs."""
     shape = tuple(images.shape[1:])
-    options: dict[str, dict[str, Any]] = {"weights": {"floor": config.floor}, "activations": {}}
+    options: dict[str, dict[str, Any]] = {
+        "weights": {"floor": config.floor},
+        "activations": {"device": device},
+    }
     if config.train.architecture != "mlp":
         options["weights"]["example"] = shape
     made: dict[str, graphs.LayeredGraph] = {}
@@ -252,8 +255,10 @@ def labels_of(kept: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def words(record: Mapping[str, Any]) -> dict[str, Any]:
-    """How a record's network was trained, in a word, and its width."""
+    """How a record's network was trained, in a word, and its width; 0 for what others trained."""
     train = record["config"]["train"]
+    if "widths" not in train:
+        return {"reading": "described", "width": 0}
     return {"reading": reading_of(train), "width": train["widths"][0]}
 
 

@@ -40,6 +40,10 @@ ARCHITECTURES = {
     # Batch norm follows its ReLU: only without outgoing weights is a channel silent.
     "vgg": Setting(64, 200, 128, dropout=0.5, plain=False, channels=66, kind="outgoing"),
 }
+# ImageNet networks, one of each: text (9 random sets) and code (how many images; outgoing weights,
+# which in a residual network, where a sum may read a unit, is its activation).
+IMAGENET_CONTROLS, IMAGENET_TEST_IMAGES, IMAGENET_RESPONSES = 9, 8_000, 2_000
+IMAGENET_KIND = "activations"
 # (edges, scope, variant): the text's four, and what the code does for the last of them.
 PARTITIONS = (
     ("weights", "global", "described"),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
@@ -87,6 +88,24 @@ def _measure(
     """Lesions of all partitions' sub-clusters, or of the ``first`` of one partition alone."""
     _, model, found = networks.prepared(config, root)
     images, labels = networks.test_set(config, config.test_images, root)
+    kept = lesioned(config, model, found, images, labels, device=device, first=first)
+    # A channel's map has been made one number without sign.
+    if config.train.architecture == "mlp" and first is None:
+        kept["after_relu"] = _after_relu(config, model, networks.responses(config, root))
+    return kept
+
+
+def lesioned(
+    config: LesionsConfig,
+    model: nn.Module,
+    found: Sequence[Partition],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    device: str,
+    first: int | None = None,
+) -> dict[str, Any]:
+    """What a record keeps of the lesions of partitions' sub-clusters; ``first`` as above."""
     intact = whole(model, found[0], images, labels, config.kind, device)
     kept: dict[str, Any] = {
         "classes": intact.images.tolist(),
@@ -110,9 +129,6 @@ def _measure(
             )
             row |= losses(singles, intact)
         kept["partitions"].append(row)
-    # A channel's map has been made one number without sign.
-    if config.train.architecture == "mlp" and first is None:
-        kept["after_relu"] = _after_relu(config, model, networks.responses(config, root))
     return kept
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
@@ -15,6 +16,7 @@ from book.lab.section import Section, Sweep
 from book.papers.detecting_modularity import networks
 from book.papers.detecting_modularity.networks import MlpParameters, ModulesConfig
 from modgraph_lib import features, provenance, training
+from modgraph_lib.partitions import Partition
 from modgraph_lib.proxies import ProxyTest
 
 __all__ = ["PROXIES", "RECIPES", "FeaturesConfig", "FeaturesParameters", "configs", "run", "table"]
@@ -79,9 +81,9 @@ def configs(parameters: FeaturesParameters) -> list[FeaturesConfig]:
 
 
 def of_recipe(recipe: str, data: str) -> dict[str, Any]:
-    """Options of a recipe; digits of 8 pixels are shifted by less."""
-    given = RECIPES[recipe]
-    return {"jitter": 0.5, **given} if data.startswith("digits") else given
+    """Options of a recipe; digits of 8 pixels are shifted by less, ImageNet's images by more."""
+    shift = {"digits": {"jitter": 0.5}, "imagenet": {"jitter": 8.0}}
+    return {**shift.get(data.split("_")[0], {}), **RECIPES[recipe]}
 
 
 def recipe_of(config: dict[str, Any]) -> str:
@@ -116,6 +118,18 @@ def measure(config: FeaturesConfig, *, device: str = "cpu", root: str | None = N
 def _measure(config: FeaturesConfig, device: str, root: str | None) -> dict[str, Any]:
     _, model, found = networks.prepared(config, root)
     shape = tuple(networks.responses(config, root).shape[1:])
+    return visualised(config, model, found, shape if len(shape) == 3 else (1, *shape), device)
+
+
+def visualised(
+    config: FeaturesConfig,
+    model: nn.Module,
+    found: Sequence[Partition],
+    shape: tuple[int, int, int],
+    device: str,
+    **options: Any,
+) -> dict[str, Any]:
+    """What a record keeps of the visualisations of partitions' sub-clusters."""
     kept = []
     for place, partition in enumerate(found):
         parts, reason = networks.usable(partition)
@@ -124,7 +138,7 @@ def _measure(config: FeaturesConfig, device: str, root: str | None) -> dict[str,
             seen = features.coherence(
                 model,
                 parts,
-                image_shape=shape if len(shape) == 3 else (1, *shape),
+                image_shape=shape,
                 controls=config.controls,
                 same_start=config.same_start,
                 seed=100 * config.seed + place,
@@ -134,6 +148,7 @@ def _measure(config: FeaturesConfig, device: str, root: str | None) -> dict[str,
                 jitter=config.jitter,
                 scale=config.scale,
                 device=device,
+                **options,
             )
             row["score"] = [_short([one.score, *one.random_scores]) for one in seen]
             row["entropy"] = [_short([one.entropy, *one.random_entropies]) for one in seen]

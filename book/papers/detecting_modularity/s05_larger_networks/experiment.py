@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from dataclasses import dataclass
 
 from book.lab.parameters import Run, parameter
@@ -9,6 +11,8 @@ from book.lab.section import Section, Sweep
 from book.papers.detecting_modularity import networks, settings
 from book.papers.detecting_modularity.s03_lesions import experiment as lesion
 from book.papers.detecting_modularity.s04_what_excites_them import experiment as feature
+from book.papers.detecting_modularity.s05_larger_networks import pretrained
+from book.papers.ncut.imagenet_weights import IMAGENET, RANDOM
 
 __all__ = ["LargerParameters", "configs"]
 
@@ -41,6 +45,14 @@ class LargerParameters(Run):
     batch_size: int = parameter(32, "images per step; 0: the paper's (64; VGG 128)", at_least=0)
     images: int = parameter(0, "training images; 0 means all", at_least=0)
 
+    imagenet_networks: list[str] = parameter(
+        [], "and torchvision's: vgg16, vgg19, resnet18", choices=tuple(pretrained.NETWORKS),
+        may_be_empty=True,
+    )  # fmt: skip
+    imagenet_weights: str = parameter(
+        "random", "random, torchvision (downloads), or a folder of weights"
+    )
+
     def __post_init__(self) -> None:
         if self.architecture == "vgg" and self.data != "cifar10":
             raise ValueError(f"the VGG wants images of 32 pixels: data=cifar10, not {self.data}")
@@ -68,10 +80,27 @@ def configs(
     return lesions, features
 
 
+def of_imagenet(parameters: LargerParameters) -> list:
+    """Lesions and visualisations of torchvision's networks; none unless some are named."""
+    p = parameters
+    weights = RANDOM if p.imagenet_weights == RANDOM else IMAGENET
+    wanted = itertools.product(p.imagenet_networks, p.clusters, ("drop", "score"))
+    return [
+        pretrained.asked(pretrained.Pretrained(name, weights), proxy, clusters=k)
+        for name, k, proxy in wanted
+        if proxy in pretrained.NETWORKS[name]
+    ]
+
+
 def sweeps(parameters: LargerParameters) -> list[Sweep]:
     """What the section runs."""
     lesions, features = configs(parameters)
-    return [Sweep(lesion.run, lesions), Sweep(feature.run, features)]
+    given = functools.partial(pretrained.run, weights=parameters.imagenet_weights)
+    return [
+        Sweep(lesion.run, lesions),
+        Sweep(feature.run, features),
+        Sweep(given, of_imagenet(parameters)),
+    ]
 
 
 SECTION = Section("detecting_modularity/05_larger_networks", LargerParameters, sweeps)

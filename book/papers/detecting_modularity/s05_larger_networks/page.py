@@ -14,6 +14,7 @@ from book.lab.printed import paper_table
 from book.papers.detecting_modularity import settings
 from book.papers.detecting_modularity.conditions import COLUMNS, PARTITIONINGS, printed
 from book.papers.detecting_modularity.page import PROXIES
+from book.papers.detecting_modularity.s05_larger_networks import pretrained
 from modgraph_lib import proxies
 
 __all__ = ["answer", "by_k", "evidence", "not_run", "printed_matrix", "printed_over_k"]
@@ -22,13 +23,14 @@ __all__ = ["answer", "by_k", "evidence", "not_run", "printed_matrix", "printed_o
 NEEDS = {
     "small_cnn": ("small CNN, MNIST", "5 networks, about 6 hours on one core", "the command below"),
     "vgg": ("VGG, CIFAR-10", "5 networks, 3 hours on an H100 (weeks on two cores)", "a GPU"),
-    "imagenet": ("VGG-16, VGG-19, ResNet18", "hours", "ImageNet weights and images"),
+    "imagenet": ("VGG-16, VGG-19, ResNet18", "hours on a GPU", "ImageNet weights and images"),
 }
 
 
 def evidence() -> pd.DataFrame:
-    """Rows of small CNNs and VGGs of the paper's size."""
-    found = [ledger.load_results()[name] for name in ("dm_lesions", "dm_features")]
+    """Rows of the paper's larger networks at its size."""
+    names = ("dm_lesions", "dm_features", "dm_imagenet_lesions", "dm_imagenet_features")
+    found = [ledger.load_results()[name] for name in names]
     return pd.concat([rows[rows["architecture"] != "mlp"] for rows in found])
 
 
@@ -111,6 +113,7 @@ def by_k(*tables: pd.DataFrame) -> pd.DataFrame:
 def not_run() -> Styler:
     """What is not run, what it would take, and what is missing."""
     seeds = evidence().groupby("architecture")["seed"].nunique()
+    seeds["imagenet"] = settings.NETWORKS * set(pretrained.NETWORKS).issubset(seeds.index)
     missing = [need for name, need in NEEDS.items() if seeds.get(name, 0) < settings.NETWORKS]
     rows = pd.DataFrame(missing, columns=["networks", "cost", "needs"])
     styled = rows.style.set_uuid("dm05-needs").hide(axis="index")

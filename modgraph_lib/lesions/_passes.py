@@ -22,7 +22,7 @@ import torch
 from torch import fx, nn
 
 from modgraph_lib.lesions._branches import ON_ACCELERATORS, Branches, Changed, Masks, Room, Site
-from modgraph_lib.lesions._steps import Tracer, end_of, is_elementwise, is_relu_of_kernel
+from modgraph_lib.lesions._steps import Tracer, end_of, is_elementwise, is_relu_of_kernel, pooled
 from modgraph_lib.lesions._whole import Hooked, decided
 from modgraph_lib.pixels import fewer
 
@@ -283,7 +283,10 @@ class Traced:
         kwargs = fx.node.map_arg(node.kwargs, value)
         match node.op:
             case "call_module":
-                return self.modules[target](*args, **kwargs)
+                module = self.modules[target]
+                if type(module) is nn.MaxPool2d and len(args) == 1:
+                    return pooled(module, value(node.all_input_nodes[0]))
+                return module(*args, **kwargs)
             case "call_function":
                 return target(*args, **kwargs)
             case "call_method":

@@ -14,6 +14,7 @@ from modgraph_lib import lesions, models
 from modgraph_lib.lesions import _accuracies as _lesion_accuracies
 from modgraph_lib.lesions import _passes as _lesion_passes
 from modgraph_lib.lesions._passes import Traced, passes
+from modgraph_lib.lesions._steps import pooled
 from modgraph_lib.lesions._whole import Hooked, sites
 
 
@@ -333,3 +334,22 @@ def test_bad_models_and_labels(noise):
     model[1].weight.data[0, 0] = torch.nan
     with pytest.raises(ValueError, match="NaN"):
         lesions.lesion_accuracies(model, masks, images, labels, device="cpu")
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (1, 2, 9, 7), (3, 1, 5, 6)])
+@pytest.mark.parametrize("options", [
+    (2,), (2, 2), (3, 2), (3, 1), ((2, 3), (1, 2)), (2, 2, 1), (3, 2, 1, 1, False, True),
+    (2, 1, 0, 2),
+])  # fmt: skip
+def test_quick_pooling_is_torchs_to_the_bit(shape, options):
+    module = nn.MaxPool2d(*options)
+    maps = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    maps[0, 0, 2, 2] = float("nan")
+    for laid in (maps, maps.contiguous(memory_format=torch.channels_last)):
+        assert torch.equal(pooled(module, laid).nan_to_num(9), module(laid).nan_to_num(9))
+    seen = []
+    module.register_forward_hook(lambda *_: seen.append(1))
+    pooled(module, maps)
+    assert seen == [1]
+    with pytest.raises(RuntimeError):
+        pooled(nn.MaxPool2d(20), maps)

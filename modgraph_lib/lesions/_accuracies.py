@@ -17,10 +17,10 @@ from modgraph_lib import _checks
 from modgraph_lib.device import pick_device, single_thread
 from modgraph_lib.hooks import listening
 from modgraph_lib.lesions._activation import Calls, axis_of, path_of, path_out
-from modgraph_lib.lesions._branches import ON_ACCELERATORS, Site, row_numbers
+from modgraph_lib.lesions._branches import ON_ACCELERATORS, Site, at_once, row_numbers
 from modgraph_lib.lesions._passes import passes
 from modgraph_lib.lesions._whole import KERNELS, decided, evaluating, sites
-from modgraph_lib.pixels import fewer, scaled
+from modgraph_lib.pixels import scaled
 
 __all__ = ["KINDS", "Images", "LesionAccuracies", "lesion_accuracies"]
 
@@ -130,11 +130,11 @@ def lesion_accuracies(
         with torch.no_grad(), evaluating(model.to(where)):
             wanted = sites(model, list(masks), kind)
             probe = _inputs(images[:2], where)
-            widths = _units(model, wanted, probe[:1], masks, kind)
+            widths, numbers = _units(model, wanted, probe[:1], masks, kind)
             checked = _checked_masks(masks, widths, where)
             runner = passes(model, wanted, probe)
             usual = ROWS_AT_ONCE.get(where.type, ON_ACCELERATORS)
-            rows = batch_rows or fewer(usual, images.shape[1:])
+            rows = batch_rows or at_once(usual, numbers)
             return _count(runner, checked, images, target, rows, where)
     finally:
         model.to(home)
@@ -224,10 +224,11 @@ def _similar_together(masks: list[torch.Tensor]) -> list[torch.Tensor]:
 
 def _units(
     model: nn.Module, wanted: Mapping[str, Site], probe: torch.Tensor, masks: Mapping, kind: str
-) -> dict[str, int]:
-    """Units of each layer, from one image; every layer must run exactly once.
+) -> tuple[dict[str, int], int]:
+    """Units of each layer, from one image, and numbers in the largest of them and the image.
 
-    Tells each site, too, on which axis its units are and how far off its activation is.
+    Every layer must run exactly once. Tells each site, too, on which axis its units are and how far
+    off its activation is.
     """
     found: dict[str, int] = {}
     outputs: dict[str, tuple[torch.Tensor, int]] = {}
@@ -253,7 +254,7 @@ def _units(
             wanted[name].path = way(calls.made, *outputs[name], model)
     if silent := [name for name in wanted if name not in found]:
         raise ValueError(f"the model never ran layer(s) {', '.join(map(repr, silent))}")
-    return found
+    return found, max([probe.numel(), *(output.numel() for output, _ in outputs.values())])
 
 
 def _checked_masks(

@@ -21,10 +21,17 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from modgraph_lib.lesions._branches import ON_ACCELERATORS, Branches, Changed, Masks, Room, Site
+from modgraph_lib.lesions._branches import (
+    ON_ACCELERATORS,
+    Branches,
+    Changed,
+    Masks,
+    Room,
+    Site,
+    at_once,
+)  # fmt: skip
 from modgraph_lib.lesions._steps import Tracer, end_of, is_elementwise, is_relu_of_kernel, pooled
 from modgraph_lib.lesions._whole import Hooked, decided
-from modgraph_lib.pixels import fewer
 
 __all__ = ["Traced", "passes"]
 
@@ -183,8 +190,9 @@ class Traced:
         """
         images = len(block.images)
         usual = ROWS_TO_THE_END.get(block.images.device.type, ON_ACCELERATORS)
-        rows = fewer(usual, block.images.shape[1:])
-        several = max(1, rows // images)
+        begun = [v.base if isinstance(v, Changed) else v for v, _ in values.values()]
+        numbers = max((v[0].numel() for v in begun if isinstance(v, torch.Tensor)), default=1)
+        several = max(1, at_once(usual, numbers) // images)
         found = []
         for first in range(0, branches.count, several):
             last = min(first + several, branches.count)
@@ -228,6 +236,9 @@ class Traced:
                 fill = self._run(node, lambda _: found.fill, block.images)
                 return found.mapped(self._of_parents(node, found, block), fill)
             module = self.modules.get(node.target) if node.op == "call_module" else None
+            if type(module) is nn.MaxPool2d and found.base.ndim == 4 and not module.return_indices:
+                # A map that is one number everywhere is that number when it is pooled.
+                return found.mapped(self._of_parents(node, found, block), found.fill)
             if found.narrows(module):
                 whole = self._of_parents(node, found, block)
                 return found.through(module, whole, self._room(node))

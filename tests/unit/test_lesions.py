@@ -353,3 +353,29 @@ def test_quick_pooling_is_torchs_to_the_bit(shape, options):
     assert seen == [1]
     with pytest.raises(RuntimeError):
         pooled(nn.MaxPool2d(20), maps)
+
+
+@pytest.mark.parametrize("kind", lesions.KINDS[:3])
+def test_a_lesion_passes_a_pooling_as_few_channels(kind, monkeypatch):
+    """A silent map is silent when it is pooled: the next kernel need not be run whole."""
+    layers = [nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Conv2d(8, 6, 3), nn.ReLU(),
+              nn.MaxPool2d(2), nn.Flatten(), nn.Linear(54, 4)]  # fmt: skip
+    net = models.initialise(nn.Sequential(*layers), seed=0).eval()
+    images = torch.randn(50, 1, 18, 18, generator=torch.Generator().manual_seed(0))
+    masks = {"0": np.eye(8, dtype=bool)}
+    wanted = {name: torch.from_numpy(mask) for name, mask in masks.items()}
+    with torch.no_grad():
+        runner = passes(net, sites(net, ["0"], kind), images[:2])
+        assert isinstance(runner, Traced)
+        shared = runner.intact(images)
+        rows = []
+        hook = net[3].register_forward_hook(lambda _, __, out: rows.append(len(out)))
+        found = runner.outputs(images, wanted, shared)
+        hook.remove()
+        assert not rows  # the second convolution adds what the change gives, and is not run again
+        for unit in range(8):
+            cut = copy.deepcopy(net)
+            cut[0].weight[unit] = 0
+            if kind != "weights":
+                cut[0].bias[unit] = 0
+            torch.testing.assert_close(found[unit], cut(images), rtol=1e-4, atol=1e-5)

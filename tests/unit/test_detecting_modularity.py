@@ -64,6 +64,30 @@ def test_conditions_of_the_text_and_of_the_code():
         networks.condition("transformer", "mnist", "described", 0)
 
 
+def test_a_run_that_was_stopped_goes_on_with_the_next_partition(train, tmp_path, monkeypatch):
+    monkeypatch.setenv("MODGRAPH_CACHE", str(tmp_path))
+    config = lesion.LesionsConfig(train, clusters=4, responses=200, controls=3)
+    whole, seen = lesion.lesions.single_lesions, []
+
+    def stopped(*args, **options):
+        seen.append(options["seed"])
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return whole(*args, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(lesion.lesions, "single_lesions", stopped)
+        lesion.run_one(config)
+    before = [len(list(tmp_path.rglob(f"{name}/*.json"))) for name in (lesion.PARTS, "dm_lesions")]
+    assert before[0] >= 2 and before[1] == 0
+    monkeypatch.setattr(lesion.lesions, "single_lesions", stopped)
+    resumed = lesion.run_one(config)
+    assert len(seen) == len(set(seen)) + 1  # the third alone was begun twice
+    monkeypatch.setenv("MODGRAPH_CACHE", str(tmp_path / "other"))
+    assert resumed["result"]["partitions"] == lesion.run_one(config)["result"]["partitions"]
+    assert "earlier" not in resumed["result"]
+
+
 def test_a_lesion_record_gives_every_proxy(record):
     table = lesion.table([record])
     assert set(table["proxy"]) == set(lesion.PROXIES)

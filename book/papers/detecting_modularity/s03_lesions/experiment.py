@@ -16,7 +16,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
-from book.lab import compare
+from book.lab import compare, store
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
 from book.lab.section import Section, Sweep
@@ -31,6 +31,7 @@ from modgraph_lib.proxies import ProxyTest
 __all__ = ["PROXIES", "LesionsConfig", "LesionsParameters", "configs", "residual", "run", "table"]
 
 UNIT = 1_000_000  # accuracies in a record are whole millionths
+PARTS = "dm_lesions_parts"  # of unfinished records, one a partition
 PROXIES = ("drop", "class_mean_drop", "range", "range_per_drop", "range_residual")
 
 
@@ -74,7 +75,7 @@ def measure(config: LesionsConfig, *, device: str = "cpu", root: str | None = No
     with training.single_thread():
         start = time.perf_counter()
         result = _measure(config, device, root)
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start + result.pop("earlier")
     result["metrics"] = network.metrics["unpruned"]
     result["train_seconds"] = round(network.seconds, 3)
     note = training.data_note(config.train.data, root)
@@ -88,7 +89,8 @@ def _measure(
     """Lesions of all partitions' sub-clusters, or of the ``first`` of one partition alone."""
     _, model, found = networks.prepared(config, root)
     images, labels = networks.test_set(config, config.test_images, root)
-    kept = lesioned(config, model, found, images, labels, device=device, first=first)
+    key = EXPERIMENT.key(config, root) if first is None else None
+    kept = lesioned(config, model, found, images, labels, device=device, first=first, key=key)
     # A channel's map has been made one number without sign.
     if config.train.architecture == "mlp" and first is None:
         kept["after_relu"] = _after_relu(config, model, networks.responses(config, root))
@@ -104,15 +106,26 @@ def lesioned(
     *,
     device: str,
     first: int | None = None,
+    key: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What a record keeps of the lesions of partitions' sub-clusters; ``first`` as above."""
+    """What a record keeps of the lesions of partitions' sub-clusters; ``first`` as above.
+
+    ``key``: of the record. Of a run that was stopped, the partitions that were done are not done
+    again; ``earlier`` is what they took, in seconds.
+    """
     intact = whole(model, found[0], images, labels, config.kind, device)
     kept: dict[str, Any] = {
         "classes": intact.images.tolist(),
         "intact": intact.intact.tolist(),
         "partitions": [],
+        "earlier": 0.0,
     }
     for place, partition in enumerate(found if first is None else found[:1]):
+        begin, facts = time.perf_counter(), {**(key or {}), "partition": place}
+        if key and (done := store.get(PARTS, EXPERIMENT.schema, facts)):
+            kept["partitions"].append(done["result"])
+            kept["earlier"] += done["provenance"]["seconds"]
+            continue
         parts, reason = networks.usable(partition)
         parts = parts[:first]
         row = networks.partition_record(partition, parts, reason)
@@ -128,6 +141,9 @@ def lesioned(
                 device=device,
             )
             row |= losses(singles, intact)
+        if key:
+            origin = provenance.stamp(device=device, threads=1, seconds=time.perf_counter() - begin)
+            store.put(PARTS, EXPERIMENT.schema, facts, row, origin)
         kept["partitions"].append(row)
     return kept
 
@@ -283,7 +299,7 @@ EXPERIMENT = Experiment(
     compare=_compare,
     keep=networks.of_paper_size,
 )
-run, table = EXPERIMENT.run, EXPERIMENT.table
+run, run_one, table = EXPERIMENT.run, EXPERIMENT.run_one, EXPERIMENT.table
 
 
 SECTION = Section(

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -124,8 +125,8 @@ def run_one(
         return record
     start = time.perf_counter()
     with training.threads_for(device):
-        result = measure(config, model, len(items), device=device, root=root)
-    seconds = time.perf_counter() - start
+        result = measure(config, model, len(items), key, device=device, root=root)
+    seconds = time.perf_counter() - start + result.pop("earlier", 0.0)
     origin = provenance.stamp(device=device, threads=1, seconds=seconds)
     return store.put(experiment.name, experiment.schema, key, result, origin)
 
@@ -143,11 +144,12 @@ def measure(
     config: PretrainedLesions | PretrainedFeatures,
     model: nn.Module,
     total: int,
+    key: Mapping[str, Any],
     *,
     device: str = "cpu",
     root: str | None = None,
 ) -> dict:
-    """What the record keeps; not stored. ``total``: validation images there are."""
+    """What the record of this ``key`` keeps. ``total``: validation images there are."""
     images = functools.partial(_imagenet.sample, config.train.data, root=root)
     order = np.random.default_rng([config.seed, 6]).permutation(total)
     seen, _ = images(order[: config.responses])
@@ -156,7 +158,7 @@ def measure(
         shape = (seen.shape[1], seen.shape[2], seen.shape[3])
         return feature.visualised(config, model, found, shape, device, rotation=config.rotation)
     tested, labels = images(np.arange(min(total, config.test_images or total)))
-    kept = lesion.lesioned(config, model, found, tested, labels, device=device)
+    kept = lesion.lesioned(config, model, found, tested, labels, device=device, key=key)
     for row in kept["partitions"]:
         row.pop("by_class", None)  # a thousand numbers a sub-cluster, which nothing reads
     return kept

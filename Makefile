@@ -36,7 +36,8 @@ book: env ## execute every section at quick scale, render the site to _build/htm
 	@$(PY) -m book.scripts.render
 
 .PHONY: test
-test: lint book ## lint, unit, property, notebook and site tests                          [JOBS=2, ARGS=...]
+test: ruff ## lint, unit, property, notebook and site tests                               [JOBS=2, ARGS=...]
+	@$(MAKE) -j2 checks book # while the first kernels are made ready, a core is idle
 	@OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(PY) -m pytest -n $(JOBS) --dist loadscope tests $(ARGS)
 
 .PHONY: test-pythons
@@ -44,8 +45,14 @@ test-pythons: ## the suite on every supported Python found here, each in its own
 	@$(PYTHON) book/scripts/pythons.py --jobs $(JOBS) $(PYTHONS) -- $(ARGS)
 
 .PHONY: lint
-lint: env ## ruff, mypy, and the notebooks' text twins in step
+lint: ruff checks ## ruff, mypy, and the notebooks' text twins in step
+
+.PHONY: ruff
+ruff: env
 	@$(PY) -m ruff check .
+
+.PHONY: checks
+checks: env
 	@$(PY) -m mypy
 	@$(PY) -m book.scripts.sync --check
 

@@ -128,7 +128,9 @@ if __name__ == "__main__":
 """
 
 
-def test_a_sweep_killed_at_any_moment_ends_with_the_rows_of_an_undisturbed_one(tmp_path):
+def test_a_sweep_killed_at_any_moment_ends_with_the_rows_of_an_undisturbed_one(
+    tmp_path, monkeypatch
+):
     script = tmp_path / "sweep.py"
     script.write_text(SWEEP)
 
@@ -147,7 +149,11 @@ def test_a_sweep_killed_at_any_moment_ends_with_the_rows_of_an_undisturbed_one(t
             found[record["key"]] = [result["clusterings"], result["metrics"]]
         return found
 
-    assert start("calm").wait() == 0
+    calm = {"__name__": "calm"}
+    exec(SWEEP, calm)
+    with monkeypatch.context() as patch:  # here, and one after the other
+        patch.setenv("MODGRAPH_CACHE", str(tmp_path / "calm"))
+        mlps.run(calm["configs"], device="cpu", workers=1)
     for moment in (3.0, 5.0):
         disturbed = start("disturbed")
         time.sleep(moment)

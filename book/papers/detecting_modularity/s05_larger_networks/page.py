@@ -21,7 +21,7 @@ __all__ = ["answer", "by_k", "evidence", "not_run", "printed_matrix", "printed_o
 
 # What each kind of network costs, and what keeps it from being run here.
 NEEDS = {
-    "small_cnn": ("small CNN, MNIST", "5 networks, about 10 hours on one core", "the command below"),
+    "small_cnn": ("small CNN, MNIST", "5 networks, ten hours on one core", "the command below"),
     "vgg": ("VGG, CIFAR-10", "5 networks, 3 hours on an H100 (weeks on two cores)", "a GPU"),
     "imagenet": ("VGG-16, VGG-19, ResNet18", "hours on a GPU", "ImageNet weights and images"),
 }

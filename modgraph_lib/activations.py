@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -88,7 +89,7 @@ def pre_activations(
 
     where = torch.device(pick_device(device))
     home = next((p.device for p in model.parameters()), where)
-    batch = fewer(BATCH, images.shape[1:])
+    batch = fewer(BATCH, math.prod(images.shape[1:][-2:]))
     batches = range(0, len(images), batch)
     try:
         with hooks.evaluating(model.to(where)), torch.no_grad(), hooks.listening(modules, heard):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 import torch
 
 __all__ = ["channels_last", "fewer", "scaled", "with_channels"]
@@ -34,13 +31,13 @@ def channels_last(images: torch.Tensor) -> torch.Tensor:
     )
 
 
-def fewer(count: int, shape: Sequence[int]) -> int:
-    """How many images (..., H, W) take the memory of ``count`` of 32x32; never more than that.
+def fewer(count: int, numbers: int, usual: int = 32 * 32) -> int:
+    """How many things of so many numbers take the memory of ``count`` usual ones; never more.
 
-    >>> pixels.fewer(500, (3, 224, 224)), pixels.fewer(500, (28, 28))
+    >>> pixels.fewer(500, 224 * 224), pixels.fewer(500, 28 * 28)
     (10, 500)
     """
-    return max(1, count * 1024 // max(1024, math.prod(shape[-2:])))
+    return max(1, count * usual // max(usual, numbers))
 
 
 def with_channels(images: torch.Tensor) -> torch.Tensor:

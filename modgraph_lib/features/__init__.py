@@ -126,7 +126,7 @@ def visualize(
     try:
         with _frozen(model.to(where)):
             _check_image(model, shape, where)
-            batch = fewer(batch, shape)
+            batch = fewer(batch, shape[1] * shape[2])
             for first in range(0, len(masks), batch):
                 some = slice(first, first + batch)
                 mask = torch.from_numpy(masks[some]).to(where)

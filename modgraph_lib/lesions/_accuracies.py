@@ -17,10 +17,10 @@ from modgraph_lib import _checks
 from modgraph_lib.device import pick_device, single_thread
 from modgraph_lib.hooks import listening
 from modgraph_lib.lesions._activation import Calls, axis_of, path_of, path_out
-from modgraph_lib.lesions._branches import ON_ACCELERATORS, Site, at_once, row_numbers
+from modgraph_lib.lesions._branches import ON_ACCELERATORS, ROW, Site, row_numbers
 from modgraph_lib.lesions._passes import passes
 from modgraph_lib.lesions._whole import KERNELS, decided, evaluating, sites
-from modgraph_lib.pixels import scaled
+from modgraph_lib.pixels import fewer, scaled
 
 __all__ = ["KINDS", "Images", "LesionAccuracies", "lesion_accuracies"]
 
@@ -134,7 +134,7 @@ def lesion_accuracies(
             checked = _checked_masks(masks, widths, where)
             runner = passes(model, wanted, probe)
             usual = ROWS_AT_ONCE.get(where.type, ON_ACCELERATORS)
-            rows = batch_rows or at_once(usual, numbers)
+            rows = batch_rows or fewer(usual, numbers, ROW)
             return _count(runner, checked, images, target, rows, where)
     finally:
         model.to(home)

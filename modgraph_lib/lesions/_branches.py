@@ -13,9 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = [
-    "ON_ACCELERATORS", "Branches", "Changed", "Masks", "Room", "Site", "at_once", "row_numbers",
-]  # fmt: skip
+__all__ = ["ON_ACCELERATORS", "ROW", "Branches", "Changed", "Masks", "Room", "Site", "row_numbers"]
 
 ON_ACCELERATORS = 262_144  # rows at once where there is no small cache to stay in
 ROW = 3_136  # numbers of a row; where a layer gives more, fewer rows are taken
@@ -228,11 +226,6 @@ class Branches:
         chosen = mask[torch.from_numpy(first).to(mask.device)]
         fill = site.fill.to(tensor).expand(mask.shape[1])
         return Changed(tensor, level, parents, chosen, fill, self.images, site)
-
-
-def at_once(rows: int, numbers: int) -> int:
-    """How many rows of so many numbers fill the memory of ``rows`` usual ones."""
-    return max(1, rows * ROW // max(ROW, numbers))
 
 
 def row_numbers(mask: torch.Tensor) -> np.ndarray:

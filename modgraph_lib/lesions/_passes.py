@@ -10,6 +10,7 @@ next layer. A model that cannot be traced is run whole for every lesion, with fo
 from __future__ import annotations
 
 import contextlib
+import functools
 import operator
 import threading
 from collections import Counter, defaultdict
@@ -21,17 +22,11 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from modgraph_lib.lesions._branches import (
-    ON_ACCELERATORS,
-    Branches,
-    Changed,
-    Masks,
-    Room,
-    Site,
-    at_once,
-)  # fmt: skip
-from modgraph_lib.lesions._steps import Tracer, end_of, is_elementwise, is_relu_of_kernel, pooled
+from modgraph_lib.lesions import _branches, _steps
+from modgraph_lib.lesions._branches import ON_ACCELERATORS, Branches, Changed, Masks, Room, Site
+from modgraph_lib.lesions._steps import Tracer, end_of, is_elementwise, is_relu_of_kernel
 from modgraph_lib.lesions._whole import Hooked, decided
+from modgraph_lib.pixels import fewer
 
 __all__ = ["Traced", "passes"]
 
@@ -192,7 +187,7 @@ class Traced:
         usual = ROWS_TO_THE_END.get(block.images.device.type, ON_ACCELERATORS)
         begun = [v.base if isinstance(v, Changed) else v for v, _ in values.values()]
         numbers = max((v[0].numel() for v in begun if isinstance(v, torch.Tensor)), default=1)
-        several = max(1, at_once(usual, numbers) // images)
+        several = max(1, fewer(usual, numbers, _branches.ROW) // images)
         found = []
         for first in range(0, branches.count, several):
             last = min(first + several, branches.count)
@@ -236,8 +231,7 @@ class Traced:
                 fill = self._run(node, lambda _: found.fill, block.images)
                 return found.mapped(self._of_parents(node, found, block), fill)
             module = self.modules.get(node.target) if node.op == "call_module" else None
-            if type(module) is nn.MaxPool2d and found.base.ndim == 4 and not module.return_indices:
-                # A map that is one number everywhere is that number when it is pooled.
+            if _steps.is_pooling(module) and found.base.ndim == 4:
                 return found.mapped(self._of_parents(node, found, block), found.fill)
             if found.narrows(module):
                 whole = self._of_parents(node, found, block)
@@ -295,8 +289,8 @@ class Traced:
         match node.op:
             case "call_module":
                 module = self.modules[target]
-                if type(module) is nn.MaxPool2d and len(args) == 1:
-                    return pooled(module, value(node.all_input_nodes[0]))
+                if _steps.is_pooling(module):
+                    module = functools.partial(_steps.pooled, module)
                 return module(*args, **kwargs)
             case "call_function":
                 return target(*args, **kwargs)

@@ -14,7 +14,7 @@ from modgraph_lib import lesions, models
 from modgraph_lib.lesions import _accuracies as _lesion_accuracies
 from modgraph_lib.lesions import _passes as _lesion_passes
 from modgraph_lib.lesions._passes import Traced, passes
-from modgraph_lib.lesions._steps import pooled
+from modgraph_lib.lesions._steps import is_pooling, pooled
 from modgraph_lib.lesions._whole import Hooked, sites
 
 
@@ -379,3 +379,9 @@ def test_a_lesion_passes_a_pooling_as_few_channels(kind, monkeypatch):
             if kind != "weights":
                 cut[0].bias[unit] = 0
             torch.testing.assert_close(found[unit], cut(images), rtol=1e-4, atol=1e-5)
+
+
+def test_a_dilated_pooling_can_miss_a_map_that_is_one_number():
+    module = nn.MaxPool2d(2, 1, 1, dilation=5)
+    assert torch.isinf(module(torch.ones(1, 1, 4, 4))).all() and not is_pooling(module)
+    assert is_pooling(nn.MaxPool2d(3, 2, 1)) and not is_pooling(nn.AvgPool2d(2))

@@ -70,7 +70,7 @@ def configs(parameters: LesionsParameters) -> list[LesionsConfig]:
 
 
 def measure(config: LesionsConfig, *, device: str = "cpu", root: str | None = None) -> dict:
-    """Result and provenance of one configuration, computed anew and not stored."""
+    """Result and provenance of one configuration; only partitions that are done are stored."""
     network = training.trained(config.train, device=device, root=root)
     with training.single_thread():
         start = time.perf_counter()

@@ -109,6 +109,10 @@ def test_only_rows_at_the_papers_settings_count():
     assert len(cnn_cell({"cnn_ncut": table}, **cell)) == 5
     assert cnn_cell({"cnn_ncut": pd.concat(wrong)}, **cell).empty
     assert len(cnn_cell({"cnn_ncut": table}, **cell, variant="published")) == 5
+    # no norm of a kernel changes what a network answers; another network does
+    published = pd.concat([wrong[0], wrong[2]])
+    assert len(cnn_cell({"cnn_ncut": published}, **cell, by_network=True)) == 5
+    assert cnn_cell({"cnn_ncut": wrong[0]}, **cell, by_network=True).empty
     assert cnn_cell({}, **cell).empty
     assert cnn_initial({}, architecture="vgg", runs=100).empty
 

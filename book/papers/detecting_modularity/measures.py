@@ -255,7 +255,9 @@ def unpruned(
 ) -> pd.DataFrame:
     """Networks of the n-cut papers before any pruning, one a row."""
     where = {"data": data, "regularizer": regularizer, "stage": "unpruned", "runs": runs}
-    return mlp_cell(results, k=12, **where) if architecture == "mlp" else cnn_cell(results, **where)
+    if architecture == "mlp":
+        return mlp_cell(results, k=12, **where)
+    return cnn_cell(results, by_network=True, **where)
 
 
 def keys(rows: pd.DataFrame) -> tuple[str, ...]:

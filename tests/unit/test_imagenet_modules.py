@@ -12,7 +12,7 @@ from book.papers.detecting_modularity import measures
 from book.papers.detecting_modularity.conditions import cell
 from book.papers.detecting_modularity.s05_larger_networks import experiment, pretrained
 from book.papers.detecting_modularity.s05_larger_networks.pretrained import Pretrained
-from modgraph_lib import activations, features, lesions, models
+from modgraph_lib import activations, features, lesions, models, report
 from modgraph_lib.datasets import _imagenet
 from modgraph_lib.features import _moved
 
@@ -53,7 +53,7 @@ class Small(nn.Module):
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(pretrained.report, "load_model", lambda name: Small())
+    monkeypatch.setattr(report, "load_model", lambda name, arguments: Small())
 
     def fill(model, name, weights):
         assert weights == "there"

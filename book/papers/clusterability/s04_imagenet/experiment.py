@@ -8,7 +8,6 @@ and its shuffles are.
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +17,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from book.lab import store
 from book.lab.experiment import Experiment
 from book.lab.parameters import parameter
 from book.lab.section import Section, Sweep
-from book.papers.ncut import mlps
-from book.papers.ncut.imagenet_weights import IMAGENET, RANDOM, fill
-from modgraph_lib import cache, clustering, graphs, models, noise, provenance, report, training
+from book.papers.ncut import imagenet_weights, mlps
+from book.papers.ncut.imagenet_weights import IMAGENET, RANDOM
+from modgraph_lib import cache, clustering, graphs, models, noise, report, training
 from modgraph_lib.clustering import spectral
 from modgraph_lib.clustering.kmeans import kmeans
 
@@ -123,16 +121,7 @@ def configs(parameters: ImagenetParameters) -> list[ImagenetConfig]:
 
 
 def load(config: ImagenetConfig, weights: str = RANDOM) -> nn.Module:
-    """The network of a configuration, in evaluation mode.
-
-    Args:
-        config: which network, and the seed of random weights.
-        weights: where ImageNet weights are: "torchvision", or a folder.
-
-    Raises:
-        FileNotFoundError: no weights in the folder, or none could be fetched (says what to do).
-        ValueError: weights that do not fit the network.
-    """
+    """The network of a configuration; its weights and errors as in ``imagenet_weights.network``."""
     if config.network == MLP:
         if config.weights != RANDOM:
             train = mlps.condition(config.weights, "none", config.seed)
@@ -140,11 +129,7 @@ def load(config: ImagenetConfig, weights: str = RANDOM) -> nn.Module:
         return models.mlp(784, 10, widths=(256,) * 4, seed=config.seed).eval()
     # Its own initialisation takes minutes, and is overwritten where there are weights.
     plain = {"init_weights": False} if config.network == "inception_v3" else {}
-    with noise.seeded(config.seed):
-        model = report.load_model(f"torchvision.models:{config.network}", arguments=plain)
-    if config.weights == IMAGENET:
-        fill(model, config.network, weights)
-    return model
+    return imagenet_weights.network(config, config.network, weights, **plain)
 
 
 def run(
@@ -160,22 +145,9 @@ def run(
 
 
 def run_one(config: ImagenetConfig, *, weights: str = RANDOM) -> dict:
-    """The record of one configuration, from the store or computed and stored.
-
-    Its key names the weights by their digest, so that other weights get another record.
-    """
+    """The record of one configuration, as in ``imagenet_weights.record``."""
     model = load(config, weights)
-    key = {
-        **cache.canonical(config),
-        "weights_digest": provenance.weights_digest(model.state_dict()),
-    }
-    record = store.get(EXPERIMENT.name, EXPERIMENT.schema, key)
-    if record is not None:
-        return record
-    start = time.perf_counter()
-    result = measure(config, model)
-    origin = provenance.stamp(device="cpu", threads=1, seconds=time.perf_counter() - start)
-    return store.put(EXPERIMENT.name, EXPERIMENT.schema, key, result, origin)
+    return imagenet_weights.record(EXPERIMENT, config, model, lambda _: measure(config, model))
 
 
 def measure(config: ImagenetConfig, model: nn.Module) -> dict[str, Any]:

@@ -9,20 +9,18 @@ Source: Understanding the Dynamics of DNNs Using Graph Modularity, section 4.1 a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from book.lab import store, sweep
+from book.lab import sweep
 from book.lab.experiment import Experiment
 from book.papers.community_modularity import curves
 from book.papers.ncut import imagenet_weights as imagenet
-from modgraph_lib import cache, communities, noise, provenance, report, training
-from modgraph_lib.datasets import _imagenet, _places
-from modgraph_lib.models.cifar_networks import Normalise
+from modgraph_lib import cache, communities
+from modgraph_lib.datasets import _imagenet
 
 __all__ = ["NETWORKS", "PretrainedConfig", "blocks", "load", "measure", "run", "run_one", "table"]
 
@@ -87,32 +85,18 @@ def run_one(
     device: str = "cpu",
     root: str | None = None,
 ) -> dict:
-    """The record of one configuration; its key names weights and images by their digests."""
-    model = load(config, weights)
-    items, _ = _imagenet.listing(config.data, "test", _places.roots(root))
-    key = {
-        **cache.canonical(config),
-        "weights_digest": provenance.weights_digest(model.state_dict()),
-        "data_fingerprint": _imagenet.digest(items),
-    }
-    record = store.get(EXPERIMENT.name, EXPERIMENT.schema, key)
-    if record is not None:
-        return record
-    start = time.perf_counter()
-    with training.threads_for(device):
-        result = measure(config, model, len(items), device=device, root=root)
-    seconds = time.perf_counter() - start
-    origin = provenance.stamp(device=device, threads=1, seconds=seconds)
-    return store.put(EXPERIMENT.name, EXPERIMENT.schema, key, result, origin)
+    """The record of one configuration, as in ``imagenet_weights.record``."""
+    model, items = load(config, weights), imagenet.images(config.data, root)
+
+    def curves_of(_) -> dict[str, Any]:
+        return measure(config, model, len(items), device=device, root=root)
+
+    return imagenet.record(EXPERIMENT, config, model, curves_of, items=items, device=device)
 
 
 def load(config: PretrainedConfig, weights: str = imagenet.RANDOM) -> nn.Module:
-    """The network, which takes pixels in 0..1; errors as in ``s04_imagenet.experiment.load``."""
-    with noise.seeded(config.seed):
-        model = report.load_model(f"torchvision.models:{config.network}")
-    if config.weights == imagenet.IMAGENET:
-        imagenet.fill(model, config.network, weights)
-    return nn.Sequential(Normalise(3, "imagenet"), model).eval()
+    """The network, which takes pixels in 0..1; errors as in ``imagenet_weights.network``."""
+    return imagenet.of_pixels(imagenet.network(config, config.network, weights))
 
 
 def blocks(model: nn.Module) -> tuple[str, ...]:

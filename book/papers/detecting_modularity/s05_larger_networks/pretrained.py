@@ -10,7 +10,6 @@ Source: Detecting Modularity, appendix A.2 (networks) and section 3.2 (nine rand
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,15 +17,13 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from book.lab import store, sweep
+from book.lab import sweep
 from book.lab.experiment import Experiment
 from book.papers.detecting_modularity import networks, settings
 from book.papers.detecting_modularity.s03_lesions import experiment as lesion
 from book.papers.detecting_modularity.s04_what_excites_them import experiment as feature
 from book.papers.ncut import imagenet_weights as imagenet
-from modgraph_lib import cache, noise, provenance, report, training
-from modgraph_lib.datasets import _imagenet, _places
-from modgraph_lib.models.cifar_networks import Normalise
+from modgraph_lib.datasets import _imagenet
 
 __all__ = ["NETWORKS", "Pretrained", "PretrainedFeatures", "PretrainedLesions", "asked", "run"]
 
@@ -111,33 +108,16 @@ def run_one(
     device: str = "cpu",
     root: str | None = None,
 ) -> dict:
-    """The record of one configuration; its key names weights and images by their digests."""
+    """The record of one configuration, as in ``imagenet_weights.record``."""
     experiment = LESIONS if isinstance(config, PretrainedLesions) else FEATURES
-    model = load(config.train, weights)
-    items, _ = _imagenet.listing(config.train.data, "test", _places.roots(root))
-    key = {
-        **cache.canonical(config),
-        "weights_digest": provenance.weights_digest(model.state_dict()),
-        "data_fingerprint": _imagenet.digest(items),
-    }
-    record = store.get(experiment.name, experiment.schema, key)
-    if record is not None:
-        return record
-    start = time.perf_counter()
-    with training.threads_for(device):
-        result = measure(config, model, len(items), key, device=device, root=root)
-    seconds = time.perf_counter() - start + result.pop("earlier", 0.0)
-    origin = provenance.stamp(device=device, threads=1, seconds=seconds)
-    return store.put(experiment.name, experiment.schema, key, result, origin)
+    train = config.train
+    model = imagenet.of_pixels(imagenet.network(train, train.architecture, weights))
+    items = imagenet.images(train.data, root)
 
+    def parts(key: Mapping[str, Any]) -> dict:
+        return measure(config, model, len(items), key, device=device, root=root)
 
-def load(train: Pretrained, weights: str = imagenet.RANDOM) -> nn.Module:
-    """The network, which takes pixels in 0..1; errors as in ``imagenet_weights.fill``."""
-    with noise.seeded(train.seed):
-        model = report.load_model(f"torchvision.models:{train.architecture}")
-    if train.weights == imagenet.IMAGENET:
-        imagenet.fill(model, train.architecture, weights)
-    return nn.Sequential(Normalise(3, "imagenet"), model).eval()
+    return imagenet.record(experiment, config, model, parts, items=items, device=device)
 
 
 def measure(

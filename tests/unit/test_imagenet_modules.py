@@ -10,7 +10,7 @@ from torch import nn
 from book.lab import run
 from book.papers.detecting_modularity import measures
 from book.papers.detecting_modularity.conditions import cell
-from book.papers.detecting_modularity.s05_larger_networks import experiment, pretrained
+from book.papers.detecting_modularity.s05_larger_networks import experiment, page, pretrained
 from book.papers.detecting_modularity.s05_larger_networks.pretrained import Pretrained
 from modgraph_lib import activations, features, lesions, models, report
 from modgraph_lib.datasets import _imagenet
@@ -61,7 +61,13 @@ def small(monkeypatch):
     monkeypatch.setattr(pretrained.imagenet, "fill", fill)
 
 
-def test_the_papers_own_rows_decide_and_are_stored_once(tree, small):
+def missing(monkeypatch, results):
+    """What the page says is missing, of ImageNet's three networks."""
+    monkeypatch.setattr(page.ledger, "load_results", lambda: results)
+    return page.not_run().data["missing"].iloc[-1], len(page.evidence())
+
+
+def test_the_papers_own_rows_decide_and_are_stored_once(tree, small, monkeypatch):
     asked = [pretrained.asked(Pretrained("vgg16"), proxy) for proxy in ("drop", "score")]
     options = {"weights": "there", "device": "cpu", "workers": 1, "root": str(tree)}
     made = pretrained.run(asked, **options)
@@ -84,12 +90,13 @@ def test_the_papers_own_rows_decide_and_are_stored_once(tree, small):
     }
     (count, p), (none, nothing) = found["VGG-16, weights/global"], found["ResNet18, weights/global"]
     assert count == 1 and 0 < p <= 1 and none == 0 and np.isnan(nothing)
+    assert missing(monkeypatch, results) == ("2 of 3", 16)
 
 
 @pytest.mark.parametrize("change", [
     {"controls": 19}, {"clusters": 12}, {"test_images": 0}, {"kind": "weights"}, {"responses": 9},
 ])  # fmt: skip
-def test_any_other_setting_decides_nothing(tree, small, change):
+def test_any_other_setting_decides_nothing(tree, small, monkeypatch, change):
     config = pretrained.asked(Pretrained("vgg16"), "drop", **change)
     record = pretrained.run_one(config, weights="there", root=str(tree))
     results = {"dm_imagenet_lesions": pretrained.LESIONS.table([record])}
@@ -97,6 +104,7 @@ def test_any_other_setting_decides_nothing(tree, small, change):
         results, runs=1, architecture="vgg16", data="imagenet", proxy="drop"
     )
     assert part.runs == 0 and np.isnan(part.observed)
+    assert missing(monkeypatch, results) == ("3 of 3", 0)
 
 
 def test_the_section_asks_for_what_the_paper_measured_of_each():

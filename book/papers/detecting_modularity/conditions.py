@@ -21,7 +21,9 @@ from book.papers.detecting_modularity.s05_larger_networks import pretrained
 from modgraph_lib import proxies
 from modgraph_lib.proxies import Combined, ProxyTest
 
-__all__ = ["EXPERIMENTS", "PARTITIONINGS", "cell", "combined", "printed", "shifted", "tests_of"]
+__all__ = [
+    "EXPERIMENTS", "PARTITIONINGS", "cell", "combined", "of_mlps", "printed", "shifted", "tests_of"
+]  # fmt: skip
 
 PARTITIONINGS = [(edges, scope) for edges, scope, variant in settings.PARTITIONS[:4]]
 EXPERIMENTS = {
@@ -96,6 +98,14 @@ def cell(
         return LesionsConfig(train, clusters=clusters, kind=kind)
 
     return one_per_seed(equal(table[keep], asked))
+
+
+def of_mlps(rows: pd.DataFrame) -> pd.DataFrame:
+    """Those of the paper's MLP at its size, whatever the reading, the partition and the proxy."""
+    usual = settings.ARCHITECTURES["mlp"]
+    size = {"architecture": "mlp", "data": "mnist", "images": 0, "clusters": settings.CLUSTERS}
+    size |= {name: getattr(usual, name) for name in ("width", "epochs", "batch_size")}
+    return rows[(rows[list(size)] == pd.Series(size)).all(axis=1)]
 
 
 def tests_of(rows: pd.DataFrame) -> list[ProxyTest]:

@@ -11,7 +11,7 @@ from torch import nn
 
 from book.lab import ledger
 from book.papers.detecting_modularity import settings
-from book.papers.detecting_modularity.conditions import cell
+from book.papers.detecting_modularity.conditions import cell, of_mlps
 from book.papers.detecting_modularity.page import NOT_RUN, WORDS, conditions, p_text
 from modgraph_lib import graphs, partitions, proxies
 from modgraph_lib.proxies import ProxyTest
@@ -19,18 +19,9 @@ from modgraph_lib.proxies import ProxyTest
 __all__ = ["answer", "evidence", "floors", "of_network", "which_reading"]
 
 
-def evidence(reading: str = "") -> pd.DataFrame:
-    """Rows of MLPs of the paper's size, of one reading or of both."""
-    rows = ledger.load_results()["dm_lesions"]
-    usual = settings.ARCHITECTURES["mlp"]
-    keep = (
-        (rows["architecture"] == "mlp")
-        & (rows["width"] == usual.width)
-        & (rows["epochs"] == usual.epochs)
-        & (rows["images"] == 0)
-        & (rows["clusters"] == settings.CLUSTERS)
-    )
-    return rows[keep & (rows["reading"] == reading)] if reading else rows[keep]
+def evidence() -> pd.DataFrame:
+    """Rows of MLPs of the paper's size, of both readings."""
+    return of_mlps(ledger.load_results()["dm_lesions"])
 
 
 def answer() -> Markdown:
@@ -151,8 +142,7 @@ def of_network(table: pd.DataFrame, proxy: str, partition: str, reading: str, se
 
 def before_relu() -> pd.DataFrame | Markdown:
     """Agreement of clusters over two halves of the images before and after the ReLU, by reading."""
-    rows = ledger.load_results()["dm_relu"]
-    rows = rows[(rows["width"] == settings.ARCHITECTURES["mlp"].width) & (rows["images"] == 0)]
+    rows = of_mlps(ledger.load_results()["dm_relu"])
     if rows.empty:
         return Markdown(NOT_RUN)
     found = rows.groupby(rows["reading"].map(WORDS), sort=False)

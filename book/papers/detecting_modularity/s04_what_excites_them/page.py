@@ -10,7 +10,7 @@ from IPython.display import Markdown
 
 from book.lab import ledger
 from book.papers.detecting_modularity import settings
-from book.papers.detecting_modularity.conditions import PARTITIONINGS, cell, tests_of
+from book.papers.detecting_modularity.conditions import PARTITIONINGS, cell, of_mlps, tests_of
 from book.papers.detecting_modularity.page import NOT_RUN, WORDS, conditions
 from modgraph_lib import proxies
 from modgraph_lib.partitions import Partition
@@ -21,15 +21,7 @@ __all__ = ["answer", "averages", "evidence", "of_network", "pairs"]
 
 def evidence() -> pd.DataFrame:
     """Rows of MLPs of the paper's size."""
-    rows = ledger.load_results()["dm_features"]
-    usual = settings.ARCHITECTURES["mlp"]
-    return rows[
-        (rows["architecture"] == "mlp")
-        & (rows["width"] == usual.width)
-        & (rows["epochs"] == usual.epochs)
-        & (rows["images"] == 0)
-        & (rows["clusters"] == settings.CLUSTERS)
-    ]
+    return of_mlps(ledger.load_results()["dm_features"])
 
 
 def answer() -> Markdown:

@@ -40,22 +40,21 @@ def answer() -> Markdown:
     """How much is run, from the rows, what it shows, and what the paper's own tables say."""
     matrix, rows = printed_matrix(), evidence()
     score = matrix[(matrix["proxy"] == "score") & (matrix["network"] == "CNN")]["p"]
-    run, ours = len(rows.drop_duplicates(["architecture", "data", "seed"])), ""
-    if "small_cnn" in set(rows["architecture"]):
-        hits = [
-            sum(p <= settings.CRITICAL for name, _, p, _ in found if name.startswith("CNN,"))
-            for found in (conditions_of(ledger.load_results(), p, 5) for p in ("drop", "score"))
-        ]
-        ours = (
-            f" Of the four partitions of our small CNNs, {hits[0]} have a significant accuracy "
-            f"drop and {hits[1]} a significant visualisation score."
+    run, said = len(rows.drop_duplicates(["architecture", "data", "seed"])), ""
+    found = (conditions_of(ledger.load_results(), proxy, 5) for proxy in ("drop", "score"))
+    ours = [[p for name, _, p, _ in one if name.startswith("CNN,") and p == p] for one in found]
+    if all(ours):  # enough networks of both
+        drops, scores = (sum(p <= settings.CRITICAL for p in ps) for ps in ours)
+        said = (
+            f" Of the {len(ours[0])} partitions of our small CNNs, {drops} have a significant "
+            f"accuracy drop and {scores} a significant visualisation score."
         )
     counts = [
         f"{int((own['p'] <= settings.CRITICAL).sum())} are significant for {PROXIES[str(proxy)]}"
         for proxy, own in matrix.groupby("proxy", sort=False)
     ]
     return Markdown(
-        f"Of the paper's larger networks, {run} are run here at its size.{ours} The paper's own "
+        f"Of the paper's larger networks, {run} are run here at its size.{said} The paper's own "
         "tables say that the answer depends on the network. Of its small CNN's four partitions, "
         f"{int((score <= settings.CRITICAL).sum())} have a significant visualisation score. Of "
         f"{matrix.groupby('proxy')['p'].count().iloc[0]} conditions, {', '.join(counts)}."

@@ -39,7 +39,7 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"  # clusters in a record, one let
 
 def readings(*default: str) -> Any:
     """The parameter of that name."""
-    help = "described (text) or published (code: dropout, L2)"
+    help = "described (text) or published (dropout, L2)"
     return parameter(list(default), help, choices=settings.READINGS)
 
 

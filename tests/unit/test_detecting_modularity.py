@@ -212,10 +212,13 @@ def test_one_condition_refutes_what_is_said_of_all(monkeypatch):
 
 
 def test_the_answer_tells_of_our_own_small_cnns(monkeypatch):
-    ours = zip(conditions.PARTITIONINGS, (0.001, 0.02, 0.3, 0.9), strict=True)
-    found = rows_of_conditions({f"CNN, {e}/{scope}": (p, 1.1) for (e, scope), p in ours})
-    monkeypatch.setattr(larger_page, "conditions_of", lambda *_: found)
-    assert "Of the 4 partitions of our small CNNs, 2 have a sig" in larger_page.answer().data
+    ours = [(proxy, p) for proxy in ("drop", "score") for p in (0.001, 0.02, 0.3, 0.9)]
+    found = chapter.pd.DataFrame(ours, columns=["proxy", "p"])
+    for count, told in ((3, True), (2, False)):
+        found["networks"] = count
+        monkeypatch.setattr(larger_page, "conditions", lambda *_, **__: found)
+        said = "Of the 4 partitions of our small CNNs, 2 have a sig" in larger_page.answer().data
+        assert said == told
 
 
 def test_twenty_conditions_for_each_proxy():

@@ -23,7 +23,7 @@ SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
 def network(config: Any, name: str, weights: str, **arguments: Any) -> nn.Module:
-    """torchvision's network of this name; a configuration tells its ``weights`` and its ``seed``.
+    """torchvision's network in evaluation mode; a configuration tells its ``weights`` and ``seed``.
 
     Args:
         weights: where ImageNet weights are: "torchvision" (fetches them), or a folder.

@@ -14,7 +14,7 @@ from book.lab.printed import paper_table
 from book.papers.detecting_modularity import settings
 from book.papers.detecting_modularity.conditions import COLUMNS, PARTITIONINGS, printed
 from book.papers.detecting_modularity.measures import conditions_of
-from book.papers.detecting_modularity.page import PROXIES
+from book.papers.detecting_modularity.page import PROXIES, conditions
 from book.papers.detecting_modularity.s05_larger_networks import pretrained
 from modgraph_lib import proxies
 
@@ -24,7 +24,7 @@ __all__ = ["answer", "by_k", "evidence", "not_run", "printed_matrix", "printed_o
 NEEDS = {
     ("small_cnn",): ("small CNN, MNIST", "two hours of one core", "the command below"),
     ("vgg",): ("VGG, CIFAR-10", "40 minutes on an H100 (days on two cores)", "a GPU"),
-    tuple(pretrained.NETWORKS): ("ImageNet's", "an hour or so on a GPU", "its weights and images"),
+    tuple(pretrained.NETWORKS): ("VGG-16, VGG-19, ResNet18", "hours on a GPU", "ImageNet"),
 }
 
 
@@ -41,13 +41,14 @@ def answer() -> Markdown:
     matrix, rows = printed_matrix(), evidence()
     score = matrix[(matrix["proxy"] == "score") & (matrix["network"] == "CNN")]["p"]
     run, said = len(rows.drop_duplicates(["architecture", "data", "seed"])), ""
-    found = (conditions_of(ledger.load_results(), proxy, 5) for proxy in ("drop", "score"))
-    ours = [[p for name, _, p, _ in one if name.startswith("CNN,") and p == p] for one in found]
-    if all(ours):  # enough networks of both
-        drops, scores = (sum(p <= settings.CRITICAL for p in ps) for ps in ours)
+    which = {"architecture": "small_cnn", "readings": ("described",)}
+    own = conditions(ledger.load_results(), ("drop", "score"), **which)
+    own = own[2 * own["networks"] >= settings.NETWORKS]  # as many as decide a claim
+    if {"drop", "score"} <= set(own["proxy"]):
+        hits = (own["p"] <= settings.CRITICAL).groupby(own["proxy"]).sum()
         said = (
-            f" Of the {len(ours[0])} partitions of our small CNNs, {drops} have a significant "
-            f"accuracy drop and {scores} a significant visualisation score."
+            f" Of the {len(PARTITIONINGS)} partitions of our small CNNs, {hits['drop']} have a "
+            f"significant accuracy drop and {hits['score']} a significant visualisation score."
         )
     counts = [
         f"{int((own['p'] <= settings.CRITICAL).sum())} are significant for {PROXIES[str(proxy)]}"
